@@ -1,0 +1,1 @@
+//! Merkle log, signed checkpoints, keys, attestations, offline verification

@@ -1,0 +1,1 @@
+//! Rego policies and Gatekeeper objects over Kubernetes manifests

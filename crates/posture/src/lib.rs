@@ -1,0 +1,1 @@
+//! Frameworks, controls, mapping and scores: a pure function of outcomes

@@ -1,0 +1,1 @@
+//! Snapshot to terminal, JSON, SARIF and HTML
