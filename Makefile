@@ -1,0 +1,38 @@
+# The two commands that matter: `make up` and `make test`. The rest are their parts.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+BIN := target/debug/bartizan
+UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/dist -prune -o -type f -print 2>/dev/null)
+
+.PHONY: help up test build unit browser console-check screenshots clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+up: build ## Build everything, start on 127.0.0.1:8000 with ./data, scan examples/
+	@exec $(BIN) up --data ./data --listen 127.0.0.1:8000 --scan examples
+
+build: ui/dist/index.html ## Build the console and the binary
+	@scripts/need compiler
+	cargo build --locked --package bartizan-cli
+
+ui/dist/index.html: $(UI_SOURCES)
+	@scripts/need node-modules
+	cd ui && npm run --silent build
+
+test: console-check build unit browser ## Run every test; starts and stops the servers it needs
+
+console-check: ## Type check and unit tests of the console
+	@scripts/need node-modules
+	cd ui && npm run --silent check && npm run --silent unit
+
+unit: ## Rust tests, PostgreSQL included
+	@scripts/need compiler postgres
+	scripts/with-postgres cargo test --workspace --locked
+
+browser: build ## The built binary in a real browser
+	@scripts/need chromium node-modules
+	scripts/browser-test
+
+clean: ## Remove what was built, keep ./data
+	rm -rf target ui/dist ui/node_modules
