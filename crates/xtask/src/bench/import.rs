@@ -1,8 +1,9 @@
 //! Import of one large report, from upload to queryable, and the server's memory.
 
-use super::{Options, backends, generate, server::Server};
+use super::{Options, backends, server};
 use crate::report::Figure;
 use anyhow::Result;
+use bartizan_xtask::running::generate;
 
 /// One report of the given size on each back end.
 pub fn run(options: &Options) -> Result<Vec<Figure>> {
@@ -11,7 +12,7 @@ pub fn run(options: &Options) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for backend in backends(options) {
         let name = backend.name();
-        let server = Server::start(&backend)?;
+        let (_data, server) = server(&backend)?;
         std::thread::sleep(std::time::Duration::from_secs(2));
         let idle = server.memory("VmRSS")?;
         figures.push(Figure::under(

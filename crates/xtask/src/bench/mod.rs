@@ -1,14 +1,12 @@
 //! Benches: each names its input and command and compares with its requirement in one run.
 
-mod generate;
 mod import;
-mod peer;
 mod queries;
-mod server;
 
 use crate::report::{Figure, print};
 use crate::tree;
 use anyhow::{Context, Result, bail};
+use bartizan_xtask::running::{Backend, Server, Setup};
 use std::process::Command;
 
 /// What to measure.
@@ -129,13 +127,23 @@ fn value(lines: &str, name: &str) -> Result<f64> {
 }
 
 /// The back ends that this run can reach.
-fn backends(options: &Options) -> Vec<peer::Backend> {
-    let mut backends = vec![peer::Backend::Sqlite];
+fn backends(options: &Options) -> Vec<Backend> {
+    let mut backends = vec![Backend::Sqlite];
     match &options.postgres {
-        Some(url) => backends.push(peer::Backend::Postgres(url.clone())),
+        Some(url) => backends.push(Backend::Postgres(url.clone())),
         None => eprintln!(
             "PostgreSQL is NOT measured: no --postgres (scripts/with-postgres cargo xtask bench)"
         ),
     }
     backends
+}
+
+/// A server of the built binary on a fresh data folder and database, signed in.
+fn server(backend: &Backend) -> Result<(tempfile::TempDir, Server)> {
+    let data = tempfile::tempdir()?;
+    let mut setup = Setup::new(tree::root().join("target/debug/bartizan"), data.path());
+    setup.database = backend.fresh()?;
+    let mut server = Server::start(&setup)?;
+    server.sign_in()?;
+    Ok((data, server))
 }

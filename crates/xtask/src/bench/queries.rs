@@ -1,8 +1,9 @@
 //! Findings filtered, sorted and searched with a million stored.
 
-use super::{Options, backends, generate, server::Server};
+use super::{Options, backends, server};
 use crate::report::Figure;
 use anyhow::Result;
+use bartizan_xtask::running::generate;
 use std::time::Instant;
 
 const ORDERS: [&str; 5] = ["severity", "changed", "first_seen", "check", "asset"];
@@ -12,7 +13,7 @@ const SAMPLES: usize = 30;
 pub fn run(options: &Options) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for backend in backends(options) {
-        let server = Server::start(&backend)?;
+        let (_data, server) = server(&backend)?;
         // Half of the results fail, so twice as many results make the findings.
         let parts = 4;
         for part in 0..parts {

@@ -1,7 +1,8 @@
-//! The back ends that a bench runs on.
+//! The back ends that benches and tests run on.
 
 use anyhow::{Context, Result, bail};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Where the server under test keeps its rows.
 #[derive(Debug, Clone)]
@@ -26,7 +27,9 @@ impl Backend {
         let Self::Postgres(url) = self else {
             return Ok(None);
         };
-        let name = format!("bench_{}", std::process::id());
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("bartizan_{}_{count}", std::process::id());
         for sql in [
             format!("drop database if exists {name} with (force)"),
             format!("create database {name}"),
