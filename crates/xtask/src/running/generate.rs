@@ -57,7 +57,7 @@ pub fn report(mut out: impl Write, seed: u64, scope: &str, results: u64) -> Resu
                 break 'all;
             }
             let (uid_of_asset, ..) = asset(n);
-            let fails = (n + check + seed) % 2 == 0;
+            let fails = (n + check + seed).is_multiple_of(2);
             line(&json!({"result": {
                 "check": uid(check), "asset": uid_of_asset,
                 "outcome": if fails { "fail" } else { "pass" },
