@@ -1,0 +1,354 @@
+// The shapes of the HTTP API, by hand from the contract; test/unit/contract.ts holds them
+// against the generated document.
+
+export const SEVERITIES = ['critical', 'high', 'medium', 'low', 'info'] as const;
+export type Severity = (typeof SEVERITIES)[number];
+export type BySeverity = Record<Severity, number>;
+
+export const STATUSES = ['open', 'reopened', 'accepted', 'false_positive', 'fixed'] as const;
+export type FindingStatus = (typeof STATUSES)[number];
+
+export const OUTCOMES = ['pass', 'fail', 'not_applicable', 'unknown'] as const;
+export type OutcomeWord = (typeof OUTCOMES)[number];
+
+export const CONTROL_STATUSES = [
+  'passed',
+  'failed',
+  'accepted',
+  'not_assessed',
+  'not_applicable',
+  'manual',
+] as const;
+export type ControlStatus = (typeof CONTROL_STATUSES)[number];
+
+export type Role = 'viewer' | 'operator' | 'admin';
+export type Verdict = 'passed' | 'failed' | 'not_applicable';
+
+export interface ProblemBody {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  code: string;
+  request_id: string;
+}
+
+export interface Total {
+  count: number;
+  capped: boolean;
+}
+export interface Page<T> {
+  items: T[];
+  next_cursor?: string | null;
+  total?: Total | null;
+}
+export interface Items<T> {
+  items: T[];
+}
+
+export interface Session {
+  user: { name: string; role: Role; tenant: string; must_change_password: boolean };
+  csrf_token: string;
+  expires: string;
+}
+export interface User {
+  name: string;
+  role: Role;
+  disabled: boolean;
+  created: string;
+  last_login?: string | null;
+}
+export interface Token {
+  id: string;
+  name: string;
+  role: Role;
+  created: string;
+  expires?: string | null;
+  last_used?: string | null;
+  user?: string | null;
+}
+export interface NewToken extends Token {
+  token: string;
+}
+
+export interface Scope {
+  id: string;
+  kind: string;
+  name: string;
+  archived: boolean;
+  last_scan?: { id: string; source: string; finished: string; complete: boolean } | null;
+  findings_active: BySeverity;
+}
+
+export interface Job {
+  id: string;
+  kind: string;
+  state: 'queued' | 'running' | 'done' | 'failed';
+  created: string;
+  started?: string | null;
+  finished?: string | null;
+  attempts: number;
+  progress: { done: number; total?: number | null };
+  error?: string | null;
+  artifact?: string | null;
+  scan?: string | null;
+}
+
+export interface Scan {
+  id: string;
+  source: string;
+  source_version: string;
+  scope: string;
+  complete: boolean;
+  started: string;
+  finished: string;
+  imported?: string | null;
+  counts: Record<OutcomeWord, number>;
+  artifact?: string | null;
+  content: { name: string; digest: string }[];
+}
+
+export interface Asset {
+  uid: string;
+  kind: string;
+  name: string;
+  namespace: string;
+}
+export interface Acceptance {
+  owner: string;
+  reason: string;
+  expires?: string | null;
+}
+export interface Finding {
+  key: string;
+  scope: string;
+  check: string;
+  asset: Asset;
+  locus: string;
+  status: FindingStatus;
+  severity: Severity;
+  title: string;
+  message: string;
+  first_seen: string;
+  changed: string;
+  acceptance?: Acceptance | null;
+}
+export interface FindingPage extends Page<Finding> {
+  search?: { capped: boolean; limit: number } | null;
+}
+export interface Facets {
+  severity: Partial<Record<Severity, number>>;
+  status: Partial<Record<FindingStatus, number>>;
+  capped: boolean;
+}
+export interface LedgerPlace {
+  state: 'pending' | 'included';
+  index?: number | null;
+}
+export interface Evidence {
+  path: string;
+  actual?: string | null;
+  expected?: string | null;
+}
+export interface Location {
+  file: string;
+  line: number;
+  column?: number | null;
+}
+export interface HistoryEntry {
+  at: string;
+  actor: string;
+  action: string;
+  detail: unknown;
+  ledger: LedgerPlace;
+  entry_id: string;
+}
+export interface FindingDetail extends Finding {
+  outcome: { outcome: OutcomeWord; why?: string | null } | null;
+  description: string;
+  remediation: string;
+  references: string[];
+  evidence: Evidence[];
+  location?: Location | null;
+  last_seen: string;
+  last_scan: string | null;
+  controls: { framework: string; control: string; title: string }[];
+  observation?: { kind: string; digest: string; body: unknown; location?: Location | null } | null;
+  history: HistoryEntry[];
+}
+export interface ActionAnswer {
+  changed: number;
+  refused: { key: string; why: string }[];
+}
+
+export interface Result {
+  check: string;
+  asset: string | Asset;
+  locus: string;
+  outcome: OutcomeWord;
+  why?: string | null;
+  message: string;
+  scan: string;
+}
+export interface Tally {
+  pass: number;
+  fail: number;
+  accepted: number;
+  false_positive: number;
+  not_applicable: number;
+  unknown: number;
+}
+export interface Check {
+  uid: string;
+  title: string;
+  severity: Severity;
+  description: string;
+  remediation: string;
+  references: string[];
+  tally: Tally;
+}
+
+export type Score = Record<ControlStatus, number>;
+export interface TrendPoint {
+  at: string;
+  score?: number | null;
+  coverage?: number | null;
+}
+export interface FrameworkScore {
+  id: string;
+  title: string;
+  version: string;
+  score?: number | null;
+  coverage?: number | null;
+  counts: Score;
+  trend: TrendPoint[];
+}
+export interface Change {
+  at: string;
+  action: string;
+  subject: string;
+  title: string;
+  severity?: Severity | null;
+  scope?: string | null;
+  entry_id: string;
+}
+export interface Overview {
+  scope?: string | null;
+  scopes: number;
+  last_scan?: { id: string; source: string; finished: string; complete: boolean } | null;
+  findings: { active: BySeverity; accepted: number; fixed_30d: number; unknown_results: number };
+  frameworks: FrameworkScore[];
+  changes: Change[];
+  jobs: { queued: number; running: number; failed: number };
+  ledger: { size: number; pending: number; checkpoint_at?: string | null; root: string };
+}
+
+export interface FrameworkRow {
+  id: string;
+  title: string;
+  version: string;
+  source: string;
+  controls: number;
+  digest: string;
+}
+export interface ControlRow {
+  id: string;
+  title: string;
+  group: string;
+  status: ControlStatus;
+  checks: number;
+  tally: Tally;
+  why: string;
+}
+export interface FrameworkDetail {
+  id: string;
+  title: string;
+  version: string;
+  source: string;
+  digest: string;
+  scope?: string | null;
+  score?: number | null;
+  coverage?: number | null;
+  counts: Score;
+  trend: TrendPoint[];
+  controls: ControlRow[];
+}
+export interface Assessment {
+  assessor: string;
+  verdict: Verdict;
+  reason: string;
+  evidence: string[];
+  at: string;
+  expires: string;
+  expired: boolean;
+  entry_id?: string | null;
+}
+export interface ControlDetail {
+  id: string;
+  title: string;
+  group: string;
+  status: ControlStatus;
+  tally: Tally;
+  why: string;
+  guidance: string;
+  checks: { uid: string; title: string; severity: Severity; tally: Tally }[];
+  assessments: Assessment[];
+}
+
+export interface Attestation {
+  id: string;
+  scope: string;
+  framework: string;
+  score?: number | null;
+  coverage?: number | null;
+  counts: Score;
+  issued: string;
+  expires: string;
+  alg: string;
+  kid: string;
+  issuer_user: string;
+  ledger: LedgerPlace;
+  evidence_digest: string;
+}
+export interface VerifyAnswer {
+  valid: boolean;
+  checks: { name: string; ok: boolean; detail: string }[];
+  claims?: Record<string, unknown> | null;
+}
+
+export interface AuditEntry {
+  entry_id: string;
+  at: string;
+  actor: string;
+  action: string;
+  subject: string;
+  detail: unknown;
+  ledger: LedgerPlace;
+}
+export interface IncludedProof {
+  state: 'included';
+  index: number;
+  tree_size: number;
+  leaf_hash: string;
+  root: string;
+  path: string[];
+  checkpoint: string;
+  entry: { body: unknown; salt: string };
+  verified: boolean;
+}
+export type Proof = { state: 'pending' } | IncludedProof;
+export interface Ledger {
+  origin: string;
+  size: number;
+  root: string;
+  pending: number;
+  checkpoint_at?: string | null;
+  public_key: string;
+}
+export interface Key {
+  kid: string;
+  alg: string;
+  created: string;
+  retired?: string | null;
+  active: boolean;
+}
