@@ -1,15 +1,44 @@
 //! Attestations: issuing the JWT, and verifying it offline with nothing but a key set.
+//!
+//! The payload, spread over lines here (in the token it is canonical JSON):
+//!
+//! ```json
+//! {"coverage":62.5,
+//!  "counts":{"accepted":0,"failed":1,"manual":2,"not_applicable":0,"not_assessed":1,"passed":4},
+//!  "evidence_digest":"sha256:…","exp":1795255200,
+//!  "framework":{"digest":"sha256:…","id":"nist-800-53-r5","version":"5.1.1"},
+//!  "iat":1763719200,"iss":"bartizan.example","jti":"a-1",
+//!  "ledger":{"body":"{\"action\":\"attestation.issued\",…}","checkpoint":"bartizan.example/default\n…",
+//!            "index":41,"origin":"bartizan.example/default","path":["…"],"salt":"…"},
+//!  "nbf":1763719200,"score":80,"sub":"cluster:prod","tenant":"default"}
+//! ```
+//!
+//! Before a token can be issued, its [`audit_entry`] must be in the log. The entry's subject is
+//! the `jti`; its detail holds a digest of all claims but `ledger`, so the log vouches for what
+//! the token says, and the token carries the proof. Neither needs the other first.
+//!
+//! [`verify`] checks form, key, signature, claims, time, the checkpoint's signature, inclusion
+//! and the entry, and reports each by name. Times are whole seconds; a clock may be
+//! [`LEEWAY_SECONDS`] behind the issuer's.
 
-use crate::commit::Salt;
-use crate::jwks::Jwks;
-use crate::keys::SigningKey;
-use crate::merkle::Hash;
+use crate::checkpoint::Checkpoint;
+use crate::commit::{self, Opened, Salt};
+use crate::json;
+pub use crate::jws::MAX_TOKEN;
+use crate::jws::{self, JwsError};
+use crate::keys::{Algorithm, SigningKey};
+use crate::merkle::{self, Hash};
+use bartizan_model::audit::action;
 use bartizan_model::framework::Score;
-use bartizan_model::{Attestation, AuditEntry, Digest, Timestamp};
+use bartizan_model::{Attestation, AuditEntry, Digest};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-/// The longest token read.
-pub const MAX_TOKEN: usize = 64 * 1024;
+mod verification;
+pub use verification::{Expectations, NamedCheck, Refusal, Verification, verify};
+
+/// How far the verifier's clock may be behind the issuer's. Expiry has no leeway.
+pub const LEEWAY_SECONDS: i64 = 60;
 
 /// The framework of a token.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -73,6 +102,61 @@ pub struct Claims {
     pub ledger: LedgerClaim,
 }
 
+impl Claims {
+    fn of(issuer: &str, attestation: &Attestation, ledger: LedgerClaim) -> Self {
+        Self {
+            iss: issuer.to_owned(),
+            sub: attestation.scope.to_string(),
+            iat: attestation.issued.seconds(),
+            nbf: attestation.issued.seconds(),
+            exp: attestation.expires.seconds(),
+            jti: attestation.id.to_string(),
+            tenant: attestation.tenant.to_string(),
+            framework: FrameworkClaim {
+                id: attestation.framework.to_string(),
+                version: attestation.framework_version.clone(),
+                digest: attestation.framework_digest.to_string(),
+            },
+            score: attestation.score,
+            coverage: attestation.coverage,
+            counts: attestation.counts,
+            evidence_digest: attestation.evidence_digest.to_string(),
+            ledger,
+        }
+    }
+
+    /// What the entry in the log says of these claims: the readable ones, and a digest of all
+    /// but `ledger`.
+    fn detail(&self) -> Result<Value, json::JsonError> {
+        let malformed = |error: serde_json::Error| json::JsonError::Malformed(error.to_string());
+        let mut claims = serde_json::to_value(self).map_err(malformed)?;
+        if let Some(members) = claims.as_object_mut() {
+            members.remove("ledger");
+        }
+        let digest = Digest::of(&json::canonical(&claims)?);
+        Ok(json!({
+            "claims_digest": digest,
+            "evidence_digest": self.evidence_digest,
+            "expires": self.exp,
+            "framework": self.framework,
+            "scope": self.sub,
+            "score": self.score,
+        }))
+    }
+
+    /// What is wrong with the numbers, if anything.
+    fn incoherent(&self) -> Option<&'static str> {
+        let percent = |value: Option<f64>| value.is_none_or(|v| (0.0..=100.0).contains(&v));
+        if !percent(self.score) || !percent(self.coverage) {
+            Some("score or coverage is not a percentage")
+        } else if self.exp <= self.nbf || self.iat != self.nbf {
+            Some("it does not count from its issue until later")
+        } else {
+            None
+        }
+    }
+}
+
 /// Where the `attestation.issued` entry stands in the log: what [`issue`] needs of the ledger.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LedgerProof {
@@ -88,75 +172,13 @@ pub struct LedgerProof {
     pub path: Vec<Hash>,
 }
 
-/// Why a token cannot be issued.
+/// Why a token cannot be issued. Whose fault: the caller, who brought parts that do not fit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot issue the attestation: {0}")]
 pub struct IssueError(pub String);
 
-/// The one reason for which a token is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refusal {
-    /// Longer than [`MAX_TOKEN`].
-    #[error("the token is longer than {MAX_TOKEN} bytes")]
-    Oversize,
-}
-
-/// One thing that was checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct NamedCheck {
-    /// Which: `form`, `key`, `signature`, `time` and so on.
-    pub name: &'static str,
-    /// Whether it held. What was not reached did not hold.
-    pub ok: bool,
-    /// What was found.
-    pub detail: String,
-}
-
-/// Everything that verification found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Verification {
-    /// What was checked, in order.
-    pub checks: Vec<NamedCheck>,
-    /// What the token says, once its signature holds; not to be relied on if `refusal` is set.
-    pub claims: Option<Claims>,
-    /// The first reason to refuse; none if the token is good.
-    pub refusal: Option<Refusal>,
-}
-
-impl Verification {
-    /// Whether every check held.
-    pub fn valid(&self) -> bool {
-        self.refusal.is_none() && self.claims.is_some() && self.checks.iter().all(|c| c.ok)
-    }
-}
-
-/// What the verifier knows and wants beyond the token.
-#[derive(Debug, Clone, Copy)]
-pub struct Expectations<'a> {
-    /// The time at which the token has to count.
-    pub now: Timestamp,
-    /// The evidence document, whose digest must be the attested one.
-    pub evidence: Option<&'a [u8]>,
-    /// The issuer it must be from.
-    pub issuer: Option<&'a str>,
-    /// The scope it must be about.
-    pub scope: Option<&'a str>,
-    /// The framework it must be about.
-    pub framework: Option<&'a str>,
-}
-
-impl Expectations<'_> {
-    /// Nothing but the time.
-    pub fn at(now: Timestamp) -> Self {
-        Self {
-            now,
-            evidence: None,
-            issuer: None,
-            scope: None,
-            framework: None,
-        }
-    }
+fn refuse<E: ToString>(error: E) -> IssueError {
+    IssueError(error.to_string())
 }
 
 /// The audit entry that must be in the log before the token can be issued. Its subject is the
@@ -166,19 +188,89 @@ pub fn audit_entry(
     attestation: &Attestation,
     actor: &str,
 ) -> Result<AuditEntry, IssueError> {
-    let _ = (issuer, attestation, actor, Digest::of(b""));
-    Err(IssueError("unfinished".to_owned()))
+    let nowhere = LedgerClaim {
+        origin: String::new(),
+        checkpoint: String::new(),
+        index: 0,
+        salt: String::new(),
+        body: String::new(),
+        path: Vec::new(),
+    };
+    let claims = Claims::of(issuer, attestation, nowhere);
+    if let Some(why) = claims.incoherent() {
+        return Err(refuse(why));
+    }
+    Ok(AuditEntry {
+        tenant: attestation.tenant.clone(),
+        at: attestation.issued,
+        actor: actor.to_owned(),
+        action: action::ATTESTATION_ISSUED.to_owned(),
+        subject: attestation.id.to_string(),
+        detail: claims.detail().map_err(refuse)?,
+    })
 }
 
-/// Issues the token of an attestation whose [`audit_entry`] is in the log.
+/// Issues the token of an attestation whose [`audit_entry`] is in the log. Everything is
+/// checked that [`verify`] will check, but for the checkpoint's signature.
 pub fn issue(
     issuer: &str,
     attestation: &Attestation,
     proof: &LedgerProof,
     key: &SigningKey,
 ) -> Result<String, IssueError> {
-    let _ = (issuer, attestation, proof, key);
-    Err(IssueError("unfinished".to_owned()))
+    if key.info().log_origin.is_some() || !key.info().active() {
+        return Err(refuse("the key is retired, or a log's"));
+    }
+    let checkpoint = Checkpoint::read_unverified(proof.checkpoint.as_bytes()).map_err(refuse)?;
+    let claims = Claims::of(
+        issuer,
+        attestation,
+        LedgerClaim {
+            origin: checkpoint.origin.clone(),
+            checkpoint: proof.checkpoint.clone(),
+            index: proof.index,
+            salt: proof.salt.hex(),
+            body: String::from_utf8(proof.body.clone()).map_err(refuse)?,
+            path: proof.path.iter().map(Hash::hex).collect(),
+        },
+    );
+    if let Some(why) = claims.incoherent() {
+        return Err(refuse(why));
+    }
+    let leaf = commit::commit_body(&proof.salt, &proof.body).leaf();
+    merkle::verify_inclusion(&leaf, proof.index, &checkpoint.head, &proof.path).map_err(refuse)?;
+    check_entry(&claims, &proof.salt).map_err(IssueError)?;
+    let payload = json::canonical_of(&claims).map_err(refuse)?;
+    let token = jws::sign(key, &payload).map_err(refuse)?;
+    if token.len() > MAX_TOKEN {
+        return Err(refuse("the token would be too long"));
+    }
+    Ok(token)
+}
+
+/// Checks that the entry within the claims is an audit entry about these very claims.
+fn check_entry(claims: &Claims, salt: &Salt) -> Result<(), String> {
+    let body = claims.ledger.body.as_bytes();
+    let commitment = commit::commit_body(salt, body);
+    let entry = match commit::open(commitment.as_bytes(), Some(salt), Some(body)) {
+        Ok(Opened::Body(entry)) => entry,
+        Ok(Opened::Erased) => return Err("the entry's body was erased".to_owned()),
+        Err(error) => return Err(error.to_string()),
+    };
+    let canonical = |value: &Value| json::canonical(value).map_err(|error| error.to_string());
+    let detail = claims.detail().map_err(|error| error.to_string())?;
+    for (what, same) in [
+        ("action", entry.action == action::ATTESTATION_ISSUED),
+        ("subject", entry.subject == claims.jti),
+        ("tenant", entry.tenant.as_str() == claims.tenant),
+        ("time", entry.at.seconds() == claims.iat),
+        ("detail", canonical(&entry.detail)? == canonical(&detail)?),
+    ] {
+        if !same {
+            return Err(format!("the logged entry's {what} is not the token's"));
+        }
+    }
+    Ok(())
 }
 
 /// Takes a token from a file: at most one final newline is not part of it.
@@ -186,12 +278,6 @@ pub fn token_of_file(bytes: &[u8]) -> &[u8] {
     bytes.strip_suffix(b"\n").unwrap_or(bytes)
 }
 
-/// Verifies a token offline.
-pub fn verify(token: &[u8], jwks: &Jwks, expect: &Expectations<'_>) -> Verification {
-    let _ = (token, jwks, expect);
-    Verification {
-        checks: Vec::new(),
-        claims: None,
-        refusal: Some(Refusal::Oversize),
-    }
-}
+#[cfg(test)]
+#[path = "attest_tests.rs"]
+mod tests;

@@ -39,6 +39,7 @@ pub mod log;
 pub mod merkle;
 pub mod note;
 pub mod proof;
+mod sealed;
 pub mod tiles;
 pub mod verify;
 
