@@ -1,1 +1,26 @@
-//! Rego policies and Gatekeeper objects over Kubernetes manifests
+//! Gatekeeper `ConstraintTemplate`s and constraints over Kubernetes manifests: manifests in,
+//! a report out.
+//!
+//! ```text
+//! policy files ─► Library ──────────────┐
+//! manifests ─► input ─► Object ─► expand ─► match ─► Evaluator ─► results ─► ScanOutput
+//!                          └─► redact ─► observations ──────────────────────────┘
+//! ```
+//!
+//! **Invariant:** no clock, no network, no files by path; nothing of the Rego engine's types
+//! in the public interface. Whatever could not be evaluated is Unknown, with the reason.
+//!
+//! Who codes against this: `cli` makes a [`Library`] from `(name, bytes)` pairs with
+//! [`LibraryBuilder`], hands [`Source`]s to [`scan()`] and gets a [`ScanOutput`].
+
+pub mod budget;
+pub mod input;
+pub mod library;
+pub mod scan;
+pub mod suppress;
+
+pub use budget::Budget;
+pub use input::{Limits, Source};
+pub use library::{Library, LibraryBuilder, LibraryError, Notice};
+pub use scan::{Progress, ScanError, ScanOptions, ScanOutput, scan};
+pub use suppress::{Baseline, UnusedSuppression};
