@@ -16,7 +16,6 @@
 //!   has committed without parsing it; the trailer's counts are still checked.
 
 mod read;
-mod wire;
 mod write;
 
 pub use bartizan_model::report::{FORMAT, MEDIA_TYPE, VERSION};
@@ -57,3 +56,6 @@ pub fn sniff(first: &[u8]) -> bool {
     let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     compact.starts_with(r#"{"header":{"#)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,8 @@
 //! Reading a report as a bounded stream of lines.
 
 use super::Section;
-use super::wire::ResultIn;
 use bartizan_model::report::{FORMAT, Header, Line, Report, Trailer, VERSION};
-use bartizan_model::{Check, Observation, Scan};
+use bartizan_model::{Check, CheckResult, Observation, Scan};
 use serde::Deserialize;
 use std::io::{BufRead, Read};
 
@@ -98,9 +97,9 @@ pub enum ReadFault {
         /// What stands before it.
         after: &'static str,
     },
-    /// The line is a known kind and its JSON is sound, but it says something impossible.
-    #[error("{0}")]
-    Senseless(&'static str),
+    /// The report ends before the place that an earlier reading of it had reached.
+    #[error("the report is shorter than the part of it that was read before")]
+    Shorter,
     /// A line over the limit.
     #[error("the line is longer than {0} bytes")]
     TooLong(usize),
@@ -198,9 +197,7 @@ impl<R: BufRead> ReportReader<R> {
             let passed = match self.lines.next() {
                 Ok(None) => Err(ReadFault::CutOff),
                 Ok(Some(text)) => match kind(text) {
-                    Some(Section::Trailer) => Err(ReadFault::Senseless(
-                        "the report is shorter than the part of it that was read before",
-                    )),
+                    Some(Section::Trailer) => Err(ReadFault::Shorter),
                     Some(section) => follow(self.section, section),
                     None => Err(ReadFault::UnknownKind),
                 },
@@ -240,9 +237,7 @@ impl<R: BufRead> ReportReader<R> {
             LineIn::Header {} => return Err(ReadFault::DuplicateHeader),
             LineIn::Check(check) => Line::Check(check),
             LineIn::Observation(observation) => Line::Observation(observation),
-            LineIn::Result(result) => {
-                Line::Result(result.into_result().map_err(ReadFault::Senseless)?)
-            }
+            LineIn::Result(result) => Line::Result(result),
             LineIn::Trailer(trailer) => Line::Trailer(trailer),
         };
         self.section = section;
@@ -292,14 +287,14 @@ pub fn read_report<R: BufRead>(inner: R, limits: Limits) -> Result<Report, ReadE
     Ok(report)
 }
 
-/// A line as it is read; see `wire` for why results have a form of their own.
+/// A line after the first as it is read.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum LineIn {
     Header {},
     Check(Check),
     Observation(Observation),
-    Result(ResultIn),
+    Result(CheckResult),
     Trailer(Trailer),
 }
 

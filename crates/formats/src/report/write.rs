@@ -1,7 +1,6 @@
 //! Writing a report, line by line.
 
 use super::Section;
-use super::wire::ResultOut;
 use bartizan_model::report::{FORMAT, Header, Report, Trailer, VERSION};
 use bartizan_model::{Check, CheckResult, Observation, Scan};
 use serde::Serialize;
@@ -90,7 +89,7 @@ impl<W: Write> ReportWriter<W> {
 
     /// Writes a result.
     pub fn result(&mut self, result: &CheckResult) -> Result<(), WriteError> {
-        self.line(Section::Results, "result", &ResultOut::of(result))?;
+        self.line(Section::Results, "result", result)?;
         self.counts.results += 1;
         Ok(())
     }
