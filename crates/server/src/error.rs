@@ -6,6 +6,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use bartizan_store::StoreError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -181,5 +182,105 @@ impl IntoResponse for Problem {
 impl From<bartizan_model::IdError> for Problem {
     fn from(error: bartizan_model::IdError) -> Self {
         Self::bad_request("bad_id", format!("The {error}."))
+    }
+}
+
+/// What the store refuses or cannot do. What went wrong inside it is logged, not shown.
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { what, id } => Self::not_found(format_args!("{what} {id:?}")),
+            StoreError::Conflict(why) => Self::conflict("conflict", sentence(&why)),
+            StoreError::Invalid(why) => Self::bad_request("invalid", sentence(&why)),
+            StoreError::Report(why) => Self::unprocessable("bad_report", sentence(&why)),
+            StoreError::TooLarge { limit } => Self::too_large(limit),
+            StoreError::DigestMismatch { .. } => Self::unprocessable(
+                "digest_mismatch",
+                format!("{} Send it again.", sentence(&error.to_string())),
+            ),
+            StoreError::Upload(_) => Self::bad_request(
+                "upload_broken",
+                format!("{} Send it again.", sentence(&error.to_string())),
+            ),
+            StoreError::Database(_) | StoreError::Objects(_) => {
+                tracing::error!(%error, "storage failed");
+                Self::unavailable(
+                    "storage_unavailable",
+                    "The database or the object store did not do this. Try again; if it stays, \
+                     look for this request_id in the server's log.",
+                    2,
+                )
+            }
+            StoreError::Fenced(_)
+            | StoreError::Config(_)
+            | StoreError::InUse { .. }
+            | StoreError::NewerSchema { .. }
+            | StoreError::Corrupt(_) => Self::internal(error),
+        }
+    }
+}
+
+/// An error's text as a sentence.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters
+        .next()
+        .map(|c| c.to_uppercase().collect())
+        .unwrap_or_default();
+    let end = if text.ends_with(['.', '?', '!']) {
+        ""
+    } else {
+        "."
+    };
+    format!("{first}{}{end}", letters.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_body_is_a_problem() {
+        let response = Problem::too_many("Slow down.", 3).into_response();
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "3");
+        assert_eq!(
+            response.headers()[header::CONTENT_TYPE],
+            "application/problem+json"
+        );
+        let body = axum::body::to_bytes(response.into_body(), 4096)
+            .await
+            .unwrap();
+        let body: ProblemBody = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            body,
+            ProblemBody {
+                kind: "urn:bartizan:problem:too_many_requests".into(),
+                title: "Too Many Requests".into(),
+                status: 429,
+                detail: "Slow down.".into(),
+                code: "too_many_requests".into(),
+                request_id: "-".into(),
+            }
+        );
+    }
+
+    #[test]
+    fn the_stores_inside_is_not_shown() {
+        let problem = Problem::from(StoreError::Corrupt("/secret/path".into()));
+        assert_eq!(problem.status(), 500);
+        assert!(!problem.to_string().contains("/secret"), "{problem}");
+        let problem = Problem::from(StoreError::NotFound {
+            what: "scope",
+            id: "cluster:prod".into(),
+        });
+        assert_eq!(
+            problem.detail(),
+            "There is no scope \"cluster:prod\". Check the address, or list what exists."
+        );
+        assert_eq!(
+            Problem::from(StoreError::Conflict("taken".into())).detail(),
+            "Taken."
+        );
     }
 }

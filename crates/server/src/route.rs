@@ -10,18 +10,21 @@
 //! pub fn routes() -> Vec<Route> {
 //!     vec![
 //!         route!(Viewer, list_scopes),
-//!         route!(Operator, upload).body_limit(Body::Stream).time_limit(Duration::from_secs(600)),
+//!         route!(Operator, upload).body_limit(BodyLimit::Upload).time_limit(Duration::from_secs(600)),
 //!     ]
 //! }
 //! ```
 //!
-//! Paths are relative to `/api/v1` and written as axum does (`{id}`, `{*path}`). Use the
+//! Paths are relative to `/api/v1` (unless `.at_root()`) and written as axum does (`{id}`, `{*path}`). Use the
 //! extractors of [`crate::extract`]. A model type cannot be a schema: define a view struct
 //! beside the handler, with `Serialize` and `utoipa::ToSchema`.
 
+use crate::auth::access::{Rule, guard};
 use crate::state::AppState;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::http::Method;
-use axum::routing::MethodRouter;
+use axum::middleware::from_fn_with_state;
 use bartizan_model::Role;
 use std::time::Duration;
 use utoipa_axum::router::UtoipaMethodRouter;
@@ -84,6 +87,8 @@ pub struct Route {
     pub body: BodyLimit,
     /// How long it may take; `None` is [`crate::config::Limits::request_time`].
     pub time: Option<Duration>,
+    /// Whether the path is relative to `/` and not to [`BASE`].
+    pub root: bool,
     /// Path, OpenAPI operation and handler, as `utoipa_axum::routes!` makes them.
     pub parts: UtoipaMethodRouter<AppState>,
 }
@@ -117,8 +122,21 @@ impl Route {
             access,
             body: BodyLimit::Json,
             time: None,
+            root: false,
             parts,
         }
+    }
+
+    /// Served at `/path` and not `/api/v1/path`.
+    #[must_use]
+    pub fn at_root(mut self) -> Self {
+        self.root = true;
+        self
+    }
+
+    /// What stands before the path.
+    pub fn prefix(&self) -> &'static str {
+        if self.root { "" } else { BASE }
     }
 
     /// With another body limit.
@@ -150,7 +168,7 @@ impl Route {
                 if there {
                     entries.push(Entry {
                         method,
-                        path: format!("{BASE}{path}"),
+                        path: format!("{}{path}", self.prefix()),
                         access: self.access,
                     });
                 }
@@ -158,14 +176,48 @@ impl Route {
         }
         entries
     }
-
-    /// The handler.
-    pub fn into_handler(self) -> MethodRouter<AppState> {
-        self.parts.2
-    }
 }
 
 /// The whole table.
 pub fn table() -> Vec<Route> {
-    crate::api::routes()
+    let mut table = vec![
+        route!(Public, crate::health::healthz).at_root(),
+        // Guarded by its own rule: loopback, or the metrics token.
+        route!(Public, crate::metrics::metrics).at_root(),
+        route!(Public, crate::openapi::get_openapi),
+        route!(Public, crate::health::readyz).at_root(),
+    ];
+    table.extend(crate::api::routes());
+    table
+}
+
+/// The lines of the table, for tests and documents.
+pub fn entries() -> Vec<Entry> {
+    table().iter().flat_map(Route::entries).collect()
+}
+
+/// The service: every route behind its own rule, the console behind all, the shell around.
+pub fn router(state: AppState) -> Router {
+    let mut router = Router::new();
+    for route in table() {
+        let prefix = route.prefix();
+        let rule = Rule {
+            access: route.access,
+            body: route.body,
+            time: route.time,
+        };
+        let (_, paths, handler) = route.parts;
+        let handler = handler.route_layer(from_fn_with_state((state.clone(), rule), guard));
+        // `routes!` of one handler names one path.
+        for path in paths.paths.keys() {
+            router = router.route(&format!("{prefix}{path}"), handler.clone());
+        }
+    }
+    router
+        .merge(crate::console::fallback())
+        .method_not_allowed_fallback(crate::console::method_not_allowed)
+        // The guard bounds bodies by route; axum's own bound would bind uploads.
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn_with_state(state.clone(), crate::shell::shell))
+        .with_state(state)
 }

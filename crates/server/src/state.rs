@@ -3,13 +3,12 @@
 use crate::config::Config;
 use crate::work::Work;
 use bartizan_model::Timestamp;
+use bartizan_store::Act;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// Placeholder until `bartizan_store` publishes; then `pub use bartizan_store::Store`.
-#[derive(Debug, Clone, Default)]
-pub struct Store;
+pub use bartizan_store::Store;
 
 /// The clock. `server` and `cli` alone read it; tests set it.
 pub trait Clock: Send + Sync + fmt::Debug {
@@ -71,8 +70,10 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
     /// The random source.
     pub random: Arc<dyn Random>,
-    /// Passwords, throttles.
+    /// Passwords, sign-in throttles.
     pub auth: crate::auth::Auth,
+    /// Request rates.
+    pub throttle: crate::limit::Throttle,
 }
 
 impl AppState {
@@ -84,6 +85,15 @@ impl AppState {
     /// Now.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Who does something now, for the store's audit entry: `state.act(caller.actor())`.
+    pub fn act(&self, actor: impl Into<String>) -> Act {
+        Act {
+            at: self.now(),
+            actor: actor.into(),
+            salt: random_bytes(self.random.as_ref()),
+        }
     }
 }
 
