@@ -5,10 +5,15 @@
 //! Decisions about findings are `model`'s; this crate keeps them, in transactions.
 
 pub mod audit;
+mod bulk;
+mod db;
+mod dump;
 pub mod error;
 pub mod fault;
 pub mod findings;
 pub mod import;
+mod lock;
+mod migrate;
 pub mod objects;
 pub mod page;
 pub mod people;
@@ -20,8 +25,11 @@ pub use error::{Result, StoreError};
 pub use page::{Page, PageRequest, Total};
 
 use bartizan_model::{TenantId, Timestamp};
+use db::{Db, Tx, args};
+use object_store::ObjectStore;
+use std::fs::File;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// A source of 32 random bytes for an audit entry's commitment; the server's.
 pub type Salts<'a> = &'a mut (dyn FnMut() -> [u8; 32] + Send);
@@ -72,44 +80,107 @@ pub struct Store {
 }
 
 #[derive(Debug)]
-struct Inner {}
+struct Inner {
+    db: Db,
+    objects: Arc<dyn ObjectStore>,
+    /// Held, never read: dropping it gives the folder free.
+    lock: Mutex<Option<File>>,
+}
 
 /// One tenant's store: every access goes through it. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct TenantStore {
     store: Store,
     id: TenantId,
-    objects: objects::Objects,
+    /// The tenant's number, which leads every key.
+    t: i64,
 }
 
 impl Store {
     /// Locks the folder, connects, migrates. The default tenant exists afterwards.
     pub async fn open(config: &Config, now: Timestamp) -> Result<Self> {
-        unfinished()
+        let store = Self::open_at(config, migrate::KNOWN).await?;
+        store
+            .create_tenant(&TenantId::default_tenant(), now)
+            .await?;
+        Ok(store)
+    }
+
+    /// Opens without going beyond an older schema; for tests of migrations.
+    async fn open_at(config: &Config, schema: i64) -> Result<Self> {
+        let lock = match &config.data_folder {
+            Some(folder) => Some(lock::lock_folder(folder)?),
+            None => None,
+        };
+        let objects = objects::open(&config.objects)?;
+        let db = Db::connect(&config.database, config.connections).await?;
+        migrate::migrate(&db, schema).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                db,
+                objects,
+                lock: Mutex::new(lock),
+            }),
+        })
+    }
+
+    fn db(&self) -> &Db {
+        &self.inner.db
     }
 
     /// The handle of a tenant; [`StoreError::NotFound`] when there is none of that id.
     pub async fn tenant(&self, id: &TenantId) -> Result<TenantStore> {
-        unfinished()
+        let row = self
+            .db()
+            .opt("SELECT id FROM tenants WHERE uid = $1", args![id.as_str()])
+            .await?
+            .ok_or_else(|| StoreError::NotFound {
+                what: "tenant",
+                id: id.to_string(),
+            })?;
+        Ok(TenantStore {
+            store: self.clone(),
+            id: id.clone(),
+            t: row.int(0)?,
+        })
     }
 
     /// All tenants.
     pub async fn tenants(&self) -> Result<Vec<TenantId>> {
-        unfinished()
+        self.db()
+            .all("SELECT uid FROM tenants ORDER BY id", vec![])
+            .await?
+            .iter()
+            .map(|row| row.id(0))
+            .collect()
     }
 
     /// Makes a tenant; an existing one is no error.
     pub async fn create_tenant(&self, id: &TenantId, now: Timestamp) -> Result<TenantStore> {
-        unfinished()
+        self.db()
+            .exec(
+                "INSERT INTO tenants (id, uid, created) \
+                 SELECT COALESCE(MAX(id), 0) + 1, $1, $2 FROM tenants \
+                 WHERE NOT EXISTS (SELECT 1 FROM tenants WHERE uid = $1) \
+                 HAVING COUNT(*) >= 0 ON CONFLICT (uid) DO NOTHING",
+                args![id.as_str(), now],
+            )
+            .await?;
+        self.tenant(id).await
     }
 
     /// Whether the database answers: readiness.
     pub async fn ping(&self) -> Result<()> {
-        unfinished()
+        self.db().opt("SELECT 1", vec![]).await.map(|_| ())
     }
 
     /// Ends all connections and gives the folder free.
-    pub async fn close(&self) {}
+    pub async fn close(&self) {
+        self.db().close().await;
+        if let Ok(mut lock) = self.inner.lock.lock() {
+            lock.take();
+        }
+    }
 }
 
 impl TenantStore {
@@ -125,14 +196,18 @@ impl TenantStore {
 
     /// The tenant's objects.
     pub fn objects(&self) -> objects::Objects {
-        self.objects.clone()
+        objects::Objects::new(self.store.inner.objects.clone(), self.id.clone())
     }
 
-    /// Canonical text of observations, results, findings, scans and audit entries, without
-    /// what differs between two runs of the same (leases, salts, attempts, import times), to
-    /// compare two end states.
-    pub async fn dump_state(&self) -> Result<String> {
-        unfinished()
+    fn db(&self) -> &Db {
+        self.store.db()
+    }
+
+    /// Begins a writing transaction that no other writer of the tenant runs beside.
+    async fn begin(&self) -> Result<Tx> {
+        let mut tx = self.db().begin().await?;
+        tx.lock_tenant(self.t).await?;
+        Ok(tx)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Submissions and the work queue: lanes, fenced leases, retries.
 
-use crate::{Act, Page, PageRequest, Result, Store, StoreError, TenantStore};
+use crate::db::{Row, Tx, args};
+use crate::{Act, Page, PageRequest, Result, Store, StoreError, TenantStore, fault};
+use bartizan_model::audit::action;
 use bartizan_model::{Digest, JobId, ScanId, ScopeId, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Where a job is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -155,37 +157,297 @@ pub struct QueueStats {
     pub oldest_queued: Option<i64>,
 }
 
+const COLUMNS: &str = "uid, kind, state, created, started, finished, attempts, done, total, error, \
+                       artifact, scan, payload, seq";
+
+/// Which job a lease is about, while it is good.
+const LEASED: &str = "tenant = (SELECT id FROM tenants WHERE uid = $1) AND uid = $2 \
+                      AND token = $3 AND state = 1";
+
+const LOST: StoreError = StoreError::Fenced("the job");
+
+impl JobState {
+    fn rank(self) -> i64 {
+        match self {
+            Self::Queued => 0,
+            Self::Running => 1,
+            Self::Done => 2,
+            Self::Failed => 3,
+        }
+    }
+
+    fn from_rank(rank: i64) -> Self {
+        match rank {
+            0 => Self::Queued,
+            1 => Self::Running,
+            2 => Self::Done,
+            _ => Self::Failed,
+        }
+    }
+}
+
+fn job_of(row: &Row) -> Result<Job> {
+    Ok(Job {
+        id: row.id(0)?,
+        kind: row.text(1)?,
+        state: JobState::from_rank(row.int(2)?),
+        created: row.time(3)?,
+        started: row.opt_time(4)?,
+        finished: row.opt_time(5)?,
+        attempts: u32::try_from(row.int(6)?).unwrap_or(0),
+        done: row.count(7)?,
+        total: row.opt_int(8)?.map(|n| n.max(0) as u64),
+        error: row.opt_text(9)?,
+        artifact: row.opt_text(10)?.map(Digest::new).transpose()?,
+        scan: row.opt_text(11)?.map(ScanId::new).transpose()?,
+        payload: row.json(12)?,
+    })
+}
+
 impl TenantStore {
     /// Records artifact, submission, job and `artifact.received` together. The same identity
     /// with the same bytes returns the earlier job; with other bytes it is
     /// [`StoreError::Conflict`].
+    ///
+    /// Identity is the `Idempotency-Key` where one is given, else the report's scan id. So the
+    /// same bytes under another key are news: the import counts as made now, after the newest
+    /// scan of its scope, and may reopen what was fixed meanwhile.
     pub async fn submit(&self, submission: &Submission, act: &Act) -> Result<Submitted> {
-        crate::unfinished()
+        let ident = match (&submission.idempotency_key, &submission.scan) {
+            (Some(key), _) => format!("key:{key}"),
+            (None, Some(scan)) => format!("scan:{scan}"),
+            (None, None) => format!("job:{}", submission.job),
+        };
+        let mut tx = self.begin().await?;
+        let known = tx
+            .opt(
+                "SELECT artifact, job FROM submissions WHERE tenant = $1 AND ident = $2",
+                args![self.t, ident.as_str()],
+            )
+            .await?;
+        if let Some(row) = known {
+            if row.text(0)? != submission.artifact.as_str() {
+                return Err(StoreError::Conflict(format!(
+                    "{ident} was handed in before with other bytes; a new scan needs a new id"
+                )));
+            }
+            let id: JobId = row.id(1)?;
+            let job = tx
+                .opt(
+                    &format!("SELECT {COLUMNS} FROM jobs WHERE tenant = $1 AND uid = $2"),
+                    args![self.t, id.as_str()],
+                )
+                .await?
+                .ok_or_else(|| StoreError::Corrupt(format!("{ident} has no job")))?;
+            return Ok(Submitted {
+                job: job_of(&job)?,
+                duplicate: true,
+            });
+        }
+        let mut ordinal = 0;
+        if let Some(scan) = &submission.scan {
+            let rows = tx
+                .all(
+                    "SELECT artifact FROM submissions \
+                     WHERE tenant = $1 AND scan = $2 AND scan IS NOT NULL",
+                    args![self.t, scan.as_str()],
+                )
+                .await?;
+            for row in &rows {
+                if row.text(0)? != submission.artifact.as_str() {
+                    return Err(StoreError::Conflict(format!(
+                        "scan {scan} was handed in before with other bytes; a new scan needs a \
+                         new id"
+                    )));
+                }
+            }
+            ordinal = rows.len();
+        }
+        tx.exec(
+            "INSERT INTO artifacts (tenant, digest, size, media_type, name, created) \
+             VALUES ($1, $2, $3, $4, '', $5) ON CONFLICT (tenant, digest) DO NOTHING",
+            args![
+                self.t,
+                submission.artifact.as_str(),
+                submission.size,
+                submission.media_type.as_str(),
+                act.at
+            ],
+        )
+        .await?;
+        tx.exec(
+            "INSERT INTO submissions (tenant, ident, artifact, scan, ordinal, job) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            args![
+                self.t,
+                ident,
+                submission.artifact.as_str(),
+                submission.scan.as_ref().map(ScanId::as_str),
+                ordinal,
+                submission.job.as_str()
+            ],
+        )
+        .await?;
+        let new = NewJob {
+            id: submission.job.clone(),
+            kind: submission.kind.clone(),
+            lane: submission.scope.to_string(),
+            artifact: Some(submission.artifact.clone()),
+            payload: submission.payload.clone(),
+            max_attempts: 5,
+        };
+        self.insert_job(&mut tx, &new, act.at).await?;
+        let detail = json!({
+            "job": submission.job, "scope": submission.scope, "scan": submission.scan,
+            "size": submission.size, "media_type": submission.media_type,
+        });
+        self.record(
+            &mut tx,
+            act,
+            action::ARTIFACT_RECEIVED,
+            submission.artifact.as_str(),
+            &detail,
+        )
+        .await?;
+        fault::point("submit.before_commit");
+        tx.commit().await?;
+        fault::point("submit.after_commit");
+        Ok(Submitted {
+            job: Job {
+                id: new.id,
+                kind: new.kind,
+                state: JobState::Queued,
+                created: act.at,
+                started: None,
+                finished: None,
+                attempts: 0,
+                done: 0,
+                total: None,
+                error: None,
+                artifact: new.artifact,
+                scan: None,
+                payload: new.payload,
+            },
+            duplicate: false,
+        })
+    }
+
+    async fn insert_job(&self, tx: &mut Tx, job: &NewJob, now: Timestamp) -> Result<()> {
+        let seq = tx.take(self.t, "job", 1).await?;
+        tx.exec(
+            "INSERT INTO jobs (tenant, seq, uid, kind, lane, state, created, run_at, attempts, \
+             max_attempts, token, done, artifact, payload) \
+             VALUES ($1, $2, $3, $4, $5, 0, $6, $6, 0, $7, 0, 0, $8, $9)",
+            args![
+                self.t,
+                seq,
+                job.id.as_str(),
+                job.kind.as_str(),
+                job.lane.as_str(),
+                now,
+                job.max_attempts.max(1),
+                job.artifact.as_ref().map(Digest::as_str),
+                serde_json::to_string(&job.payload)?
+            ],
+        )
+        .await?;
+        Ok(())
     }
 
     /// Queues work.
     pub async fn enqueue(&self, job: &NewJob, now: Timestamp) -> Result<()> {
-        crate::unfinished()
+        let mut tx = self.begin().await?;
+        self.insert_job(&mut tx, job, now).await?;
+        tx.commit().await
     }
 
     /// One job.
     pub async fn job(&self, id: &JobId) -> Result<Option<Job>> {
-        crate::unfinished()
+        self.db()
+            .opt(
+                &format!("SELECT {COLUMNS} FROM jobs WHERE tenant = $1 AND uid = $2"),
+                args![self.t, id.as_str()],
+            )
+            .await?
+            .map(|row| job_of(&row))
+            .transpose()
     }
 
     /// Jobs, newest first.
     pub async fn jobs(&self, state: Option<JobState>, page: &PageRequest) -> Result<Page<Job>> {
-        crate::unfinished()
+        let limit = page.rows();
+        let before: i64 = page.decode()?.unwrap_or(i64::MAX);
+        let mut args = args![self.t, before];
+        let mut wheres = String::from("tenant = $1 AND seq < $2");
+        if let Some(state) = state {
+            args.push(state.rank().into());
+            wheres.push_str(" AND state = $3");
+        }
+        let rows = self
+            .db()
+            .all(
+                &format!(
+                    "SELECT {COLUMNS} FROM jobs WHERE {wheres} ORDER BY seq DESC LIMIT {}",
+                    limit + 1
+                ),
+                args,
+            )
+            .await?;
+        let rows: Vec<(Job, i64)> = rows
+            .iter()
+            .map(|row| Ok((job_of(row)?, row.int(13)?)))
+            .collect::<Result<_>>()?;
+        let cut = Page::cut(rows, limit, |(_, seq)| *seq)?;
+        Ok(Page {
+            items: cut.items.into_iter().map(|(job, _)| job).collect(),
+            next_cursor: cut.next_cursor,
+            total: None,
+        })
     }
 
     /// Counts of this tenant's jobs.
     pub async fn queue_stats(&self) -> Result<QueueStats> {
-        crate::unfinished()
+        let rows = self
+            .db()
+            .all(
+                "SELECT state, COUNT(*), MIN(created) FROM jobs \
+                 WHERE tenant = $1 AND state <> 2 GROUP BY state",
+                args![self.t],
+            )
+            .await?;
+        let mut stats = QueueStats::default();
+        for row in &rows {
+            let n = row.count(1)?;
+            match JobState::from_rank(row.int(0)?) {
+                JobState::Queued => {
+                    stats.queued = n;
+                    stats.oldest_queued = row.opt_int(2)?;
+                }
+                JobState::Running => stats.running = n,
+                JobState::Failed => stats.failed = n,
+                JobState::Done => {}
+            }
+        }
+        Ok(stats)
     }
 
     /// Queues a failed job once more, with its attempts counted anew.
     pub async fn retry_job(&self, id: &JobId, now: Timestamp) -> Result<()> {
-        crate::unfinished()
+        let done = self
+            .db()
+            .exec(
+                "UPDATE jobs SET state = 0, attempts = 0, run_at = $3, error = NULL, \
+                 finished = NULL WHERE tenant = $1 AND uid = $2 AND state = 3",
+                args![self.t, id.as_str(), now],
+            )
+            .await?;
+        if done == 0 {
+            return Err(StoreError::NotFound {
+                what: "failed job",
+                id: id.to_string(),
+            });
+        }
+        Ok(())
     }
 }
 
@@ -198,22 +460,87 @@ impl Store {
         now: Timestamp,
         lease_seconds: u32,
     ) -> Result<Option<Claim>> {
-        crate::unfinished()
+        let mut tx = self.db().begin().await?;
+        tx.exec(
+            "UPDATE jobs SET state = 3, finished = $1, \
+             error = 'its worker died or stalled at each of its attempts' \
+             WHERE state = 1 AND state < 2 AND lease_until < $1 AND attempts >= max_attempts",
+            args![now],
+        )
+        .await?;
+        // A job's turn comes when nothing unfinished stands before it in its lane. That cannot
+        // become false again, so two claims that run beside each other stay apart.
+        let skip = if tx.is_lite() {
+            ""
+        } else {
+            "FOR UPDATE SKIP LOCKED"
+        };
+        let row = tx
+            .opt(
+                &format!(
+                    "UPDATE jobs SET state = 1, attempts = attempts + 1, token = token + 1, \
+                     worker = $2, started = $1, lease_until = $3, error = NULL \
+                     WHERE (tenant, seq) = (SELECT j.tenant, j.seq FROM jobs j \
+                     WHERE j.state < 2 AND ((j.state = 0 AND j.run_at <= $1) \
+                     OR (j.state = 1 AND j.lease_until < $1)) \
+                     AND (j.lane = '' OR NOT EXISTS (SELECT 1 FROM jobs e \
+                     WHERE e.tenant = j.tenant AND e.lane = j.lane AND e.state < 2 \
+                     AND e.seq < j.seq)) ORDER BY j.run_at, j.seq LIMIT 1 {skip}) \
+                     RETURNING {COLUMNS}, token, \
+                     (SELECT uid FROM tenants WHERE tenants.id = jobs.tenant)"
+                ),
+                args![now, worker, now.plus_seconds(i64::from(lease_seconds))],
+            )
+            .await?;
+        let claim = match row {
+            Some(row) => {
+                let job = job_of(&row)?;
+                Some(Claim {
+                    lease: Lease {
+                        tenant: row.id(15)?,
+                        job: job.id.clone(),
+                        token: row.int(14)?,
+                    },
+                    job,
+                })
+            }
+            None => None,
+        };
+        tx.commit().await?;
+        if claim.is_some() {
+            fault::point("claim.after_commit");
+        }
+        Ok(claim)
     }
 
     /// Extends the lease; [`StoreError::Fenced`] when it was lost.
     pub async fn heartbeat(&self, lease: &Lease, now: Timestamp, lease_seconds: u32) -> Result<()> {
-        crate::unfinished()
+        let until = now.plus_seconds(i64::from(lease_seconds));
+        self.on_lease(lease, "lease_until = $4", args![until]).await
     }
 
     /// Notes how far the work is. (Imports do so themselves.)
     pub async fn progress(&self, lease: &Lease, done: u64, total: Option<u64>) -> Result<()> {
-        crate::unfinished()
+        let total = total.map(|n| n.min(i64::MAX as u64) as i64);
+        self.on_lease(
+            lease,
+            "done = $4, total = COALESCE($5, total)",
+            args![done, total],
+        )
+        .await
     }
 
     /// Ends a job well. (Imports do so themselves, in their last transaction.)
     pub async fn complete(&self, lease: &Lease, now: Timestamp) -> Result<()> {
-        crate::unfinished()
+        fault::point("job.complete.before_commit");
+        self.on_lease(
+            lease,
+            "state = 2, finished = $4, lease_until = NULL",
+            args![now],
+        )
+        .await?;
+        fault::point("job.complete.after_commit");
+        Ok(())
     }
 
     /// Ends an attempt badly. With `retry`, the job waits 2, 4, 8 … up to 300 seconds and
@@ -226,11 +553,64 @@ impl Store {
         retry: bool,
         now: Timestamp,
     ) -> Result<JobState> {
-        crate::unfinished()
+        let error: String = error.chars().take(2_000).collect();
+        let mut tx = self.db().begin().await?;
+        let row = tx
+            .opt(
+                &format!("SELECT attempts, max_attempts FROM jobs WHERE {LEASED}"),
+                args![lease.tenant.as_str(), lease.job.as_str(), lease.token],
+            )
+            .await?
+            .ok_or(LOST)?;
+        let (attempts, most) = (row.int(0)?, row.int(1)?);
+        let again = retry && attempts < most;
+        let wait = 1_i64 << attempts.clamp(0, 9);
+        let (state, run_at, finished) = if again {
+            (JobState::Queued, now.plus_seconds(wait.min(300)), None)
+        } else {
+            (JobState::Failed, now, Some(now))
+        };
+        let done = tx
+            .exec(
+                &format!(
+                    "UPDATE jobs SET state = $4, run_at = $5, finished = $6, error = $7, \
+                     lease_until = NULL WHERE {LEASED}"
+                ),
+                args![
+                    lease.tenant.as_str(),
+                    lease.job.as_str(),
+                    lease.token,
+                    state.rank(),
+                    run_at,
+                    finished,
+                    error
+                ],
+            )
+            .await?;
+        if done != 1 {
+            return Err(LOST);
+        }
+        tx.commit().await?;
+        Ok(state)
     }
 
     /// Gives an unfinished job back at once, such as at shutdown, without counting the attempt.
     pub async fn release(&self, lease: &Lease, now: Timestamp) -> Result<()> {
-        crate::unfinished()
+        self.on_lease(
+            lease,
+            "state = 0, run_at = $4, attempts = attempts - 1, lease_until = NULL",
+            args![now],
+        )
+        .await
+    }
+
+    async fn on_lease(&self, lease: &Lease, set: &str, more: Vec<crate::db::Val>) -> Result<()> {
+        let mut args = args![lease.tenant.as_str(), lease.job.as_str(), lease.token];
+        args.extend(more);
+        let done = self
+            .db()
+            .exec(&format!("UPDATE jobs SET {set} WHERE {LEASED}"), args)
+            .await?;
+        if done == 1 { Ok(()) } else { Err(LOST) }
     }
 }
