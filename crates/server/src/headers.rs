@@ -60,7 +60,17 @@ mod tests {
 
     #[test]
     fn every_answer_bears_these() {
-        insta::assert_snapshot!(printed(true), @"");
+        insta::assert_snapshot!(printed(true), @"
+        cache-control: no-store
+        content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'
+        cross-origin-opener-policy: same-origin
+        cross-origin-resource-policy: same-origin
+        permissions-policy: accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), payment=(), usb=()
+        referrer-policy: no-referrer
+        strict-transport-security: max-age=63072000; includeSubDomains
+        x-content-type-options: nosniff
+        x-frame-options: DENY
+        ");
     }
 
     #[test]

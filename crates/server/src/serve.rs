@@ -137,7 +137,7 @@ async fn chores(state: AppState, shutdown: CancellationToken) {
         }
         crate::metrics::upkeep();
         tick = tick.wrapping_add(1);
-        if tick % SWEEP_EVERY != 0 {
+        if !tick.is_multiple_of(SWEEP_EVERY) {
             continue;
         }
         state.throttle.sweep();

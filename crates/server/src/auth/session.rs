@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn idle_sessions_end() {
         let seen = LastSeen::default();
-        let at = |s| Timestamp::from_micros(s * 1_000_000);
+        let at = |s: i64| Timestamp::from_micros(s * 1_000_000);
         assert!(seen.still_active([1; 32], at(0), 60));
         assert!(seen.still_active([1; 32], at(60), 60));
         assert!(seen.still_active([1; 32], at(120), 60));
