@@ -33,6 +33,8 @@ pub struct Config {
     pub frameworks: Vec<(String, Cow<'static, [u8]>)>,
     /// Import workers in this process; 0 runs the API alone.
     pub workers: usize,
+    /// How long a worker holds a job without a sign of life.
+    pub lease: Duration,
     /// Bounds.
     pub limits: Limits,
     /// How long sign-ins last.
@@ -117,6 +119,7 @@ impl Default for Config {
             ledger_origin: None,
             frameworks: Vec::new(),
             workers: 1,
+            lease: Duration::from_secs(30),
             limits: Limits::default(),
             sessions: Sessions::default(),
         }
