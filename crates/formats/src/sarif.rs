@@ -1,13 +1,36 @@
 //! SARIF 2.1.0, as real scanners write it, read into reports for a given scope.
 //!
-//! Filled in below; the signatures stand.
+//! | SARIF | here |
+//! |---|---|
+//! | run | a report of source `sarif/<tool>`, or `sarif/<tool>/<category>`; runs of the same source are joined |
+//! | rule (driver's or extension's) | check `sarif/<tool>/<rule id>` |
+//! | result | a verdict; `kind` pass and fail as they are, notApplicable and informational are NotApplicable, open, review and anything else Unknown |
+//! | `level`, `rank`, properties | severity, see `severity.rs` |
+//! | first location | asset and locus, see `place.rs` |
+//! | suppressions, all accepted | suppression |
+//! | baselineState absent | passed over |
+//! | executionSuccessful false, a notification of level error, no `results` | an incomplete scan, which closes nothing |
+//! | fingerprints | evidence; the locus where there is no logical location |
+//!
+//! The file is parsed as it streams in; what is not needed (snippets, code flows, graphs) is
+//! never kept, and what is kept is charged against a fixed memory budget.
+
+mod budget;
+mod convert;
+mod place;
+mod schema;
+mod severity;
 
 use bartizan_model::report::Report;
 use bartizan_model::{ScanId, Scope, Timestamp};
-use std::io::Read;
+use serde::Deserialize;
+use std::io::{BufReader, Read};
 
 /// The media type of SARIF.
 pub const MEDIA_TYPE: &str = "application/sarif+json";
+
+/// What a file may take in memory while it is read, whatever its size.
+const MAX_MEMORY: usize = 96 << 20;
 
 /// What the caller knows and the file does not say.
 #[derive(Debug, Clone)]
@@ -26,14 +49,14 @@ pub struct Options {
 }
 
 impl Options {
-    /// Options with limits of 256 MiB and 250,000 results.
+    /// Options with limits of 256 MiB and 100,000 results.
     pub fn new(scope: Scope, scan: ScanId, received: Timestamp) -> Self {
         Self {
             scope,
             scan,
             received,
             max_bytes: 256 << 20,
-            max_results: 250_000,
+            max_results: 100_000,
         }
     }
 }
@@ -63,6 +86,11 @@ pub enum SarifError {
     /// Over the size limit.
     #[error("the file is larger than {0} bytes")]
     TooLarge(u64),
+    /// What has to be kept of it is more than the fixed memory budget.
+    #[error(
+        "the file has more rules, results and text than can be held; upload it in parts, one scope each"
+    )]
+    TooComplex,
     /// Over the result limit.
     #[error("the file has more than {0} results; upload it in parts, one scope each")]
     TooMany(usize),
@@ -79,10 +107,85 @@ pub enum SarifError {
 
 /// Reads a SARIF file.
 pub fn read<R: Read>(input: R, options: &Options) -> Result<Reading, SarifError> {
-    let _ = (input, options);
-    Err(SarifError::NoRun)
+    let mut input = Counted {
+        inner: input,
+        left: options.max_bytes,
+        fault: None,
+    };
+    let (parsed, too_much) = budget::within(MAX_MEMORY, || parse(&mut input));
+    let root = match (parsed, input.fault) {
+        (Ok(root), _) => root,
+        (Err(_), Some(Fault::TooLarge)) => return Err(SarifError::TooLarge(options.max_bytes)),
+        (Err(_), Some(Fault::Io(error))) => return Err(SarifError::Io(error)),
+        (Err(_), None) if too_much => return Err(SarifError::TooComplex),
+        (Err(error), None) => return Err(SarifError::Json(error.to_string())),
+    };
+    match root.version.get() {
+        Some("2.1.0") => {}
+        other => {
+            let found: String = other.unwrap_or_default().chars().take(40).collect();
+            return Err(SarifError::Version(found));
+        }
+    }
+    let results = |run: &schema::Run| run.results.as_ref().map_or(0, |r| r.0.len());
+    if root.runs.0.iter().map(results).sum::<usize>() > options.max_results {
+        return Err(SarifError::TooMany(options.max_results));
+    }
+    if root.runs.0.is_empty() {
+        return Err(SarifError::NoRun);
+    }
+    convert::reports(&root.runs.0, options)
 }
 
+fn parse<R: Read>(input: &mut Counted<R>) -> Result<schema::Root, serde_json::Error> {
+    // Tools on Windows begin with a byte order mark.
+    let mut head = Vec::with_capacity(3);
+    input
+        .by_ref()
+        .take(3)
+        .read_to_end(&mut head)
+        .map_err(serde_json::Error::io)?;
+    if head == b"\xef\xbb\xbf" {
+        head.clear();
+    }
+    let input = BufReader::with_capacity(64 << 10, head.as_slice().chain(input));
+    let mut deserializer = serde_json::Deserializer::from_reader(input);
+    let root = schema::Root::deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(root)
+}
+
+/// Ends with an error, not with silence, where the limit is reached.
+struct Counted<R: Read> {
+    inner: R,
+    left: u64,
+    fault: Option<Fault>,
+}
+
+enum Fault {
+    TooLarge,
+    Io(std::io::Error),
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self.inner.read(buffer) {
+            Ok(got) => {
+                let Some(left) = self.left.checked_sub(got as u64) else {
+                    self.fault = Some(Fault::TooLarge);
+                    return Err(std::io::Error::other("too large"));
+                };
+                self.left = left;
+                Ok(got)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                self.fault = Some(Fault::Io(error));
+                Err(std::io::Error::other("input failed"))
+            }
+        }
+    }
+}
 /// Whether bytes begin as a SARIF file does.
 pub fn sniff(first: &[u8]) -> bool {
     let first = first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(first);
@@ -91,3 +194,6 @@ pub fn sniff(first: &[u8]) -> bool {
     text.starts_with('{')
         && (text.contains("sarif") || (text.contains("\"runs\"") && text.contains("\"version\"")))
 }
+
+#[cfg(test)]
+mod tests;
