@@ -7,6 +7,7 @@ import { session } from './state/session.svelte';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/controls.css';
+import './styles/layout.css';
 
 looks.start();
 router.start();
