@@ -131,3 +131,83 @@ fn wrong(value: &str, may_be_empty: bool) -> Option<&'static str> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const GOOD: &str = "id: nist-800-53-r5\ntitle: NIST SP 800-53\nversion: '5.1.1'\nsource: NIST\ncontrols:\n- id: AC-6(9)\n  title: Log use of privileged functions\n  group: Access Control\n  checks:\n  - rego/bartizan/k8spsp*\n  guidance: ''\n";
+
+    #[test]
+    fn a_good_file_is_read() {
+        let loaded = load("f.yaml", GOOD.as_bytes()).unwrap();
+        assert_eq!(loaded.digest, Digest::of(GOOD.as_bytes()));
+        assert_eq!(loaded.framework.controls[0].id.as_str(), "AC-6(9)");
+        assert_eq!(
+            loaded.framework.controls[0].checks,
+            ["rego/bartizan/k8spsp*"]
+        );
+    }
+
+    #[test]
+    fn a_bad_file_is_refused_with_its_place() {
+        let control = "- id: AC-6(9)\n  title: t\n";
+        let bomb = format!(
+            "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n{GOOD}"
+        );
+        let cases: Vec<String> = [
+            "".to_owned(),
+            "id: x\n".to_owned(),
+            GOOD.replace("source:", "sourec:"),
+            GOOD.replace("id: nist-800-53-r5", "id: 'nist 800'"),
+            GOOD.replace("title: NIST SP 800-53", "title: ' '"),
+            GOOD.replace("  title: Log", "  titel: Log"),
+            format!("{GOOD}{control}"),
+            format!(
+                "{}[]\n",
+                GOOD.split("controls:").next().unwrap().to_owned() + "controls: "
+            ),
+            GOOD.replace("- rego/bartizan/k8spsp*", "- ' rego'"),
+            GOOD.replace("- rego/bartizan/k8spsp*", "- a\n  - a"),
+            GOOD.replace("- rego/bartizan/k8spsp*", "- \"a\\u0007\""),
+            format!("{GOOD}title: again\n"),
+            bomb,
+            format!("{}{}", "[".repeat(5000), GOOD),
+        ]
+        .iter()
+        .map(|text| load("f.yaml", text.as_bytes()).unwrap_err().to_string())
+        .map(|text| text.lines().next().unwrap_or_default().to_owned())
+        .collect();
+        insta::assert_snapshot!(cases.join("\n"), @r##"
+framework file f.yaml: unexpected end of input at line 1, column 1
+framework file f.yaml: error: line 1 column 1: missing field `title`
+framework file f.yaml: error: line 4 column 1: unknown field `sourec`, expected one of id, title, version, source, controls
+framework file f.yaml: error: line 1 column 5: framework id "nist 800" is not valid: only letters, digits, '-', '_' and '.' are allowed
+framework file f.yaml: field title: it is empty
+framework file f.yaml: error: line 7 column 3: unknown field `titel`, expected one of id, title, group, checks, guidance
+framework file f.yaml: control AC-6(9) is defined twice
+framework file f.yaml: field controls is empty
+framework file f.yaml: field controls[AC-6(9)].checks[0]: a pattern must not be empty nor begin or end with a space
+framework file f.yaml: field controls[AC-6(9)].checks[1]: the same pattern stands here twice
+framework file f.yaml: field controls[AC-6(9)].checks[0]: it contains a control character
+framework file f.yaml: error: line 12 column 1: duplicate mapping key: title, set DuplicateKeyPolicy in Options if acceptable
+framework file f.yaml: error: line 1 column 1: unknown field `a`, expected one of id, title, version, source, controls
+framework file f.yaml: error: line 1 column 256: recursion limit exceeded
+"##);
+        let error = load("f.yaml", b"id: \xff").unwrap_err();
+        assert_eq!(error.fault, FrameworkFault::NotUtf8(5));
+        let error = load("f.yaml", &vec![b'#'; MAX_BYTES + 1]).unwrap_err();
+        assert_eq!(error.fault, FrameworkFault::TooLarge(MAX_BYTES + 1));
+    }
+
+    proptest! {
+        #[test]
+        fn hostile_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), at in 0..150_usize) {
+            crate::fuzzing::framework(&bytes);
+            let mut mixed = GOOD.as_bytes().to_vec();
+            mixed.splice(at..at + 1, bytes);
+            crate::fuzzing::framework(&mixed);
+        }
+    }
+}

@@ -77,3 +77,29 @@ pub fn unmapped(framework: &Framework, checks: &[CheckUid]) -> Vec<CheckUid> {
         .cloned()
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubts_are_named() {
+        let yaml = b"id: f\ntitle: F\nversion: '1'\nsource: us\ncontrols:\n- id: A\n  title: a\n  checks: [rego/bartizan/k8s*, rego/bartizan/gone, 'sarif/*']\n- id: B\n  title: b\n- id: C\n  title: c\n  guidance: Look.\n";
+        let framework = crate::load("f.yaml", yaml).unwrap().framework;
+        let checks =
+            ["rego/bartizan/k8spspprivileged", "cel/x/y"].map(|u| CheckUid::new(u).unwrap());
+        let doubts: Vec<String> = lint(&framework, &checks)
+            .iter()
+            .map(Lint::to_string)
+            .collect();
+        insta::assert_snapshot!(doubts.join("\n"), @r##"
+control A: pattern "rego/bartizan/gone" matches no known check
+control A: pattern "sarif/*" matches no known check
+control B: it has no checks and no guidance for the person who has to judge it
+"##);
+        assert_eq!(
+            unmapped(&framework, &checks),
+            [CheckUid::new("cel/x/y").unwrap()]
+        );
+    }
+}

@@ -88,3 +88,71 @@ impl Mapping {
         !Pattern::compile(pattern).places(uids).is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bartizan_model::{Control, ControlId, FrameworkId};
+    use proptest::prelude::*;
+
+    fn framework(patterns: Vec<Vec<String>>) -> Framework {
+        Framework {
+            id: FrameworkId::new("f").unwrap(),
+            title: "F".to_owned(),
+            version: "1".to_owned(),
+            source: "us".to_owned(),
+            controls: patterns
+                .into_iter()
+                .enumerate()
+                .map(|(n, checks)| Control {
+                    id: ControlId::new(n.to_string()).unwrap(),
+                    title: n.to_string(),
+                    group: String::new(),
+                    checks,
+                    guidance: String::new(),
+                })
+                .collect(),
+        }
+    }
+
+    proptest! {
+        /// Looking up gives what trying every pattern on every uid gives.
+        #[test]
+        fn agrees_with_matching_one_by_one(
+            patterns in proptest::collection::vec(proptest::collection::vec("[ab*é]{1,5}", 0..4), 0..4),
+            uids in proptest::collection::btree_set("[abé]{1,5}", 0..12),
+        ) {
+            let uids: Vec<CheckUid> = uids.into_iter().map(|u| CheckUid::new(u).unwrap()).collect();
+            let uids: Vec<&CheckUid> = uids.iter().collect();
+            let expected: Vec<Vec<&CheckUid>> = patterns
+                .iter()
+                .map(|of| uids.iter().copied().filter(|u| of.iter().any(|p| u.matches(p))).collect())
+                .collect();
+            let mapping = Mapping::compile(&framework(patterns));
+            prop_assert_eq!(mapping.assign(&uids), expected);
+        }
+    }
+
+    #[test]
+    fn thousands_of_checks_and_patterns_take_milliseconds() {
+        let uids: Vec<CheckUid> = (0..5000)
+            .map(|n| CheckUid::new(format!("rego/bartizan/rule{n:04}")).unwrap())
+            .collect();
+        let uids: Vec<&CheckUid> = uids.iter().collect();
+        let patterns = (0..1000)
+            .map(|n| {
+                vec![
+                    format!("rego/bartizan/rule{n:04}"),
+                    format!("rego/*/rule{n:04}"),
+                ]
+            })
+            .collect();
+        let mapping = Mapping::compile(&framework(patterns));
+        let start = std::time::Instant::now();
+        let found = mapping.assign(&uids);
+        let took = start.elapsed();
+        assert!(found.iter().all(|checks| checks.len() == 1));
+        // Generous: a loaded machine; quadratic work without the prefix takes far longer.
+        assert!(took.as_millis() < 3000, "{took:?}");
+    }
+}

@@ -361,3 +361,6 @@ fn counted(n: u64, one: &str, many: &str) -> String {
 fn day(at: Timestamp) -> String {
     at.to_string().chars().take_while(|c| *c != 'T').collect()
 }
+
+#[cfg(test)]
+mod tests;
