@@ -14,13 +14,18 @@
 //! [`LibraryBuilder`], hands [`Source`]s to [`scan()`] and gets a [`ScanOutput`].
 
 pub mod budget;
+mod expand;
 pub mod input;
 pub mod library;
+mod matching;
+mod object;
 pub mod scan;
 pub mod suppress;
+mod yaml;
 
 pub use budget::Budget;
 pub use input::{Limits, Source};
 pub use library::{Library, LibraryBuilder, LibraryError, Notice};
+pub use object::Object;
 pub use scan::{Progress, ScanError, ScanOptions, ScanOutput, scan};
 pub use suppress::{Baseline, UnusedSuppression};
