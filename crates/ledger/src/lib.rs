@@ -39,6 +39,8 @@ pub mod log;
 pub mod merkle;
 pub mod note;
 pub mod proof;
+#[cfg(test)]
+mod sample;
 mod sealed;
 pub mod tiles;
 pub mod verify;

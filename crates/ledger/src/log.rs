@@ -257,3 +257,7 @@ pub fn append<R: TileReader + ?Sized, E: AsRef<[u8]>>(
 ) -> Result<Append, LogError> {
     RightEdge::load(reader, head)?.append(entries)
 }
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;
