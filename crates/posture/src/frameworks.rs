@@ -70,8 +70,11 @@ fn parse(bytes: &[u8]) -> Result<Framework, FrameworkFault> {
     }
     let text = std::str::from_utf8(bytes)
         .map_err(|error| FrameworkFault::NotUtf8(error.valid_up_to() + 1))?;
-    let framework: Framework = serde_saphyr::from_str(text)
-        .map_err(|error| FrameworkFault::Yaml(error.to_string().chars().take(1000).collect()))?;
+    let framework: Framework = serde_saphyr::from_str(text).map_err(|error| {
+        let full = error.to_string();
+        let text = full.strip_prefix("error: ").unwrap_or(&full);
+        FrameworkFault::Yaml(text.chars().take(1000).collect())
+    })?;
     check(&framework)?;
     Ok(framework)
 }
@@ -181,19 +184,19 @@ mod tests {
         .collect();
         insta::assert_snapshot!(cases.join("\n"), @r##"
 framework file f.yaml: unexpected end of input at line 1, column 1
-framework file f.yaml: error: line 1 column 1: missing field `title`
-framework file f.yaml: error: line 4 column 1: unknown field `sourec`, expected one of id, title, version, source, controls
-framework file f.yaml: error: line 1 column 5: framework id "nist 800" is not valid: only letters, digits, '-', '_' and '.' are allowed
+framework file f.yaml: line 1 column 1: missing field `title`
+framework file f.yaml: line 4 column 1: unknown field `sourec`, expected one of id, title, version, source, controls
+framework file f.yaml: line 1 column 5: framework id "nist 800" is not valid: only letters, digits, '-', '_' and '.' are allowed
 framework file f.yaml: field title: it is empty
-framework file f.yaml: error: line 7 column 3: unknown field `titel`, expected one of id, title, group, checks, guidance
+framework file f.yaml: line 7 column 3: unknown field `titel`, expected one of id, title, group, checks, guidance
 framework file f.yaml: control AC-6(9) is defined twice
 framework file f.yaml: field controls is empty
 framework file f.yaml: field controls[AC-6(9)].checks[0]: a pattern must not be empty nor begin or end with a space
 framework file f.yaml: field controls[AC-6(9)].checks[1]: the same pattern stands here twice
 framework file f.yaml: field controls[AC-6(9)].checks[0]: it contains a control character
-framework file f.yaml: error: line 12 column 1: duplicate mapping key: title, set DuplicateKeyPolicy in Options if acceptable
-framework file f.yaml: error: line 1 column 1: unknown field `a`, expected one of id, title, version, source, controls
-framework file f.yaml: error: line 1 column 256: recursion limit exceeded
+framework file f.yaml: line 12 column 1: duplicate mapping key: title, set DuplicateKeyPolicy in Options if acceptable
+framework file f.yaml: line 1 column 1: unknown field `a`, expected one of id, title, version, source, controls
+framework file f.yaml: line 1 column 256: recursion limit exceeded
 "##);
         let error = load("f.yaml", b"id: \xff").unwrap_err();
         assert_eq!(error.fault, FrameworkFault::NotUtf8(5));

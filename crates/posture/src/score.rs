@@ -274,7 +274,7 @@ fn judge(
         return (
             NotAssessed,
             format!(
-                "{} could not be told, so it is not known whether it passes.",
+                "{} could not be told, so whether the control passes is not known.",
                 counted(tally.unknown, "result", "results")
             ),
         );

@@ -97,9 +97,9 @@ fn results_alone() {
 passed: 3 results pass from 1 check, none fails.
 failed: 1 result fails and nobody accepted it.
 failed: 2 results fail and nobody accepted them.
-not_assessed: 1 result could not be told, so it is not known whether it passes.
+not_assessed: 1 result could not be told, so whether the control passes is not known.
 accepted: 1 failure is knowingly accepted; that is no pass.
-not_assessed: 3 results could not be told, so it is not known whether it passes.
+not_assessed: 3 results could not be told, so whether the control passes is not known.
 not_assessed: Its only failures were ruled false positives and nothing passes.
 passed: 1 result passes from 1 check, none fails.
 not_applicable: Its checks ran and had nothing to look at.
@@ -173,7 +173,7 @@ manual: The verdict of ana expired on 2026-11-12; a person has to judge it again
 failed: ana judged it failed on 2026-11-01, valid until 2027-01-01.
 failed: 1 result fails and nobody accepted it.
 failed: 1 result fails and nobody accepted it.
-not_assessed: 1 result could not be told, so it is not known whether it passes.
+not_assessed: 1 result could not be told, so whether the control passes is not known.
 accepted: 1 failure is knowingly accepted; that is no pass.
 failed: ana judged it failed on 2026-11-01, valid until 2027-01-01.
 failed: ana judged it failed on 2026-11-01, valid until 2027-01-01.
