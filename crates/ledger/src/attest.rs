@@ -3,14 +3,13 @@
 //! The payload, spread over lines here (in the token it is canonical JSON):
 //!
 //! ```json
-//! {"coverage":62.5,
-//!  "counts":{"accepted":0,"failed":1,"manual":2,"not_applicable":0,"not_assessed":1,"passed":4},
-//!  "evidence_digest":"sha256:…","exp":1795255200,
+//! {"counts":{"accepted":0,"failed":1,"manual":3,"not_applicable":0,"not_assessed":0,"passed":4},
+//!  "coverage":62.5,"evidence_digest":"sha256:…","exp":1795255200,
 //!  "framework":{"digest":"sha256:…","id":"nist-800-53-r5","version":"5.1.1"},
-//!  "iat":1763719200,"iss":"bartizan.example","jti":"a-1",
+//!  "iat":1795253400,"iss":"bartizan.example","jti":"a-1",
 //!  "ledger":{"body":"{\"action\":\"attestation.issued\",…}","checkpoint":"bartizan.example/default\n…",
 //!            "index":41,"origin":"bartizan.example/default","path":["…"],"salt":"…"},
-//!  "nbf":1763719200,"score":80,"sub":"cluster:prod","tenant":"default"}
+//!  "nbf":1795253400,"score":80,"sub":"cluster:prod","tenant":"default"}
 //! ```
 //!
 //! Before a token can be issued, its [`audit_entry`] must be in the log. The entry's subject is

@@ -37,7 +37,15 @@ fn keys_and_their_life() {
             format!("{} {origin} {} {retired}", key.alg.name(), key.created)
         })
         .collect();
-    insta::assert_snapshot!(list.join("\n"), @"");
+    insta::assert_snapshot!(list.join("\n"), @r#"
+RS256 token 2026-11-21T09:30:00Z 2026-11-21T10:30:00Z
+ES256 token 2026-11-21T09:30:00Z 2026-11-21T10:30:00Z
+EdDSA token 2026-11-21T09:30:00Z 2026-11-21T10:30:00Z
+EdDSA bartizan.example/default 2026-11-21T09:30:00Z 
+RS256 token 2026-11-21T10:30:00Z 
+ES256 token 2026-11-21T10:30:00Z 
+EdDSA token 2026-11-21T10:30:00Z
+"#);
     for alg in Algorithm::ALL {
         let key = keyring.active(alg).unwrap();
         assert!(key.info().active() && key.info().alg == alg);
