@@ -101,7 +101,12 @@ impl FromRequestParts<AppState> for Reader {
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
         let client = parts.extensions.get::<Client>().map(|client| client.0);
         let token = state.config.metrics_token.as_ref().map(|t| t.expose());
-        if may_read(peer, client, &parts.headers, token) {
+        let host = parts
+            .headers
+            .get(header::HOST)
+            .map(|host| host.to_str().unwrap_or("?"))
+            .or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
+        if may_read(peer, client, &parts.headers, host, token) {
             return Ok(Self);
         }
         Err(Problem::unauthorized(
@@ -118,6 +123,7 @@ fn may_read(
     peer: Option<IpAddr>,
     client: Option<IpAddr>,
     headers: &HeaderMap,
+    host: Option<&str>,
     token: Option<&str>,
 ) -> bool {
     let given = headers
@@ -129,16 +135,10 @@ fn may_read(
     }
     let local = |ip: Option<IpAddr>| ip.is_some_and(|ip| ip.to_canonical().is_loopback());
     let forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key("forwarded");
-    local(peer) && local(client) && !forwarded && local_host(headers)
+    local(peer) && local(client) && !forwarded && host.is_none_or(is_local_name)
 }
 
-fn local_host(headers: &HeaderMap) -> bool {
-    let Some(host) = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-    else {
-        return true;
-    };
+fn is_local_name(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
         _ => host,
@@ -193,21 +193,17 @@ mod tests {
         let local: Option<IpAddr> = Some("127.0.0.1".parse().unwrap());
         let away: Option<IpAddr> = Some("192.0.2.1".parse().unwrap());
         let none = HeaderMap::new();
-        let ok = |peer, headers: &HeaderMap, token| may_read(peer, peer, headers, token);
+        let ok = |peer, headers: &HeaderMap, token| may_read(peer, peer, headers, None, token);
+        let named = |host| may_read(local, local, &none, Some(host), None);
         assert!(ok(local, &none, None));
-        assert!(ok(local, &headers(&[("host", "localhost:8000")]), None));
-        assert!(ok(local, &headers(&[("host", "[::1]:8000")]), None));
-        assert!(!ok(
-            local,
-            &headers(&[("host", "rebound.example:8000")]),
-            None
-        ));
+        assert!(named("localhost:8000") && named("[::1]:8000") && named("127.0.0.1"));
+        assert!(!named("rebound.example:8000"));
         assert!(!ok(
             local,
             &headers(&[("x-forwarded-for", "127.0.0.1")]),
             None
         ));
-        assert!(!may_read(local, away, &none, None));
+        assert!(!may_read(local, away, &none, None, None));
         assert!(!ok(away, &none, None));
         assert!(!ok(None, &none, None));
         let bearer = headers(&[("authorization", "Bearer t0ken")]);

@@ -213,8 +213,13 @@ pub fn router(state: AppState) -> Router {
             router = router.route(&format!("{prefix}{path}"), handler.clone());
         }
     }
-    router
-        .merge(crate::console::fallback())
+    let router = router.merge(crate::console::fallback());
+    around(router, state)
+}
+
+/// What every request passes through, around any routes.
+pub fn around(routes: Router<AppState>, state: AppState) -> Router {
+    routes
         .method_not_allowed_fallback(crate::console::method_not_allowed)
         // The guard bounds bodies by route; axum's own bound would bind uploads.
         .layer(DefaultBodyLimit::disable())

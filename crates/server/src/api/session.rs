@@ -20,6 +20,7 @@ use bartizan_store::people::{Session, User, UserChange};
 use bartizan_store::{StoreError, TenantStore};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use std::net::IpAddr;
 use utoipa::ToSchema;
 
 /// The routes of this module.
@@ -146,22 +147,7 @@ pub(crate) async fn sign_in(
         Some((tenant, user)) if right && !user.disabled => (tenant, user),
         known => {
             metrics::counter!(LOGINS, "outcome" => "refused").increment(1);
-            // Only names that exist are recorded: people type passwords into the name field.
-            if let Some((tenant, user)) = known {
-                let why = if user.disabled {
-                    "disabled"
-                } else {
-                    "password"
-                };
-                tenant
-                    .append_audit(
-                        &state.act(user.name.as_str()),
-                        action::SESSION_LOGIN,
-                        user.name.as_str(),
-                        json!({"outcome": "refused", "why": why, "from": client.to_string()}),
-                    )
-                    .await?;
-            }
+            record_refusal(&state, known, client).await?;
             return Err(Problem::new(
                 StatusCode::UNAUTHORIZED,
                 "bad_credentials",
@@ -306,6 +292,42 @@ async fn find(
     };
     let user = tenant.user(&user).await?;
     Ok(user.map(|user| (tenant, user)))
+}
+
+/// Records a refused sign-in: for an unknown name the same work as for a known one, so that
+/// time tells nothing, and without the name, for people type passwords into that field.
+async fn record_refusal(
+    state: &AppState,
+    known: Option<(TenantStore, User)>,
+    client: IpAddr,
+) -> Result<(), StoreError> {
+    if !state.auth.may_record_refusal() {
+        return Ok(());
+    }
+    let (tenant, subject, why) = match known {
+        Some((tenant, user)) => {
+            let why = if user.disabled {
+                "disabled"
+            } else {
+                "password"
+            };
+            (tenant, user.name.to_string(), why)
+        }
+        None => {
+            let tenant = state.store.tenant(&TenantId::default_tenant()).await?;
+            (tenant, "unknown".to_owned(), "unknown user")
+        }
+    };
+    let detail = json!({"outcome": "refused", "why": why, "from": client.to_string()});
+    tenant
+        .append_audit(
+            &state.act("system"),
+            action::SESSION_LOGIN,
+            &subject,
+            detail,
+        )
+        .await?;
+    Ok(())
 }
 
 async fn end(

@@ -16,7 +16,7 @@ use crate::limit::{Keyed, rate_key};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use bartizan_model::{Role, TenantId, UserName};
-use governor::Quota;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -88,6 +88,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
+/// Refused sign-ins in the audit trail, at most.
+const RECORDED_PER_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
+
 /// Passwords, sign-in throttles and the sessions seen lately; one a process.
 #[derive(Debug)]
 pub struct Auth {
@@ -97,6 +100,8 @@ pub struct Auth {
     by_user: Keyed<(String, IpAddr)>,
     /// Sign-in attempts by address, whatever the user.
     by_address: Keyed<IpAddr>,
+    /// Refused sign-ins that are recorded; the rest of a flood is only counted.
+    recorded: DefaultDirectRateLimiter,
     /// When sessions were last used.
     pub(crate) seen: session::LastSeen,
 }
@@ -113,6 +118,7 @@ impl Auth {
             passwords: password::Passwords::new(),
             by_user: Keyed::new(Quota::per_minute(one)),
             by_address: Keyed::new(Quota::per_minute(five)),
+            recorded: RateLimiter::direct(Quota::per_minute(RECORDED_PER_MINUTE)),
             seen: session::LastSeen::default(),
         }
     }
@@ -130,6 +136,12 @@ impl Auth {
                     seconds,
                 )
             })
+    }
+
+    /// Whether one more refused sign-in goes into the audit trail. Strangers must not be
+    /// able to fill it.
+    pub(crate) fn may_record_refusal(&self) -> bool {
+        self.recorded.check().is_ok()
     }
 
     /// Forgets idle keys; call every half minute.

@@ -1,0 +1,16 @@
+//! The HTTP shell from outside: who may do what, sessions, limits, the listener.
+
+// Helpers of tests may fail as tests do; clippy's exemption reaches test functions alone.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod limits;
+mod listener;
+mod people;
+mod roles;
+mod session;
+mod support;
