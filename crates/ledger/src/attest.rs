@@ -4,7 +4,7 @@
 //!
 //! ```json
 //! {"counts":{"accepted":0,"failed":1,"manual":3,"not_applicable":0,"not_assessed":0,"passed":4},
-//!  "coverage":62.5,"evidence_digest":"sha256:…","exp":1795255200,
+//!  "coverage":62.5,"evidence_digest":"sha256:…","exp":1803029400,
 //!  "framework":{"digest":"sha256:…","id":"nist-800-53-r5","version":"5.1.1"},
 //!  "iat":1795253400,"iss":"bartizan.example","jti":"a-1",
 //!  "ledger":{"body":"{\"action\":\"attestation.issued\",…}","checkpoint":"bartizan.example/default\n…",

@@ -145,14 +145,15 @@ impl fmt::Display for FaultKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place} {kind}")]
 pub struct Fault {
-    /// Where.
-    pub place: Place,
+    /// Where; boxed, as clippy wants errors small.
+    pub place: Box<Place>,
     /// What.
     pub kind: FaultKind,
 }
 
 impl Fault {
     fn new(place: Place, kind: FaultKind) -> Self {
+        let place = Box::new(place);
         Self { place, kind }
     }
 }
