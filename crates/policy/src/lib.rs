@@ -19,6 +19,7 @@ pub mod input;
 pub mod library;
 mod matching;
 mod object;
+mod rego;
 pub mod scan;
 pub mod suppress;
 mod yaml;

@@ -260,12 +260,12 @@ mod tests {
         assert_eq!(
             brief(
                 "apiVersion: v1\nkind: List\nitems:\n- apiVersion: apps/v1\n  kind: Deployment\n  \
-                 metadata: {name: a, namespace: n}\n  spec:\n    template:\n      spec:\n        \
+                 metadata: {name: a, namespace: ns}\n  spec:\n    template:\n      spec:\n        \
                  containers:\n        - name: c\n- apiVersion: v1\n  kind: PodList\n  items:\n  - \
                  metadata: {generateName: b-}\n"
             ),
             [
-                "4 apps/v1/Deployment n/a [(\"spec.template.spec.containers[0]\", 11)]",
+                "4 apps/v1/Deployment ns/a [(\"spec.template.spec.containers[0]\", 11)]",
                 "15 /v1/Pod /b- []"
             ]
         );

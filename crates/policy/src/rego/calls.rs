@@ -1,0 +1,235 @@
+//! Calls of built-ins that the engine lacks, has otherwise, or must not have.
+
+use super::syntax::{Text, apply, variant, visit};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Built-ins that reach outside or differ from run to run. `regorus` answers some of them with
+/// "undefined", which would read as "no violation".
+const FORBIDDEN: [(&str, &str); 11] = [
+    ("external_data", "it asks an external data provider"),
+    ("http.send", "it sends a request"),
+    ("net.lookup_ip_addr", "it asks the network"),
+    ("opa.runtime", "it reads the environment"),
+    ("rand.intn", "it is random"),
+    ("uuid.rfc4122", "it is random"),
+    ("rego.parse_module", "the engine does not have it"),
+    ("rego.metadata.chain", "the engine does not have it"),
+    ("rego.metadata.rule", "the engine does not have it"),
+    ("io.jwt.decode_verify", "the engine does not have it"),
+    ("providers.aws.sign_req", "it signs requests"),
+];
+
+/// Deprecated built-ins, defined in [`DEPRECATED_MODULE`].
+const DEPRECATED: [&str; 9] = [
+    "all",
+    "any",
+    "cast_array",
+    "cast_boolean",
+    "cast_null",
+    "cast_object",
+    "cast_set",
+    "cast_string",
+    "set_diff",
+];
+
+/// The deprecated built-ins of OPA in Rego itself. A wrong type is undefined, as there.
+pub(crate) const DEPRECATED_MODULE: &str = r#"package bartizan_builtins
+
+any(xs) = r { collection(xs); r := count([1 | xs[_] == true]) > 0 }
+
+all(xs) = r { collection(xs); r := count([1 | x := xs[_]; x != true]) == 0 }
+
+collection(xs) { is_array(xs) }
+
+collection(xs) { is_set(xs) }
+
+cast_array(x) = x { is_array(x) }
+
+cast_array(x) = r { is_set(x); r := [y | y := x[_]] }
+
+cast_set(x) = x { is_set(x) }
+
+cast_set(x) = r { is_array(x); r := {y | y := x[_]} }
+
+cast_boolean(x) = x { is_boolean(x) }
+
+cast_null(x) = x { is_null(x) }
+
+cast_object(x) = x { is_object(x) }
+
+cast_string(x) = x { is_string(x) }
+
+set_diff(a, b) = r { is_set(a); is_set(b); r := a - b }
+"#;
+
+/// Replaces calls; the error names what the engine cannot run.
+pub(crate) fn rewrite(source: &str, tree: &Value) -> Result<String, String> {
+    let text = Text::new(source)?;
+    let own = rule_names(tree, &text);
+    let mut edits = Vec::new();
+    let mut refused = None;
+    visit(tree, &mut |name, node| {
+        if name != "Call" {
+            return;
+        }
+        let Some(fcn) = node.get("fcn").and_then(variant).map(|(_, f)| f) else {
+            return;
+        };
+        let (Some(called), Some((start, end))) = (text.of(fcn), text.range(fcn)) else {
+            return;
+        };
+        let root = called.split(['.', '[']).next().unwrap_or_default();
+        if own.contains(root) {
+            return;
+        }
+        let compact: String = called.split_whitespace().collect();
+        if let Some((name, why)) = FORBIDDEN.iter().find(|(n, _)| *n == compact) {
+            refused.get_or_insert(format!("it calls {name}, which is not available: {why}"));
+        } else if compact == "re_match" {
+            edits.push((start, end, "regex.match".into()));
+        } else if DEPRECATED.contains(&compact.as_str()) {
+            edits.push((start, end, format!("data.bartizan_builtins.{compact}")));
+        } else if compact == "time.now_ns" {
+            if let Some((start, end)) = text.range(node) {
+                edits.push((start, end, "data.bartizan_now.ns".into()));
+            }
+        } else if compact == "sprintf" {
+            edits.extend(sprintf(node, &text));
+        }
+    });
+    match refused {
+        Some(why) => Err(why),
+        None => Ok(apply(source, edits)),
+    }
+}
+
+/// Names of the module's rules and imports, which hide built-ins.
+pub(crate) fn rule_names<'s>(tree: &Value, text: &Text<'s>) -> BTreeSet<&'s str> {
+    let mut names = BTreeSet::new();
+    let word = |s: &'s str| s.split(['.', '[', '(', ' ']).next().unwrap_or_default();
+    for rule in tree
+        .get("rules")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let Some((kind, rule)) = variant(rule) else {
+            continue;
+        };
+        let refr = if kind == "Default" {
+            rule.get("refr")
+        } else {
+            rule.get("head")
+                .and_then(variant)
+                .and_then(|(_, head)| head.get("refr"))
+        };
+        if let Some(name) = refr.and_then(variant).and_then(|(_, r)| text.of(r)) {
+            names.insert(word(name));
+        }
+    }
+    for import in tree
+        .get("imports")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let last = |s: &'s str| s.rsplit(['.', ' ']).next().unwrap_or_default();
+        if let Some(all) = text.of(import) {
+            names.insert(last(all));
+        }
+    }
+    names
+}
+
+/// Makes the verbs of a literal format agree with a literal list of arguments.
+fn sprintf(node: &Value, text: &Text<'_>) -> Option<(usize, usize, String)> {
+    let params = node.get("params")?.as_array()?;
+    let (kind, format) = variant(params.first()?)?;
+    if !matches!(kind, "String" | "RawString") {
+        return None;
+    }
+    let (list, items) = variant(params.get(1)?)?;
+    if list != "Array" {
+        return None;
+    }
+    let given = items.get("items")?.as_array()?.len();
+    let (start, end) = text.range(format)?;
+    let raw = text.source.get(start..end)?;
+    let inner = raw.get(1..raw.len() - 1)?;
+    let quote = raw.get(..1)?;
+    let mut out = String::new();
+    let mut verbs = 0;
+    let mut rest = inner;
+    while let Some(at) = rest.find('%') {
+        out.push_str(rest.get(..at)?);
+        let after = rest.get(at + 1..)?;
+        if let Some(tail) = after.strip_prefix('%') {
+            out.push_str("%%");
+            rest = tail;
+            continue;
+        }
+        let flags = after.find(|c: char| !(c.is_ascii_digit() || ".+-# ".contains(c)))?;
+        let verb = after.get(flags..)?.chars().next()?;
+        let length = flags + verb.len_utf8();
+        verbs += 1;
+        if verbs > given {
+            out.push_str(&format!("%%!{verb}(MISSING)"));
+        } else {
+            out.push('%');
+            out.push_str(after.get(..length)?);
+        }
+        rest = after.get(length..)?;
+    }
+    out.push_str(rest);
+    if verbs < given {
+        let extra = vec!["%v"; given - verbs].join(", ");
+        out.push_str(&format!("%%!(EXTRA {extra})"));
+    }
+    (verbs != given).then(|| (start, end, format!("{quote}{out}{quote}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::syntax::parse;
+    use super::*;
+
+    fn rewritten(source: &str) -> Result<String, String> {
+        rewrite(source, &parse(source, false).unwrap())
+    }
+
+    #[test]
+    fn old_and_clock_builtins() {
+        assert_eq!(
+            rewritten("package a\np { re_match(`^x`, input.a); any([true]); x := time.now_ns() }"),
+            Ok("package a\np { regex.match(`^x`, input.a); data.bartizan_builtins.any([true]); x := data.bartizan_now.ns }".into())
+        );
+        let own = "package a\nany(x) { x }\np { any(1) }";
+        assert_eq!(rewritten(own), Ok(own.into()));
+    }
+
+    #[test]
+    fn what_reaches_out_is_refused() {
+        for call in [
+            "http.send({})",
+            "opa.runtime()",
+            "external_data({})",
+            "rand.intn(\"a\", 3)",
+        ] {
+            let got = rewritten(&format!("package a\np {{ x := {call} }}"));
+            assert!(got.unwrap_err().contains("not available"), "{call}");
+        }
+    }
+
+    #[test]
+    fn sprintf_says_what_is_missing() {
+        assert_eq!(
+            rewritten("package a\np = sprintf(\"é %s %05d %% %v\", [1])"),
+            Ok("package a\np = sprintf(\"é %s %%!d(MISSING) %% %%!v(MISSING)\", [1])".into())
+        );
+        assert_eq!(
+            rewritten("package a\np = sprintf(`%s`, [1, 2, 3])"),
+            Ok("package a\np = sprintf(`%s%%!(EXTRA %v, %v)`, [1, 2, 3])".into())
+        );
+    }
+}

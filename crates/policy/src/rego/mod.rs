@@ -1,0 +1,58 @@
+//! Rego sources made fit for the engine without changing what they mean to OPA.
+//!
+//! `regorus` differs from OPA in a few places, found by running Gatekeeper's public library on
+//! both. Each is either rewritten here to the form that both read alike, or refused when the
+//! template is loaded, so that nothing is evaluated wrongly in silence:
+//!
+//! | difference | what is done |
+//! |---|---|
+//! | `not f(x.y)` with `x.y` undefined succeeds; OPA evaluates arguments before the `not`, so the body fails | arguments are hoisted ([`hoist`]) |
+//! | `(` on a new line continues the expression before it | a `;` is put between ([`repair`]) |
+//! | `rule[x] { } { }` is refused | the head is repeated ([`repair`]) |
+//! | `sprintf` with too few or too many arguments is an error | the format says `%!v(MISSING)` as Go does ([`calls`]) |
+//! | deprecated built-ins (`re_match`, `any`, `all`, `cast_*`, `set_diff`) are missing | replaced or defined ([`calls`]) |
+//! | `time.now_ns` reads the clock | reads the time that the caller gave ([`calls`]) |
+//! | built-ins that reach out or are random | refused ([`calls`]) |
+
+pub(crate) mod calls;
+pub(crate) mod hoist;
+pub(crate) mod lexer;
+pub(crate) mod repair;
+pub(crate) mod syntax;
+
+/// A module ready for the engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Module {
+    /// Its package, such as `lib.exempt`.
+    pub package: String,
+    pub source: String,
+    pub v1: bool,
+    /// Uses something that only the interpreter runs.
+    pub interpreted: bool,
+    /// Reads `data.inventory`.
+    pub inventory: bool,
+    /// Its violations name a place within the object (`details.locus` or `details.container`).
+    pub loci: bool,
+}
+
+/// Prepares one module; the error says why it cannot be run faithfully.
+pub(crate) fn prepare(source: &str, v1: bool) -> Result<Module, String> {
+    const MAX: usize = 1 << 20;
+    if source.len() > MAX {
+        return Err(format!("the source is larger than {MAX} bytes"));
+    }
+    let repaired = repair::repair(source)?;
+    let tree = syntax::parse(&repaired, v1)?;
+    let called = calls::rewrite(&repaired, &tree)?;
+    let hoisted = hoist::rewrite(called, v1)?;
+    let tree = syntax::parse(&hoisted, v1)?;
+    let traits = syntax::traits(&tree, &hoisted);
+    Ok(Module {
+        package: traits.package,
+        v1,
+        interpreted: traits.interpreted,
+        inventory: traits.inventory,
+        loci: traits.loci,
+        source: hoisted,
+    })
+}

@@ -1,0 +1,131 @@
+//! Repairs that need no syntax tree, because without them there is none.
+
+use super::lexer::{Kind, Token, tokens};
+
+/// Puts `;` before a `(` that begins a new line, and repeats the heads of chained bodies.
+pub(crate) fn repair(source: &str) -> Result<String, String> {
+    let all = tokens(source)?;
+    let mut inserts: Vec<(usize, String)> = Vec::new();
+    let mut depth = 0_usize;
+    // Where the rule at hand begins, its head's end, and whether its last body just closed.
+    let mut rule: Option<usize> = None;
+    let mut head: Option<(usize, usize)> = None;
+    let mut body_depth: Option<usize> = None;
+    let mut closed = false;
+    let mut before: Option<&Token> = None;
+    for token in &all {
+        let text = token.text(source);
+        let after_value = before.is_some_and(|b| ends_value(b, source));
+        if text == "(" && token.fresh && after_value {
+            if let Some(before) = before {
+                inserts.push((before.end, ";".into()));
+            }
+        }
+        if depth == 0 && body_depth.is_none() {
+            if text == "{" && closed {
+                // Another body of the rule that just ended.
+                if let Some((start, end)) = head {
+                    let head = source.get(start..end).unwrap_or_default().trim_end();
+                    inserts.push((token.start, format!("\n{head} ")));
+                }
+                body_depth = Some(0);
+            } else if text == "{" && rule.is_some() && opens_body(before, source) {
+                head = rule.map(|start| (start, token.start));
+                body_depth = Some(0);
+            } else if closed && text != "else" {
+                rule = None;
+                head = None;
+            }
+            if text == "else" {
+                // Bodies after `else` cannot be told from chained ones: leave them alone.
+                head = None;
+                rule = Some(token.start);
+            }
+            if rule.is_none() || (token.fresh && !closed && starts_rule(before, source)) {
+                rule = Some(token.start);
+            }
+            closed = false;
+        }
+        match text {
+            "{" | "[" | "(" if token.kind == Kind::Sign => depth += 1,
+            "}" | "]" | ")" if token.kind == Kind::Sign => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 && text == "}" && body_depth.take().is_some() {
+                    closed = head.is_some();
+                    if !closed {
+                        rule = None;
+                    }
+                }
+            }
+            _ => {}
+        }
+        before = Some(token);
+    }
+    let mut out = String::with_capacity(source.len() + 64);
+    let mut done = 0;
+    for (at, text) in inserts {
+        out.push_str(source.get(done..at).unwrap_or_default());
+        out.push_str(&text);
+        done = at;
+    }
+    out.push_str(source.get(done..).unwrap_or_default());
+    Ok(out)
+}
+
+/// Whether an expression may end with this token.
+fn ends_value(token: &Token, source: &str) -> bool {
+    const OPEN_WORDS: [&str; 9] = [
+        "not", "some", "in", "with", "as", "if", "else", "contains", "import",
+    ];
+    match token.kind {
+        Kind::Number | Kind::Text => true,
+        Kind::Word => !OPEN_WORDS.contains(&token.text(source)),
+        Kind::Sign => matches!(token.text(source), ")" | "]" | "}"),
+    }
+}
+
+/// Whether a `{` after this token opens a rule's body and not a value.
+fn opens_body(before: Option<&Token>, source: &str) -> bool {
+    before.is_some_and(|b| ends_value(b, source) || matches!(b.text(source), "if" | "else"))
+}
+
+/// Whether a token on a fresh line after this one begins a rule.
+fn starts_rule(before: Option<&Token>, source: &str) -> bool {
+    before.is_none_or(|b| ends_value(b, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::repair;
+
+    #[test]
+    fn chained_bodies_repeat_their_head() {
+        assert_eq!(
+            repair(
+                "package a\n\nv[{\"m\": m}] {\n  m := {1}\n} {\n  m := 2\n}\nx = {1} { true }\n"
+            )
+            .unwrap(),
+            "package a\n\nv[{\"m\": m}] {\n  m := {1}\n} \nv[{\"m\": m}] {\n  m := 2\n}\nx = {1} { true }\n"
+        );
+    }
+
+    #[test]
+    fn a_parenthesis_on_a_new_line_is_no_call() {
+        assert_eq!(
+            repair("p {\n  a := input.x\n  (a - 1) >= b\n  f(\n   (1))\n  c := 1 +\n (2)\n}")
+                .unwrap(),
+            "p {\n  a := input.x;\n  (a - 1) >= b\n  f(\n   (1))\n  c := 1 +\n (2)\n}"
+        );
+    }
+
+    #[test]
+    fn ordinary_sources_stay_as_they_are() {
+        for source in [
+            "package a\nimport future.keywords.in\nx := {1, 2}\ny := {\"a\": 1}\nf(a) = b { b := a } else = c { c := 1 }\n",
+            "package a\np if { true }\nq contains x if { some x in [1] }\ndefault r = {}\ns { t }\n",
+            "package a\nallowed := {x | x := input.a[_]}\nv[x] { x := 1 }\nv[x] { x := 2 }",
+        ] {
+            assert_eq!(repair(source).unwrap(), source);
+        }
+    }
+}
