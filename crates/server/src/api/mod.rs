@@ -7,7 +7,23 @@ pub mod session;
 pub mod tokens;
 pub mod users;
 
-// Domain: add `pub mod x;` here, alphabetically.
+// Domain.
+pub mod artifacts;
+pub mod attestations;
+pub mod audit;
+pub mod checks;
+mod export;
+pub mod findings;
+pub mod frameworks;
+pub mod jobs;
+pub mod keys;
+pub mod ledger;
+pub mod overview;
+pub mod reports;
+pub mod results;
+pub mod scans;
+pub mod scopes;
+pub mod view;
 
 /// Every route. A module that is not listed here is not served.
 pub fn routes() -> Vec<Route> {
@@ -17,7 +33,21 @@ pub fn routes() -> Vec<Route> {
         session::routes(),
         tokens::routes(),
         users::routes(),
-        // Domain: add `x::routes(),` here, alphabetically.
+        // Domain.
+        artifacts::routes(),
+        attestations::routes(),
+        audit::routes(),
+        checks::routes(),
+        findings::routes(),
+        frameworks::routes(),
+        jobs::routes(),
+        keys::routes(),
+        ledger::routes(),
+        overview::routes(),
+        reports::routes(),
+        results::routes(),
+        scans::routes(),
+        scopes::routes(),
     ] {
         all.extend(part);
     }

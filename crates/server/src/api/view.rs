@@ -5,7 +5,8 @@
 
 use crate::error::{ApiResult, Problem};
 use bartizan_model::framework::{Assessment, CheckTally, Score};
-use bartizan_model::{Acceptance, Finding, Severity, Timestamp};
+use bartizan_model::{Acceptance, Asset, Severity, Timestamp};
+use bartizan_store::findings::FindingRow;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use utoipa::ToSchema;
@@ -101,6 +102,20 @@ pub struct Page<T> {
     /// How many there are in all pages, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub total: Option<Total>,
+}
+
+impl<T> Page<T> {
+    /// The view of a page of the store.
+    pub(crate) fn of<R>(page: bartizan_store::Page<R>, view: impl Fn(R) -> T) -> Self {
+        Self {
+            items: page.items.into_iter().map(view).collect(),
+            next_cursor: page.next_cursor,
+            total: page.total.map(|total| Total {
+                count: total.count,
+                capped: total.capped,
+            }),
+        }
+    }
 }
 
 /// A list that is short enough to be whole.
@@ -265,7 +280,11 @@ impl LedgerPlace {
     /// The place of an entry with this index, if it has one yet.
     pub fn of(index: Option<u64>) -> Self {
         Self {
-            state: if index.is_some() { "included" } else { "pending" },
+            state: if index.is_some() {
+                "included"
+            } else {
+                "pending"
+            },
             index,
         }
     }
@@ -283,6 +302,17 @@ pub struct AssetView {
     pub name: String,
     /// The namespace, empty where there is none.
     pub namespace: String,
+}
+
+impl From<Asset> for AssetView {
+    fn from(asset: Asset) -> Self {
+        Self {
+            uid: asset.uid.into(),
+            kind: asset.kind,
+            name: asset.name,
+            namespace: asset.namespace,
+        }
+    }
 }
 
 /// Who answers for leaving a failure.
@@ -342,27 +372,21 @@ pub struct FindingView {
     pub acceptance: Option<AcceptanceView>,
 }
 
-impl FindingView {
-    /// The view of a finding on an asset.
-    pub fn of(finding: Finding, kind: String, name: String, namespace: String) -> Self {
+impl From<FindingRow> for FindingView {
+    fn from(row: FindingRow) -> Self {
         Self {
-            key: finding.key.into(),
-            scope: finding.scope.into(),
-            check: finding.check.into(),
-            asset: AssetView {
-                uid: finding.asset.into(),
-                kind,
-                name,
-                namespace,
-            },
-            locus: finding.locus,
-            status: finding.status,
-            severity: finding.severity,
-            title: finding.title,
-            message: finding.message,
-            first_seen: finding.first_seen,
-            changed: finding.changed,
-            acceptance: finding.acceptance.map(AcceptanceView::from),
+            key: row.key.into(),
+            scope: row.scope.into(),
+            check: row.check.into(),
+            asset: AssetView::from(row.asset),
+            locus: row.locus,
+            status: row.status,
+            severity: row.severity,
+            title: row.title,
+            message: row.message,
+            first_seen: row.first_seen,
+            changed: row.changed,
+            acceptance: row.acceptance.map(AcceptanceView::from),
         }
     }
 }
@@ -465,7 +489,10 @@ pub fn page_size(limit: Option<u32>) -> ApiResult<u32> {
     match limit {
         None => Ok(50),
         Some(n @ 1..=200) => Ok(n),
-        Some(n) => Err(bad_field("limit", format_args!("{n} is not within 1 to 200."))),
+        Some(n) => Err(bad_field(
+            "limit",
+            format_args!("{n} is not within 1 to 200."),
+        )),
     }
 }
 
