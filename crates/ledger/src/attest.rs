@@ -13,8 +13,10 @@
 //! ```
 //!
 //! Before a token can be issued, its [`audit_entry`] must be in the log. The entry's subject is
-//! the `jti`; its detail holds a digest of all claims but `ledger`, so the log vouches for what
-//! the token says, and the token carries the proof. Neither needs the other first.
+//! the `jti`; its detail is the [`Attestation`] itself, from which every claim but `ledger`
+//! follows (`iss` too, where the entry has `issuer`; further members are allowed). So the log
+//! vouches for what the token says, and the token carries the proof; neither needs the other
+//! first.
 //!
 //! [`verify`] checks form, key, signature, claims, time, the checkpoint's signature, inclusion
 //! and the entry, and reports each by name. Times are whole seconds; a clock may be
@@ -29,9 +31,9 @@ use crate::keys::{Algorithm, SigningKey};
 use crate::merkle::{self, Hash};
 use bartizan_model::audit::action;
 use bartizan_model::framework::Score;
-use bartizan_model::{Attestation, AuditEntry, Digest};
+use bartizan_model::{Attestation, AuditEntry};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 mod verification;
 pub use verification::{Expectations, NamedCheck, Refusal, Verification, verify};
@@ -52,7 +54,7 @@ pub struct FrameworkClaim {
 }
 
 /// Proof, within the token, that its issue was logged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerClaim {
     /// The log's name.
@@ -124,23 +126,18 @@ impl Claims {
         }
     }
 
-    /// What the entry in the log says of these claims: the readable ones, and a digest of all
-    /// but `ledger`.
-    fn detail(&self) -> Result<Value, json::JsonError> {
-        let malformed = |error: serde_json::Error| json::JsonError::Malformed(error.to_string());
-        let mut claims = serde_json::to_value(self).map_err(malformed)?;
-        if let Some(members) = claims.as_object_mut() {
-            members.remove("ledger");
+    /// The first claim in which the two differ.
+    fn difference(&self, other: &Self) -> Option<String> {
+        if self == other {
+            return None;
         }
-        let digest = Digest::of(&json::canonical(&claims)?);
-        Ok(json!({
-            "claims_digest": digest,
-            "evidence_digest": self.evidence_digest,
-            "expires": self.exp,
-            "framework": self.framework,
-            "scope": self.sub,
-            "score": self.score,
-        }))
+        let members = |claims| match serde_json::to_value(claims) {
+            Ok(Value::Object(members)) => members,
+            _ => serde_json::Map::new(),
+        };
+        let (ours, theirs) = (members(self), members(other));
+        let differs = |name: &&String| ours.get(*name) != theirs.get(*name);
+        Some(ours.keys().find(differs).cloned().unwrap_or_default())
     }
 
     /// What is wrong with the numbers, if anything.
@@ -181,23 +178,18 @@ fn refuse<E: ToString>(error: E) -> IssueError {
 }
 
 /// The audit entry that must be in the log before the token can be issued. Its subject is the
-/// attestation's id; its detail binds every other claim by digest.
+/// attestation's id, its detail the attestation and who issues it.
 pub fn audit_entry(
     issuer: &str,
     attestation: &Attestation,
     actor: &str,
 ) -> Result<AuditEntry, IssueError> {
-    let nowhere = LedgerClaim {
-        origin: String::new(),
-        checkpoint: String::new(),
-        index: 0,
-        salt: String::new(),
-        body: String::new(),
-        path: Vec::new(),
-    };
-    let claims = Claims::of(issuer, attestation, nowhere);
-    if let Some(why) = claims.incoherent() {
+    if let Some(why) = Claims::of(issuer, attestation, LedgerClaim::default()).incoherent() {
         return Err(refuse(why));
+    }
+    let mut detail = serde_json::to_value(attestation).map_err(refuse)?;
+    if let Some(members) = detail.as_object_mut() {
+        members.insert("issuer".to_owned(), issuer.into());
     }
     Ok(AuditEntry {
         tenant: attestation.tenant.clone(),
@@ -205,7 +197,7 @@ pub fn audit_entry(
         actor: actor.to_owned(),
         action: action::ATTESTATION_ISSUED.to_owned(),
         subject: attestation.id.to_string(),
-        detail: claims.detail().map_err(refuse)?,
+        detail,
     })
 }
 
@@ -256,20 +248,27 @@ fn check_entry(claims: &Claims, salt: &Salt) -> Result<(), String> {
         Ok(Opened::Erased) => return Err("the entry's body was erased".to_owned()),
         Err(error) => return Err(error.to_string()),
     };
-    let canonical = |value: &Value| json::canonical(value).map_err(|error| error.to_string());
-    let detail = claims.detail().map_err(|error| error.to_string())?;
     for (what, same) in [
         ("action", entry.action == action::ATTESTATION_ISSUED),
         ("subject", entry.subject == claims.jti),
         ("tenant", entry.tenant.as_str() == claims.tenant),
         ("time", entry.at.seconds() == claims.iat),
-        ("detail", canonical(&entry.detail)? == canonical(&detail)?),
     ] {
         if !same {
             return Err(format!("the logged entry's {what} is not the token's"));
         }
     }
-    Ok(())
+    let issuer = entry.detail.get("issuer").cloned();
+    if issuer.is_some_and(|issuer| issuer != claims.iss.as_str()) {
+        return Err("the logged iss is not the token's".to_owned());
+    }
+    let logged: Attestation = json::typed(entry.detail)
+        .map_err(|error| format!("the logged detail is not an attestation: {error}"))?;
+    let logged = Claims::of(&claims.iss, &logged, claims.ledger.clone());
+    match logged.difference(claims) {
+        None => Ok(()),
+        Some(name) => Err(format!("the logged {name} is not the token's")),
+    }
 }
 
 /// Takes a token from a file: at most one final newline is not part of it.

@@ -7,7 +7,7 @@ use crate::keys::{Keyring, RsaSize};
 use crate::log::append;
 use crate::sample::{self, ORIGIN, moment};
 use crate::{proof, sample::entries};
-use bartizan_model::{AttestationId, FrameworkId, ScopeId, TenantId, Timestamp};
+use bartizan_model::{AttestationId, Digest, FrameworkId, ScopeId, TenantId, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use std::sync::OnceLock;
@@ -349,12 +349,12 @@ fn retired_keys_verify_what_they_signed_before() {
 #[test]
 fn claims_that_the_ledger_does_not_bear_out() {
     let say = |change: &dyn Fn(&mut Value)| refusal(&signed(change)).to_string();
-    insta::assert_snapshot!(say(&|c| c["score"] = 100.into()), @"the ledger entry: the logged entry's detail is not the token's");
-    insta::assert_snapshot!(say(&|c| c["coverage"] = Value::Null), @"the ledger entry: the logged entry's detail is not the token's");
-    insta::assert_snapshot!(say(&|c| c["counts"]["passed"] = 5.into()), @"the ledger entry: the logged entry's detail is not the token's");
-    insta::assert_snapshot!(say(&|c| c["sub"] = "cluster:dev".into()), @"the ledger entry: the logged entry's detail is not the token's");
-    insta::assert_snapshot!(say(&|c| c["iss"] = "other.example".into()), @"the ledger entry: the logged entry's detail is not the token's");
-    insta::assert_snapshot!(say(&|c| c["exp"] = 4_000_000_000_u64.into()), @"the ledger entry: the logged entry's detail is not the token's");
+    insta::assert_snapshot!(say(&|c| c["score"] = 100.into()), @"the ledger entry: the logged score is not the token's");
+    insta::assert_snapshot!(say(&|c| c["coverage"] = Value::Null), @"the ledger entry: the logged coverage is not the token's");
+    insta::assert_snapshot!(say(&|c| c["counts"]["passed"] = 5.into()), @"the ledger entry: the logged counts is not the token's");
+    insta::assert_snapshot!(say(&|c| c["sub"] = "cluster:dev".into()), @"the ledger entry: the logged sub is not the token's");
+    insta::assert_snapshot!(say(&|c| c["iss"] = "other.example".into()), @"the ledger entry: the logged iss is not the token's");
+    insta::assert_snapshot!(say(&|c| c["exp"] = 4_000_000_000_u64.into()), @"the ledger entry: the logged exp is not the token's");
     insta::assert_snapshot!(say(&|c| c["jti"] = "a-2".into()), @"the ledger entry: the logged entry's subject is not the token's");
     insta::assert_snapshot!(say(&|c| c["tenant"] = "other".into()), @"the ledger entry: the logged entry's tenant is not the token's");
     insta::assert_snapshot!(say(&|c| c["ledger"]["index"] = 40.into()), @"the inclusion proof: the hashes do not lead to the root");
@@ -438,7 +438,7 @@ fn what_does_not_fit_is_not_issued() {
         score: Some(81.0),
         ..attestation()
     };
-    insta::assert_snapshot!(refused(&other, &house.proof), @"cannot issue the attestation: the logged entry's detail is not the token's");
+    insta::assert_snapshot!(refused(&other, &house.proof), @"cannot issue the attestation: the logged score is not the token's");
     let other = LedgerProof {
         index: 40,
         ..house.proof.clone()
@@ -461,9 +461,52 @@ fn what_does_not_fit_is_not_issued() {
     insta::assert_snapshot!(audit_entry(ISSUER, &over, "ada").unwrap_err(), @"cannot issue the attestation: it does not count from its issue until later");
 }
 
+/// The entry may say more, such as the key that was to sign, and need not name the issuer.
+#[test]
+fn entries_may_say_more() {
+    let house = house();
+    let mut entry = audit_entry(ISSUER, &attestation(), "ada").unwrap();
+    let prove = |entry: &AuditEntry| {
+        let salt = Salt([5; 32]);
+        let committed = commit::commit(&salt, entry).unwrap();
+        let leaf = committed.commitment.leaf();
+        let checkpoint = Checkpoint::new(
+            ORIGIN,
+            crate::TreeHead {
+                size: 1,
+                root: leaf,
+            },
+        );
+        LedgerProof {
+            checkpoint: checkpoint
+                .sign(&house.keyring.log_signer(ORIGIN).unwrap())
+                .unwrap(),
+            index: 0,
+            salt,
+            body: committed.body,
+            path: Vec::new(),
+        }
+    };
+    let key = house.keyring.active(Algorithm::EdDsa).unwrap();
+    let issue = |issuer: &str, proof: &LedgerProof| issue(issuer, &attestation(), proof, key);
+    let other = issue("other.example", &prove(&entry)).unwrap_err();
+    assert_eq!(
+        other,
+        IssueError("the logged iss is not the token's".to_owned())
+    );
+    let detail = entry.detail.as_object_mut().unwrap();
+    detail.remove("issuer");
+    detail.insert("alg".to_owned(), "EdDSA".into());
+    let token = issue("other.example", &prove(&entry)).unwrap();
+    assert!(check(&token).valid());
+    entry.detail = Value::Null;
+    let none = issue(ISSUER, &prove(&entry)).unwrap_err().to_string();
+    insta::assert_snapshot!(none, @"cannot issue the attestation: the logged detail is not an attestation: not acceptable JSON: invalid type: null, expected struct Attestation");
+}
+
 /// What a reader of the audit trail sees of an attestation.
 #[test]
 fn the_logged_entry() {
     let body = String::from_utf8(house().proof.body.clone()).unwrap();
-    insta::assert_snapshot!(body, @r#"{"action":"attestation.issued","actor":"ada","at":"2026-11-21T09:30:00.123456Z","detail":{"claims_digest":"sha256:045f6b8011322ad97949e05fa9f1b02032f926ec7d4088d638497625ac61385f","evidence_digest":"sha256:f34a6486a244f4c296b294aa21052480e0dd3422a16c874546d1b115d95204dc","expires":1803029400,"framework":{"digest":"sha256:06a61df042ad775e8bdd27666ac077a3331e5eb3215d0351ba292bce7e96505b","id":"nist-800-53-r5","version":"5.1.1"},"scope":"cluster:prod","score":80},"subject":"a-1","tenant":"default"}"#);
+    insta::assert_snapshot!(body, @r#"{"action":"attestation.issued","actor":"ada","at":"2026-11-21T09:30:00.123456Z","detail":{"counts":{"accepted":0,"failed":1,"manual":3,"not_applicable":0,"not_assessed":0,"passed":4},"coverage":62.5,"evidence_digest":"sha256:f34a6486a244f4c296b294aa21052480e0dd3422a16c874546d1b115d95204dc","expires":"2027-02-19T09:30:00Z","framework":"nist-800-53-r5","framework_digest":"sha256:06a61df042ad775e8bdd27666ac077a3331e5eb3215d0351ba292bce7e96505b","framework_version":"5.1.1","id":"a-1","issued":"2026-11-21T09:30:00.123456Z","issuer":"bartizan.example","scope":"cluster:prod","score":80,"tenant":"default"},"subject":"a-1","tenant":"default"}"#action":"attestation.issued","actor":"ada","at":"2026-11-21T09:30:00.123456Z","detail":{"claims_digest":"sha256:045f6b8011322ad97949e05fa9f1b02032f926ec7d4088d638497625ac61385f","evidence_digest":"sha256:f34a6486a244f4c296b294aa21052480e0dd3422a16c874546d1b115d95204dc","expires":1803029400,"framework":{"digest":"sha256:06a61df042ad775e8bdd27666ac077a3331e5eb3215d0351ba292bce7e96505b","id":"nist-800-53-r5","version":"5.1.1"},"scope":"cluster:prod","score":80},"subject":"a-1","tenant":"default"}"#);
 }

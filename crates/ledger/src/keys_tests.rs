@@ -242,3 +242,31 @@ fn es256_signatures_have_one_form() {
         assert!(curve.verify(&[i], &other).is_ok());
     }
 }
+
+/// The group order added to s: the same signature to a lax verifier.
+#[test]
+fn eddsa_signatures_have_one_form() {
+    let keyring = keyring();
+    let key = keyring.active(Algorithm::EdDsa).unwrap();
+    let mut order =
+        hex::decode("1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed").unwrap();
+    order.reverse();
+    let signature = key.sign(b"message").unwrap();
+    let mut other = signature.clone();
+    let mut carry = 0;
+    for at in 0..32 {
+        let sum = u16::from(signature[32 + at]) + u16::from(order[at]) + carry;
+        other[32 + at] = u8::try_from(sum % 256).unwrap();
+        carry = sum / 256;
+    }
+    assert_eq!(carry, 0);
+    assert!(key.public().public.verifies(b"message", &signature));
+    assert!(!key.public().public.verifies(b"message", &other));
+}
+
+#[test]
+fn keys_are_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Keyring>();
+    shared::<MasterKey>();
+}

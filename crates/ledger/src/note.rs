@@ -167,6 +167,11 @@ impl SignedNote {
             .ok_or_else(|| NoteError::NotSigned(key.name.clone()))
     }
 
+    /// Whether a signature line names `key`; says nothing about the signature.
+    pub fn names(&self, key: &VerifierKey) -> bool {
+        self.signatures.iter().any(|signature| key.is_of(signature))
+    }
+
     /// As [`Self::verify`], and nobody else may have signed: for stored files, where every
     /// byte has to be vouched for.
     pub fn verify_only(&self, key: &VerifierKey) -> Result<(), NoteError> {

@@ -14,8 +14,9 @@
 //! Memory stays at one bundle and one tile a level, whatever the size of the log.
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::jwks::Jwks;
 use crate::merkle::{Hash, TreeHead};
-use crate::note::{NoteError, VerifierKey};
+use crate::note::{NoteError, SignedNote, VerifierKey};
 use crate::tiles::{CHECKPOINT_PATH, ReadError, Tile, TileKind, TileReader};
 use std::fmt;
 
@@ -107,6 +108,8 @@ pub enum FaultKind {
         /// What the files hash to.
         found: Hash,
     },
+    /// The key set has no key of the log that the checkpoint names.
+    UnknownLog(String),
     /// The file could not be read.
     Unreadable(ReadError),
 }
@@ -135,6 +138,9 @@ impl fmt::Display for FaultKind {
                     f,
                     "does not sign this tree: all files agree on the root {found}"
                 )
+            }
+            Self::UnknownLog(origin) => {
+                write!(f, "is of {origin:?}, of which the key set has no key")
             }
             Self::Unreadable(error) => write!(f, "cannot be read: {}", error.why),
         }
@@ -187,8 +193,6 @@ pub struct Options<'a> {
     pub listing: Option<&'a [String]>,
     /// A signed checkpoint seen earlier, which the log must extend.
     pub previous: Option<&'a [u8]>,
-    /// Who signed the previous checkpoint, if the log's key was rotated since.
-    pub previous_key: Option<&'a VerifierKey>,
     /// Let witnesses and others sign the checkpoint too; their lines are not checked.
     pub allow_other_signatures: bool,
 }
@@ -199,9 +203,44 @@ pub fn verify_log<R: TileReader + ?Sized>(
     key: &VerifierKey,
     options: &Options<'_>,
 ) -> Result<Summary, Fault> {
+    verify_with(reader, key, key, options)
+}
+
+/// Verifies every file of a log with the keys that its installation published: the checkpoint
+/// says which log it is, and, after a rotation, by which key it is signed.
+pub fn verify_published<R: TileReader + ?Sized>(
+    reader: &R,
+    jwks: &Jwks,
+    options: &Options<'_>,
+) -> Result<Summary, Fault> {
+    let key_of = |note: &[u8]| {
+        let note = SignedNote::parse(note)?;
+        let origin = Checkpoint::parse(&note.text)?.origin;
+        let mut keys = jwks.log_keys(&origin);
+        let newest = keys.pop();
+        let signer = keys.into_iter().find(|key| note.names(key));
+        Ok((origin, newest.map(|newest| signer.unwrap_or(newest))))
+    };
+    let note = read_note(reader)?;
+    let (origin, key) = key_of(&note).map_err(checkpoint_fault)?;
+    let Some(key) = key else {
+        let kind = FaultKind::UnknownLog(origin);
+        return Err(Fault::new(Place::file(CHECKPOINT_PATH), kind));
+    };
+    // A previous checkpoint that names nobody we know is refused for its signature.
+    let previous = options.previous.and_then(|note| key_of(note).ok()?.1);
+    verify_with(reader, &key, previous.as_ref().unwrap_or(&key), options)
+}
+
+fn verify_with<R: TileReader + ?Sized>(
+    reader: &R,
+    key: &VerifierKey,
+    previous_key: &VerifierKey,
+    options: &Options<'_>,
+) -> Result<Summary, Fault> {
     let checkpoint = read_checkpoint(reader, key, options)?;
     let head = checkpoint.head;
-    let previous = read_previous(&head, key, options)?;
+    let previous = read_previous(&head, previous_key, options)?;
     let mut stored = Stored::sort(options.listing.unwrap_or_default(), head.size);
     let mut summary = Summary {
         origin: checkpoint.origin,
@@ -239,28 +278,34 @@ fn line_of(error: &CheckpointError) -> Option<u64> {
     }
 }
 
+fn checkpoint_fault(error: CheckpointError) -> Fault {
+    let place = Place {
+        line: line_of(&error),
+        ..Place::file(CHECKPOINT_PATH)
+    };
+    Fault::new(place, FaultKind::Checkpoint(error))
+}
+
+fn read_note<R: TileReader + ?Sized>(reader: &R) -> Result<Vec<u8>, Fault> {
+    let fail = |kind| Fault::new(Place::file(CHECKPOINT_PATH), kind);
+    reader
+        .read(CHECKPOINT_PATH)
+        .map_err(|error| fail(FaultKind::Unreadable(error)))?
+        .ok_or_else(|| fail(FaultKind::Missing))
+}
+
 fn read_checkpoint<R: TileReader + ?Sized>(
     reader: &R,
     key: &VerifierKey,
     options: &Options<'_>,
 ) -> Result<Checkpoint, Fault> {
-    let place = || Place::file(CHECKPOINT_PATH);
-    let note = reader
-        .read(CHECKPOINT_PATH)
-        .map_err(|error| Fault::new(place(), FaultKind::Unreadable(error)))?
-        .ok_or_else(|| Fault::new(place(), FaultKind::Missing))?;
+    let note = read_note(reader)?;
     let checkpoint = if options.allow_other_signatures {
         Checkpoint::open(&note, key)
     } else {
         Checkpoint::open_only(&note, key)
     };
-    checkpoint.map_err(|error| {
-        let place = Place {
-            line: line_of(&error),
-            ..place()
-        };
-        Fault::new(place, FaultKind::Checkpoint(error))
-    })
+    checkpoint.map_err(checkpoint_fault)
 }
 
 fn read_previous(
@@ -272,7 +317,7 @@ fn read_previous(
         return Ok(None);
     };
     let fail = |kind| Fault::new(Place::file(CHECKPOINT_PATH), kind);
-    let previous = Checkpoint::open(note, options.previous_key.unwrap_or(key))
+    let previous = Checkpoint::open(note, key)
         .map_err(|error| fail(FaultKind::Previous(error)))?
         .head;
     if previous.size > head.size {

@@ -1,6 +1,7 @@
 //! Tests of `verify`: every byte of a stored log, and what may stand beside it.
 
 use super::*;
+use crate::jwks::{Jwk, PublicKey};
 use crate::sample;
 use crate::tiles::MemoryTiles;
 
@@ -264,6 +265,60 @@ fn other_signatures() {
         ..Options::default()
     };
     assert!(verify_log(&tiles, &sample::verifier(), &options).is_ok());
+}
+
+/// With a key set the checkpoint itself says whose it is, also after its key was rotated.
+#[test]
+fn published_keys() {
+    let jwks = |seeds: &[(u8, &str)]| Jwks {
+        keys: seeds
+            .iter()
+            .map(|(seed, origin)| {
+                let pair = sample::pair(*seed);
+                let signer = crate::note::NoteSigner::new(origin, &pair).unwrap();
+                let public = PublicKey::Ed25519(*signer.verifier().public());
+                Jwk {
+                    kid: public.thumbprint(),
+                    alg: public.algorithm(),
+                    public,
+                    log_origin: Some((*origin).to_owned()),
+                    created: None,
+                    retired: None,
+                }
+            })
+            .collect(),
+    };
+    let (tiles, _) = sample::log(&[300, 600]);
+    let (_, before) = sample::log(&[300]);
+    let ours = jwks(&[
+        (9, "other.example"),
+        (7, sample::ORIGIN),
+        (8, sample::ORIGIN),
+    ]);
+    // The earlier checkpoint is by the key that came after; each is verified by its own.
+    let pair = sample::pair(8);
+    let signer = crate::note::NoteSigner::new(sample::ORIGIN, &pair).unwrap();
+    let previous = Checkpoint::new(sample::ORIGIN, before)
+        .sign(&signer)
+        .unwrap();
+    let options = Options {
+        previous: Some(previous.as_bytes()),
+        ..Options::default()
+    };
+    let summary = verify_published(&tiles, &ours, &options).unwrap();
+    assert_eq!((summary.size, summary.extends), (600, Some(300)));
+    let fault = |tiles: &MemoryTiles, jwks: &Jwks| {
+        verify_published(tiles, jwks, &Options::default())
+            .unwrap_err()
+            .to_string()
+    };
+    insta::assert_snapshot!(fault(&flipped(&tiles, "tile/0/001", 0), &ours), @"tile/0/001: hash 0 (byte 0) was altered");
+    insta::assert_snapshot!(fault(&tiles, &jwks(&[(7, "other.example")])), @r#"checkpoint is of "bartizan.example/default", of which the key set has no key"#);
+    insta::assert_snapshot!(fault(&tiles, &jwks(&[(8, sample::ORIGIN)])), @"checkpoint is not believed: no signature by bartizan.example/default");
+    for at in 0..tiles.files[CHECKPOINT_PATH].len() {
+        let bad = flipped(&tiles, CHECKPOINT_PATH, at);
+        assert!(fault(&bad, &ours).starts_with("checkpoint"));
+    }
 }
 
 #[test]
