@@ -57,10 +57,6 @@ impl Bulk {
         self.rows == 0
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.rows
-    }
-
     /// Runs `head` + the rows as a relation + `tail`, and returns what comes back.
     pub(crate) async fn run(self, tx: &mut Tx, head: &str, tail: &str) -> Result<Vec<Row>> {
         if self.is_empty() {
@@ -99,7 +95,6 @@ impl Bulk {
                                 Some(Val::Int(v)) => query.bind(v),
                                 Some(Val::Text(v)) => query.bind(v),
                                 Some(Val::Blob(v)) => query.bind(v),
-                                Some(Val::Real(v)) => query.bind(v),
                                 None => query.bind(None::<i64>),
                             };
                         }

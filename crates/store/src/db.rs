@@ -18,7 +18,6 @@ pub(crate) enum Val {
     Int(Option<i64>),
     Text(Option<String>),
     Blob(Option<Vec<u8>>),
-    Real(Option<f64>),
 }
 
 macro_rules! from {
@@ -46,7 +45,6 @@ from! {
     Option<&str> => |v| Val::Text(v.map(str::to_owned));
     Vec<u8> => |v| Val::Blob(Some(v));
     &[u8] => |v| Val::Blob(Some(v.to_vec()));
-    Option<f64> => Val::Real;
     bartizan_model::Timestamp => |v| Val::Int(Some(v.micros()));
     Option<bartizan_model::Timestamp> => |v| Val::Int(v.map(|t| t.micros()));
 }
@@ -112,10 +110,6 @@ impl Row {
         get!(self, at, Vec<u8>)
     }
 
-    pub(crate) fn opt_real(&self, at: usize) -> Result<Option<f64>> {
-        get!(self, at, Option<f64>)
-    }
-
     /// A typed id.
     pub(crate) fn id<T: TryFrom<String, Error = bartizan_model::IdError>>(
         &self,
@@ -156,7 +150,6 @@ fn bind_lite<'q>(
             Val::Int(v) => query.bind(v),
             Val::Text(v) => query.bind(v),
             Val::Blob(v) => query.bind(v),
-            Val::Real(v) => query.bind(v),
         };
     }
     query
@@ -180,7 +173,6 @@ fn bind_pg<'q>(
                 }
             })),
             Val::Blob(v) => query.bind(v),
-            Val::Real(v) => query.bind(v),
         };
     }
     query

@@ -210,7 +210,3 @@ impl TenantStore {
         Ok(tx)
     }
 }
-
-pub(crate) fn unfinished<T>() -> Result<T> {
-    Err(StoreError::Config("not built yet".to_owned()))
-}

@@ -1,7 +1,7 @@
 //! Artifacts, assessments, attestations, score history and key blobs.
 
 use crate::db::{Row, args};
-use crate::{Act, Page, PageRequest, Result, StoreError, TenantStore};
+use crate::{Act, Page, PageRequest, Result, TenantStore};
 use bartizan_model::audit::action;
 use bartizan_model::framework::{Assessment, Score};
 use bartizan_model::{

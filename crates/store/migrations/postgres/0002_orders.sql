@@ -3,7 +3,7 @@
 CREATE INDEX findings_changed ON findings (tenant, status, severity, changed, id) INCLUDE (scope, chk, ns, kind);
 CREATE INDEX findings_first ON findings (tenant, status, severity, first_seen, id) INCLUDE (scope, chk, ns, kind);
 CREATE INDEX findings_scope ON findings (tenant, scope, status, severity, changed, id) INCLUDE (chk, ns, kind);
-CREATE INDEX findings_check ON findings (tenant, chk, id) INCLUDE (status, severity, scope, ns, kind);
+CREATE INDEX findings_check ON findings (tenant, chk, first_seen, id) INCLUDE (status, severity, scope, ns, kind);
 CREATE INDEX findings_asset ON findings (tenant, scope, asset_uid, id) INCLUDE (status, severity, chk, ns, kind);
 CREATE INDEX findings_ns ON findings (tenant, ns, kind, status, severity, id) INCLUDE (scope, chk);
 -- Passes and failures are most of the results; what could not be told is looked for by itself.
@@ -19,9 +19,9 @@ CREATE TABLE finding_words (
   words TSVECTOR NOT NULL
 );
 INSERT INTO finding_words (id, words)
-  SELECT f.id, to_tsvector('simple', left(regexp_replace(
-    c.title || ' ' || c.uid || ' ' || f.asset_uid || ' ' || f.locus || ' ' || f.message,
-    '[^[:alnum:]]+', ' ', 'g'), 4000))
+  SELECT f.id, array_to_tsvector(array_remove(string_to_array(regexp_replace(
+    lower(c.title || ' ' || c.uid || ' ' || f.asset_uid || ' ' || f.locus || ' ' || f.message),
+    '[^[:alnum:]]+', ' ', 'g'), ' '), ''))
   FROM findings f JOIN checks c ON c.tenant = f.tenant AND c.id = f.chk;
 CREATE INDEX finding_words_gin ON finding_words USING gin (words) WITH (fastupdate = on, gin_pending_list_limit = 16384);
 -- Unread rows are many after an import: keep statistics and the visibility map near.

@@ -3,7 +3,7 @@
 CREATE INDEX findings_changed ON findings (tenant, status, severity, changed, id, scope, chk, ns, kind);
 CREATE INDEX findings_first ON findings (tenant, status, severity, first_seen, id, scope, chk, ns, kind);
 CREATE INDEX findings_scope ON findings (tenant, scope, status, severity, changed, id, chk, ns, kind);
-CREATE INDEX findings_check ON findings (tenant, chk, id, status, severity, scope, ns, kind);
+CREATE INDEX findings_check ON findings (tenant, chk, first_seen, id, status, severity, scope, ns, kind);
 CREATE INDEX findings_asset ON findings (tenant, scope, asset_uid, id, status, severity, chk, ns, kind);
 CREATE INDEX findings_ns ON findings (tenant, ns, kind, status, severity, id, scope, chk);
 -- Passes and failures are most of the results; what could not be told is looked for by itself.

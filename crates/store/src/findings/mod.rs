@@ -1,8 +1,17 @@
 //! Findings: lists in five orders, detail, people's actions.
 
+mod act;
+pub(crate) mod change;
+mod plan;
+mod read;
+mod search;
+mod walk;
+
+pub(crate) use plan::int_list;
+
+use crate::Page;
 use crate::audit::AuditRow;
 use crate::scans::ResultRow;
-use crate::{Act, Page, PageRequest, Result, Salts, StoreError, TenantStore};
 use bartizan_model::life::Refusal;
 use bartizan_model::{
     Acceptance, Asset, AssetUid, Check, CheckUid, FindingKey, FindingStatus, Observation, ScanId,
@@ -202,44 +211,4 @@ pub struct ActionOutcome {
     pub changed: u64,
     /// Those it did not touch, and why.
     pub refused: Vec<(FindingKey, ActionRefusal)>,
-}
-
-impl TenantStore {
-    /// A page of findings with a total (`capped` when counting stopped early).
-    pub async fn findings(
-        &self,
-        filter: &FindingFilter,
-        sort: FindingSort,
-        page: &PageRequest,
-    ) -> Result<FindingPage> {
-        crate::unfinished()
-    }
-
-    /// Counts by severity and by state under a filter.
-    pub async fn finding_facets(&self, filter: &FindingFilter) -> Result<Facets> {
-        crate::unfinished()
-    }
-
-    /// One finding with everything about it.
-    pub async fn finding(&self, key: &FindingKey) -> Result<Option<FindingDetail>> {
-        crate::unfinished()
-    }
-
-    /// Applies a person's action to up to 1,000 findings, each change with its audit entry,
-    /// all in one transaction.
-    pub async fn act_on_findings(
-        &self,
-        keys: &[FindingKey],
-        action: &FindingAction,
-        actor: &str,
-        now: Timestamp,
-        salts: Salts<'_>,
-    ) -> Result<ActionOutcome> {
-        crate::unfinished()
-    }
-
-    /// Reopens findings whose acceptance ended by `now`; says how many. Call it now and then.
-    pub async fn expire_acceptances(&self, now: Timestamp, salts: Salts<'_>) -> Result<u64> {
-        crate::unfinished()
-    }
 }
