@@ -80,7 +80,8 @@ pub struct Limits {
 /// How long sign-ins last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sessions {
-    /// Ends a session without requests.
+    /// Ends a session without requests. Each process counts by itself: with several on one
+    /// database, let the load balancer keep a browser on one of them.
     pub idle: Duration,
     /// Ends every session.
     pub absolute: Duration,

@@ -1,14 +1,18 @@
 //! The real socket: HTTP, TLS 1.3, draining.
 
 use crate::support::config;
+use axum::Router;
+use axum::routing::get;
+use bartizan_server::listen::Listener;
 use bartizan_server::{Config, Ready, Tls, serve};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
@@ -147,15 +151,17 @@ async fn connect(
     running: &Running,
     trusted: &CertificateDer<'static>,
     versions: &[&'static rustls::SupportedProtocolVersion],
+    alpn: &[&[u8]],
 ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(trusted.clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let client = rustls::ClientConfig::builder_with_provider(provider)
+    let mut client = rustls::ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    client.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     let stream = TcpStream::connect(running.ready.address).await.unwrap();
     TlsConnector::from(Arc::new(client))
         .connect(ServerName::try_from("localhost").unwrap(), stream)
@@ -172,10 +178,10 @@ async fn tls_is_1_3_or_nothing() {
     })
     .await;
     let trusted = trusted.unwrap();
-    let old = connect(&running, &trusted, &[&rustls::version::TLS12]).await;
+    let old = connect(&running, &trusted, &[&rustls::version::TLS12], &[]).await;
     assert!(old.is_err(), "TLS 1.2 was accepted");
 
-    let mut stream = connect(&running, &trusted, &[&rustls::version::TLS13])
+    let mut stream = connect(&running, &trusted, &[&rustls::version::TLS13], &[])
         .await
         .unwrap();
     let version = stream.get_ref().1.protocol_version();
@@ -189,6 +195,22 @@ async fn tls_is_1_3_or_nothing() {
             .contains("strict-transport-security: max-age="),
         "{text}"
     );
+
+    // A peer that can, speaks HTTP/2.
+    let stream = connect(&running, &trusted, &[&rustls::version::TLS13], &[b"h2"])
+        .await
+        .unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let request = hyper::Request::get("https://localhost/healthz")
+        .body(String::new())
+        .unwrap();
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    drop(sender);
 
     // Plain HTTP on the same port gets no answer that a browser would take.
     let plain = TcpStream::connect(running.ready.address).await;
@@ -222,4 +244,44 @@ async fn a_key_of_another_certificate_is_a_clear_error() {
         error.contains("--tls-key") && error.contains("does not go with"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_request_at_work_ends_before_the_server_does() {
+    let listener = Listener::bind(&Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        ..config()
+    })
+    .await
+    .unwrap();
+    let address = listener.address();
+    let begun = Arc::new(Notify::new());
+    let tell = begun.clone();
+    let app = Router::new().route(
+        "/slow",
+        get(async move || {
+            tell.notify_one();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            "done"
+        }),
+    );
+    let stop = CancellationToken::new();
+    let (limits, token) = (config().limits, stop.clone());
+    let server = tokio::spawn(async move { listener.run(app, &limits, token).await });
+    let client = tokio::spawn(async move {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    });
+    begun.notified().await;
+    stop.cancel();
+    let text = client.await.unwrap();
+    assert!(text.ends_with("done"), "{text}");
+    tokio::time::timeout(Duration::from_secs(5), server)
+        .await
+        .unwrap()
+        .unwrap();
 }
