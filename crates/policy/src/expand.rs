@@ -84,6 +84,19 @@ pub(crate) fn containers(pod: &Value) -> Vec<(String, String)> {
     all
 }
 
+/// The volumes of a Pod: locus `volume:<name>` and path.
+pub(crate) fn volumes(pod: &Value) -> Vec<(String, String)> {
+    let volumes = pod.get("spec").and_then(|s| s.get("volumes"));
+    let items = volumes.and_then(Value::as_array).into_iter().flatten();
+    items
+        .enumerate()
+        .map(|(i, volume)| {
+            let name = volume.get("name").and_then(Value::as_str).unwrap_or("");
+            (format!("volume:{name}"), format!("spec.volumes[{i}]"))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

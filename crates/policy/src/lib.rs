@@ -14,17 +14,22 @@
 //! [`LibraryBuilder`], hands [`Source`]s to [`scan()`] and gets a [`ScanOutput`].
 
 pub mod budget;
+mod engine;
+pub mod evaluate;
 mod expand;
+mod gatekeeper;
 pub mod input;
 pub mod library;
 mod matching;
 mod object;
+pub mod redact;
 mod rego;
 pub mod scan;
 pub mod suppress;
 mod yaml;
 
 pub use budget::Budget;
+pub use evaluate::{Evaluator, World};
 pub use input::{Limits, Source};
 pub use library::{Library, LibraryBuilder, LibraryError, Notice};
 pub use object::Object;

@@ -1,7 +1,26 @@
 //! A library of policies: ConstraintTemplates and the constraints that use them.
+//!
+//! **Which files count.** Any `.yaml`, `.yml` or `.json` file that is not below a folder
+//! `samples`: Gatekeeper's layout keeps test objects and example constraints there. Objects of
+//! other kinds (suites, Config, SyncSet, mutators) are passed over, with a notice where they
+//! would change what Gatekeeper does.
+//!
+//! **Checks.** One a template, `rego/<content>/<template name>`; all constraints of a template
+//! are asked for its check, which fails when any of them fails. A constraint belongs to the
+//! template of its kind in its own content, or else in the only content that has it.
+//!
+//! **Severity** is the template's annotation `bartizan.dev/severity`, overridden for one
+//! constraint's failures by the same annotation there, else by its enforcement action: deny
+//! medium, warn low, dryrun info.
 
-use bartizan_model::Check;
+use crate::gatekeeper::{self, Constraint, Template};
+use crate::input::{self, Limits, Piece, Source};
+use crate::object::{Found, Object, objects};
 use bartizan_model::scan::ContentDigest;
+use bartizan_model::{Check, CheckUid, Digest, Severity};
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Why content cannot be used at all. Whose fault: the policy author's, at file and line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,7 +63,10 @@ pub struct Notice {
 /// Collects policy files; see [`LibraryBuilder::add`].
 #[derive(Debug, Default)]
 pub struct LibraryBuilder {
-    files: Vec<(String, String, Vec<u8>)>,
+    templates: Vec<(String, Template, Object)>,
+    constraints: Vec<(String, Constraint, Object)>,
+    digests: BTreeMap<String, BTreeMap<String, Digest>>,
+    notices: Vec<Notice>,
 }
 
 impl LibraryBuilder {
@@ -54,24 +76,270 @@ impl LibraryBuilder {
     }
 
     /// Adds one YAML or JSON file of content `content` (the middle part of its check uids:
-    /// `rego/<content>/<template kind in lower case>`). Only `.yaml`, `.yml` and `.json` files
-    /// with Gatekeeper objects matter; suites, samples and other objects are passed over.
+    /// `rego/<content>/<template kind in lower case>`). Files that cannot hold policies are
+    /// passed over, see the module.
     pub fn add(&mut self, content: &str, file: &str, bytes: &[u8]) -> Result<(), LibraryError> {
-        self.files
-            .push((content.to_owned(), file.to_owned(), bytes.to_vec()));
+        let policy_file = [".yaml", ".yml", ".json"].iter().any(|e| file.ends_with(e));
+        if !policy_file || file.split(['/', '\\']).any(|part| part == "samples") {
+            return Ok(());
+        }
+        let mut pieces = Vec::new();
+        let limits = Limits::default();
+        input::read(Source::new(file, bytes), &limits, &mut |p| pieces.push(p));
+        let unreadable = |line, why| LibraryError::Unreadable {
+            file: file.to_owned(),
+            line,
+            why,
+        };
+        let mut used = false;
+        for piece in pieces {
+            let document = match piece {
+                Piece::Document(document) => document,
+                Piece::Unreadable { line, why } => return Err(unreadable(line, why)),
+                Piece::Unrendered { line } => {
+                    return Err(unreadable(line, "it is an unrendered template".into()));
+                }
+            };
+            for found in objects(file, document) {
+                match found {
+                    Found::Object(object) => used |= self.object(content, *object)?,
+                    Found::Broken { line, why } => return Err(unreadable(line, why)),
+                    Found::Other { .. } => {}
+                }
+            }
+        }
+        if used {
+            let files = self.digests.entry(content.to_owned()).or_default();
+            files.insert(file.to_owned(), Digest::of(bytes));
+        }
         Ok(())
+    }
+
+    fn object(&mut self, content: &str, object: Object) -> Result<bool, LibraryError> {
+        let invalid = |why| LibraryError::Invalid {
+            file: object.location.file.clone(),
+            line: object.location.line,
+            name: format!("{} {}", object.kind, object.name),
+            why,
+        };
+        match (object.group.as_str(), object.kind.as_str()) {
+            ("templates.gatekeeper.sh", "ConstraintTemplate") => {
+                let template = gatekeeper::template(&object).map_err(invalid)?;
+                self.templates.push((content.to_owned(), template, object));
+            }
+            ("constraints.gatekeeper.sh", _) => {
+                let constraint = gatekeeper::constraint(&object).map_err(invalid)?;
+                self.constraints
+                    .push((content.to_owned(), constraint, object));
+            }
+            (
+                "config.gatekeeper.sh" | "expansion.gatekeeper.sh" | "externaldata.gatekeeper.sh",
+                _,
+            ) => {
+                self.notices.push(Notice {
+                    file: object.location.file.clone(),
+                    line: object.location.line,
+                    text: format!(
+                        "{} {} is passed over: it has no effect on a scan of manifests here",
+                        object.kind, object.name
+                    ),
+                });
+                return Ok(false);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 
     /// Compiles everything once to prove that it compiles. A template that this engine cannot
     /// run faithfully stays in the library as refused: its checks answer Unknown.
-    pub fn build(self) -> Result<Library, LibraryError> {
-        Ok(Library::default())
+    pub fn build(mut self) -> Result<Library, LibraryError> {
+        let mut policies: Vec<Policy> = Vec::new();
+        let mut notices = std::mem::take(&mut self.notices);
+        for (content, mut template, object) in std::mem::take(&mut self.templates) {
+            let invalid = |why: String| LibraryError::Invalid {
+                file: object.location.file.clone(),
+                line: object.location.line,
+                name: format!("ConstraintTemplate {}", object.name),
+                why,
+            };
+            if policies
+                .iter()
+                .any(|p| p.content == content && p.kind == template.kind)
+            {
+                return Err(invalid(format!(
+                    "a second template of kind {}",
+                    template.kind
+                )));
+            }
+            let uid = CheckUid::of("rego", &content, &template.kind.to_lowercase())
+                .map_err(|e| invalid(e.to_string()))?;
+            if template.refused.is_none() {
+                template.refused = crate::engine::prove(&template.modules).err();
+            }
+            if let Some(why) = &template.refused {
+                notices.push(Notice {
+                    file: object.location.file.clone(),
+                    line: object.location.line,
+                    text: format!("{uid} cannot be run, its results are Unknown: {why}"),
+                });
+            }
+            policies.push(Policy {
+                content,
+                kind: template.kind.clone(),
+                check: check(uid, &template, &object),
+                template,
+                constraints: Vec::new(),
+            });
+        }
+        for (content, mut constraint, object) in std::mem::take(&mut self.constraints) {
+            let invalid = |why: String| LibraryError::Invalid {
+                file: object.location.file.clone(),
+                line: object.location.line,
+                name: format!("{} {}", object.kind, object.name),
+                why,
+            };
+            let place = owner(&policies, &content, &object.kind).map_err(invalid)?;
+            let Some(policy) = policies.get_mut(place) else {
+                continue;
+            };
+            if policy
+                .constraints
+                .iter()
+                .any(|c| c.name == constraint.name && c.content == content)
+            {
+                return Err(invalid("a second constraint of this name".into()));
+            }
+            if let Some(text) = constraint.notice.take() {
+                notices.push(Notice {
+                    file: object.location.file.clone(),
+                    line: object.location.line,
+                    text: format!("{} {}: {text}", object.kind, object.name),
+                });
+            }
+            if !constraint.audited {
+                continue;
+            }
+            if let Some(schema) = &policy.template.schema {
+                gatekeeper::default_parameters(&mut constraint.parameters, schema);
+            }
+            constraint.content = content;
+            policy.constraints.push(constraint);
+        }
+        for policy in policies.iter().filter(|p| p.constraints.is_empty()) {
+            notices.push(Notice {
+                file: policy.template.file.clone(),
+                line: policy.template.line,
+                text: format!("{} has no constraint and judges nothing", policy.check.uid),
+            });
+        }
+        policies.retain(|p| !p.constraints.is_empty());
+        for policy in &mut policies {
+            policy.settle_severity();
+            policy.constraints.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        policies.sort_by(|a, b| a.check.uid.cmp(&b.check.uid));
+        let content = self
+            .digests
+            .iter()
+            .map(|(name, files)| ContentDigest {
+                name: name.clone(),
+                digest: digest(files),
+            })
+            .collect();
+        Ok(Library {
+            checks: policies.iter().map(|p| p.check.clone()).collect(),
+            policies: Arc::new(policies),
+            content,
+            notices,
+        })
+    }
+}
+
+fn owner(policies: &[Policy], content: &str, kind: &str) -> Result<usize, String> {
+    let of_kind: Vec<_> = policies
+        .iter()
+        .enumerate()
+        .filter(|(_, p)| p.kind == kind)
+        .collect();
+    if let Some((i, _)) = of_kind.iter().find(|(_, p)| p.content == content) {
+        return Ok(*i);
+    }
+    match of_kind.as_slice() {
+        [(i, _)] => Ok(*i),
+        [] => Err(format!("there is no ConstraintTemplate of kind {kind}")),
+        _ => Err(format!(
+            "several contents have a ConstraintTemplate of kind {kind}"
+        )),
+    }
+}
+
+fn digest(files: &BTreeMap<String, Digest>) -> Digest {
+    let mut all = Sha256::new();
+    for (name, digest) in files {
+        all.update(format!("{name}\0{digest}\n").as_bytes());
+    }
+    Digest::of(&all.finalize())
+}
+
+fn check(uid: CheckUid, template: &Template, object: &Object) -> Check {
+    let note = |key: &str| {
+        let found = object.annotations().find(|(k, _)| *k == key);
+        found
+            .map(|(_, v)| v.trim().to_owned())
+            .filter(|v| !v.is_empty())
+    };
+    Check {
+        uid,
+        title: note("metadata.gatekeeper.sh/title").unwrap_or_else(|| template.kind.clone()),
+        description: note("description").unwrap_or_default(),
+        severity: note("bartizan.dev/severity")
+            .and_then(|w| Severity::parse(&w))
+            .unwrap_or_default(),
+        remediation: note("bartizan.dev/remediation").unwrap_or_default(),
+        references: note("bartizan.dev/references")
+            .map(|text| {
+                let mut seen = BTreeSet::new();
+                text.split(|c: char| c.is_whitespace() || c == ',')
+                    .filter(|r| !r.is_empty() && seen.insert(r.to_string()))
+                    .map(str::to_owned)
+                    .collect()
+            })
+            .unwrap_or_default(),
+    }
+}
+
+/// A template with its constraints.
+#[derive(Debug, Clone)]
+pub(crate) struct Policy {
+    pub content: String,
+    pub kind: String,
+    pub check: Check,
+    pub template: Template,
+    pub constraints: Vec<Constraint>,
+}
+
+impl Policy {
+    /// A check without a severity of its own takes the worst of its constraints.
+    fn settle_severity(&mut self) {
+        if !self.template.has_severity {
+            let worst = self
+                .constraints
+                .iter()
+                .map(|c| c.severity.unwrap_or(c.action))
+                .max();
+            self.check.severity = worst.unwrap_or_default();
+            for constraint in &mut self.constraints {
+                constraint.severity.get_or_insert(constraint.action);
+            }
+        }
     }
 }
 
 /// Compiled-and-proven policies, shared by all worker threads (which compile their own copy).
 #[derive(Debug, Default, Clone)]
 pub struct Library {
+    pub(crate) policies: Arc<Vec<Policy>>,
     checks: Vec<Check>,
     content: Vec<ContentDigest>,
     notices: Vec<Notice>,
@@ -91,5 +359,10 @@ impl Library {
     /// What was ignored or refused, and why.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
+    }
+
+    /// Whether some template looks at other objects through `data.inventory`.
+    pub(crate) fn uses_inventory(&self) -> bool {
+        self.policies.iter().any(|p| p.template.inventory)
     }
 }

@@ -31,7 +31,8 @@ pub(crate) struct Fault {
 }
 
 /// Keys under which the items' lines are kept.
-const LINED: [&str; 4] = [
+const LINED: [&str; 5] = [
+    "volumes",
     "containers",
     "initContainers",
     "ephemeralContainers",

@@ -20,6 +20,14 @@ pub(crate) mod lexer;
 pub(crate) mod repair;
 pub(crate) mod syntax;
 
+/// Places within a Pod that a template's violations name, told from its source: a key
+/// `"locus"` or `"container"` in an object, and texts such as `"container"` or `"volume:%s"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Loci {
+    pub containers: bool,
+    pub volumes: bool,
+}
+
 /// A module ready for the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Module {
@@ -31,8 +39,8 @@ pub(crate) struct Module {
     pub interpreted: bool,
     /// Reads `data.inventory`.
     pub inventory: bool,
-    /// Its violations name a place within the object (`details.locus` or `details.container`).
-    pub loci: bool,
+    /// What places within the object its violations name.
+    pub loci: Loci,
 }
 
 /// Prepares one module; the error says why it cannot be run faithfully.

@@ -1,5 +1,6 @@
 //! The engine's own syntax tree, as JSON, and questions asked of it.
 
+use super::Loci;
 use super::lexer::{Token, tokens};
 use serde_json::Value;
 
@@ -104,7 +105,7 @@ pub(crate) struct Traits {
     pub package: String,
     pub interpreted: bool,
     pub inventory: bool,
-    pub loci: bool,
+    pub loci: Loci,
 }
 
 /// Looks for what decides how a module is run.
@@ -113,7 +114,7 @@ pub(crate) fn traits(tree: &Value, source: &str) -> Traits {
         package: String::new(),
         interpreted: false,
         inventory: false,
-        loci: false,
+        loci: Loci::default(),
     };
     let Ok(text) = Text::new(source) else {
         return traits;
@@ -126,6 +127,7 @@ pub(crate) fn traits(tree: &Value, source: &str) -> Traits {
     if source.contains("with") && has_key(tree, "with_mods") {
         traits.interpreted = true;
     }
+    let (mut names_loci, mut names_container) = (false, false);
     visit(tree, &mut |name, node| match name {
         "Every" => traits.interpreted = true,
         "Call" => {
@@ -147,14 +149,29 @@ pub(crate) fn traits(tree: &Value, source: &str) -> Traits {
             let keys = node.get("fields").and_then(Value::as_array);
             for field in keys.into_iter().flatten() {
                 let key = field.get(1).and_then(variant);
-                let key = key.and_then(|(_, k)| text.of(k));
-                if matches!(key, Some("\"locus\"" | "\"container\"")) {
-                    traits.loci = true;
+                match key.and_then(|(_, k)| text.of(k)) {
+                    Some("\"locus\"") => names_loci = true,
+                    Some("\"container\"") => names_container = true,
+                    _ => {}
                 }
             }
         }
+        "String" | "RawString" => {
+            let whole = text.of(node).unwrap_or_default();
+            let inner = whole
+                .get(1..whole.len().saturating_sub(1))
+                .unwrap_or_default();
+            traits.loci.containers |= inner == "container" || inner.starts_with("container:");
+            traits.loci.volumes |= inner.starts_with("volume:");
+        }
         _ => {}
     });
+    if !names_loci {
+        traits.loci = Loci {
+            containers: names_container,
+            volumes: false,
+        };
+    }
     let tokens = tokens(source).unwrap_or_default();
     if tokens.windows(3).any(|w| {
         let texts: Vec<_> = w.iter().map(|t| t.text(source)).collect();

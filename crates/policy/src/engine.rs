@@ -1,0 +1,317 @@
+//! The Rego engine behind the seam; the only module that knows `regorus`.
+//!
+//! A template runs on the bytecode machine when all of its modules are within what was
+//! compared between the machine, the interpreter and OPA, else on the interpreter; see
+//! [`crate::rego::syntax::traits`].
+//!
+//! Errors of built-ins: OPA makes the expression undefined, which can hide a violation that
+//! only failed to be printed. So an evaluation first runs with errors raised. When one is
+//! raised, the evaluation is repeated as OPA has it, unless the error is one that OPA does not
+//! have (formatting), or a limit: then the result is an error, which becomes Unknown.
+
+use crate::budget::Budget;
+use crate::rego::calls::DEPRECATED_MODULE;
+use crate::rego::{Module, syntax};
+use bartizan_model::Timestamp;
+use regorus::languages::rego::compiler::Compiler;
+use regorus::rvm::RegoVM;
+use regorus::utils::limits::ExecutionTimerConfig;
+use regorus::{Engine, Value};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a template said of an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Violation {
+    pub message: String,
+    pub locus: Option<String>,
+    pub container: Option<String>,
+    pub path: Option<String>,
+    pub actual: Option<String>,
+    pub expected: Option<String>,
+}
+
+/// A value of the engine, made once an object and shared by all templates of a worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared(Value);
+
+impl Shared {
+    pub(crate) fn of(value: &serde_json::Value) -> Self {
+        Self(convert(value))
+    }
+
+    pub(crate) fn null() -> Self {
+        Self(Value::Null)
+    }
+
+    /// An object of values that are there already.
+    pub(crate) fn object<'k>(fields: impl IntoIterator<Item = (&'k str, Shared)>) -> Self {
+        let map: BTreeMap<Value, Value> =
+            fields.into_iter().map(|(k, v)| (k.into(), v.0)).collect();
+        Self(map.into())
+    }
+}
+
+fn convert(value: &serde_json::Value) -> Value {
+    match value {
+        serde_json::Value::Null => Value::Null,
+        serde_json::Value::Bool(b) => (*b).into(),
+        serde_json::Value::Number(n) => {
+            if let Some(i) = n.as_i64() {
+                i.into()
+            } else if let Some(u) = n.as_u64() {
+                u.into()
+            } else {
+                n.as_f64().map_or(Value::Null, Value::from)
+            }
+        }
+        serde_json::Value::String(s) => s.as_str().into(),
+        serde_json::Value::Array(items) => items.iter().map(convert).collect::<Vec<_>>().into(),
+        serde_json::Value::Object(map) => map
+            .iter()
+            .map(|(k, v)| (k.as_str().into(), convert(v)))
+            .collect::<BTreeMap<Value, Value>>()
+            .into(),
+    }
+}
+
+/// Which engine runs a template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// The machine where it may, else the interpreter.
+    Best,
+    /// The interpreter; for comparing the two.
+    #[cfg_attr(not(test), allow(dead_code))]
+    Interpreter,
+}
+
+/// One template, compiled for one thread.
+pub(crate) struct Unit {
+    modules: Vec<Module>,
+    data: Value,
+    budget: Budget,
+    choice: Choice,
+    entry: String,
+    machine: Machine,
+}
+
+enum Machine {
+    Vm(Box<RegoVM>),
+    Interpreter(Box<Engine>),
+}
+
+/// Compiles a template to see that it compiles.
+pub(crate) fn prove(modules: &[Module]) -> Result<(), String> {
+    let now = Timestamp::from_micros(0);
+    Unit::new(modules, None, now, Budget::default(), Choice::Best).map(drop)
+}
+
+impl Unit {
+    pub(crate) fn new(
+        modules: &[Module],
+        inventory: Option<&Shared>,
+        now: Timestamp,
+        budget: Budget,
+        choice: Choice,
+    ) -> Result<Self, String> {
+        let package = modules
+            .first()
+            .map(|m| m.package.as_str())
+            .unwrap_or_default();
+        let nanos = i128::from(now.micros()) * 1_000;
+        let clock = BTreeMap::from([(Value::from("ns"), Value::from(nanos))]);
+        let empty = || Shared(Value::new_object());
+        let data = BTreeMap::from([
+            (Value::from("bartizan_now"), Value::from(clock)),
+            (
+                Value::from("inventory"),
+                inventory.cloned().unwrap_or_else(empty).0,
+            ),
+        ]);
+        let entry = format!("data.{package}.violation");
+        let data = Value::from(data);
+        let machine = compile(modules, &data, &entry, budget, choice)?;
+        Ok(Self {
+            modules: modules.to_vec(),
+            data,
+            budget,
+            choice,
+            entry,
+            machine,
+        })
+    }
+
+    /// Runs the template on one review; the error says why it could not be told.
+    pub(crate) fn evaluate(
+        &mut self,
+        review: &Shared,
+        parameters: &Shared,
+    ) -> Result<Vec<Violation>, String> {
+        let input = BTreeMap::from([
+            (Value::from("parameters"), parameters.0.clone()),
+            (Value::from("review"), review.0.clone()),
+        ]);
+        let input = Value::from(input);
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.run(&input)));
+        let value = match outcome {
+            Ok(value) => value?,
+            Err(_) => {
+                // The machine may be in any state now: make a new one.
+                self.machine = compile(
+                    &self.modules,
+                    &self.data,
+                    &self.entry,
+                    self.budget,
+                    self.choice,
+                )?;
+                return Err("the policy engine failed on this object".into());
+            }
+        };
+        violations(&value)
+    }
+
+    fn run(&mut self, input: &Value) -> Result<Value, String> {
+        let error = match self.machine.run(input, &self.entry, true) {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        let lower = error.to_lowercase();
+        if lower.contains("limit") {
+            return Err("it exceeds the budget of one evaluation".into());
+        }
+        if lower.contains("format verb") || lower.contains("g format") {
+            return Err(syntax::brief(&error));
+        }
+        let again = self.machine.run(input, &self.entry, false);
+        again.map_err(|e| syntax::brief(&e))
+    }
+
+    /// Whether the bytecode machine runs it.
+    #[cfg(test)]
+    pub(crate) fn is_bytecode(&self) -> bool {
+        matches!(self.machine, Machine::Vm(_))
+    }
+}
+
+impl Machine {
+    fn run(&mut self, input: &Value, entry: &str, strict: bool) -> Result<Value, String> {
+        match self {
+            Self::Vm(vm) => {
+                vm.set_strict_builtin_errors(strict);
+                vm.set_input(input.clone());
+                vm.execute_entry_point_by_index(0)
+                    .map_err(|e| e.to_string())
+            }
+            Self::Interpreter(engine) => {
+                engine.set_strict_builtin_errors(strict);
+                engine.set_input(input.clone());
+                let value = engine
+                    .eval_rule(entry.to_owned())
+                    .map_err(|e| e.to_string());
+                // What `print` said goes nowhere, as in Gatekeeper.
+                let _ = engine.take_prints();
+                value
+            }
+        }
+    }
+}
+
+fn compile(
+    modules: &[Module],
+    data: &Value,
+    entry: &str,
+    budget: Budget,
+    choice: Choice,
+) -> Result<Machine, String> {
+    let timer = ExecutionTimerConfig {
+        limit: budget.time,
+        check_interval: NonZeroU32::new(256).unwrap_or(NonZeroU32::MIN),
+    };
+    let mut engine = Engine::new();
+    engine.set_gather_prints(true);
+    for (i, module) in modules.iter().enumerate() {
+        engine.set_rego_v0(!module.v1);
+        engine
+            .add_policy(format!("module{i}.rego"), module.source.clone())
+            .map_err(|e| syntax::brief(&e.to_string()))?;
+    }
+    if modules
+        .iter()
+        .any(|m| m.source.contains("data.bartizan_builtins."))
+    {
+        engine.set_rego_v0(true);
+        engine
+            .add_policy("builtins.rego".into(), DEPRECATED_MODULE.into())
+            .map_err(|e| syntax::brief(&e.to_string()))?;
+    }
+    engine.add_data(data.clone()).map_err(|e| e.to_string())?;
+    engine.set_execution_timer_config(timer);
+    let policy = engine
+        .compile_with_entrypoint(&entry.into())
+        .map_err(|e| syntax::brief(&e.to_string()))?;
+    let bytecode = choice == Choice::Best && modules.iter().all(|m| !m.interpreted);
+    if bytecode {
+        if let Ok(program) = Compiler::compile_from_policy(&policy, &[entry]) {
+            let mut vm = RegoVM::new();
+            vm.load_program(program);
+            vm.set_max_instructions(budget.steps);
+            vm.set_execution_timer_config(Some(timer));
+            vm.set_data(data.clone()).map_err(|e| e.to_string())?;
+            return Ok(Machine::Vm(Box::new(vm)));
+        }
+    }
+    // Rule lookup and calls are resolved when a rule is first run: run it on nothing.
+    engine.set_input(Value::new_object());
+    let probe = engine.eval_rule(entry.to_owned());
+    if let Err(e) = probe {
+        let text = e.to_string();
+        if text.contains("could not find function") || text.contains("not a valid rule path") {
+            return Err(syntax::brief(&text));
+        }
+    }
+    Ok(Machine::Interpreter(Box::new(engine)))
+}
+
+fn violations(value: &Value) -> Result<Vec<Violation>, String> {
+    let set = match value {
+        Value::Undefined => return Ok(Vec::new()),
+        Value::Set(set) => set,
+        _ => return Err("`violation` is no set".into()),
+    };
+    let mut all = Vec::new();
+    for item in set.iter() {
+        // Gatekeeper asks for `r.msg`: an entry without it is no violation.
+        let Some(message) = field(item, "msg") else {
+            continue;
+        };
+        let details = match item {
+            Value::Object(map) => map
+                .get(&Value::from("details"))
+                .cloned()
+                .unwrap_or(Value::Undefined),
+            _ => Value::Undefined,
+        };
+        all.push(Violation {
+            message,
+            locus: field(&details, "locus"),
+            container: field(&details, "container"),
+            path: field(&details, "path"),
+            actual: field(&details, "actual"),
+            expected: field(&details, "expected"),
+        });
+    }
+    all.sort();
+    Ok(all)
+}
+
+fn field(value: &Value, name: &str) -> Option<String> {
+    let Value::Object(map) = value else {
+        return None;
+    };
+    match map.get(&Value::from(name))? {
+        Value::Undefined => None,
+        Value::String(text) => Some(text.to_string()),
+        other => other.to_json_str().ok(),
+    }
+}

@@ -1,0 +1,510 @@
+//! The evaluator: all policies of a library, compiled for one thread, asked of one object at a
+//! time.
+//!
+//! **Results and loci.** For every check whose constraints match an object there is exactly one
+//! result for each of the object's loci of that check, passes too:
+//!
+//! - the whole object has the empty locus, always;
+//! - where a template names containers (`details.locus` such as `container:web`, or
+//!   `details.container`), each container, init container and ephemeral container of the Pod
+//!   has one: `container:`, `initContainer:` or `ephemeralContainer:` and its name; likewise
+//!   `volume:` where a template names volumes;
+//! - any other locus that a violation names has one while it fails.
+//!
+//! So a failure at `container:web` is closed by the Pass at `container:web` of the next scan,
+//! complete or not. What has disappeared itself (a container that was removed, an ordinary
+//! locus that no longer fails) is closed by its absence from a complete scan; and because all
+//! results of a (check, asset) are always reported together, an importer may also close the
+//! loci that a scan leaves out of a (check, asset) that it reports.
+//!
+//! For the whole object: Fail if a violation names no place, else NotApplicable where places
+//! were judged, else Pass. Several constraints of a template are one check: Fail wins over
+//! Unknown, Unknown over Pass. No result where no constraint matches.
+//!
+//! A workload is judged through the Pod that it would create; results are the workload's,
+//! paths begin at its Pod template.
+
+use crate::budget::Budget;
+use crate::engine::{Choice, Shared, Unit, Violation};
+use crate::expand::{self, Expanded};
+use crate::library::{Library, Policy};
+use crate::matching::{Match, Namespaces, Target, Verdict, labels_of};
+use crate::object::Object;
+use crate::redact;
+use bartizan_model::{AssetUid, CheckResult, Evidence, Location, Outcome, Severity, Timestamp};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+/// What policies may know beside the object at hand.
+#[derive(Debug, Clone, Default)]
+pub struct World {
+    namespaces: Namespaces,
+    namespace_objects: BTreeMap<String, Value>,
+    inventory: Option<Value>,
+}
+
+impl World {
+    /// Gathers Namespaces, and all objects where the library looks at them.
+    pub fn of<'o>(library: &Library, objects: impl IntoIterator<Item = &'o Object>) -> Self {
+        let mut world = Self::default();
+        let mut cluster = Map::new();
+        let mut namespaced = Map::new();
+        let inventory = library.uses_inventory();
+        for object in objects {
+            if object.kind == "Namespace" && object.group.is_empty() {
+                let labels = labels_of(&object.value);
+                world.namespaces.insert(object.name.clone(), labels);
+                let known = object.value.clone();
+                world.namespace_objects.insert(object.name.clone(), known);
+            }
+            if inventory {
+                let version = match object.group.as_str() {
+                    "" => object.version.clone(),
+                    group => format!("{group}/{}", object.version),
+                };
+                let value = object.value.clone();
+                let (kind, name) = (object.kind.as_str(), object.name.as_str());
+                match object.namespace.as_str() {
+                    "" => insert(&mut cluster, &[&version, kind, name], value),
+                    ns => insert(&mut namespaced, &[ns, &version, kind, name], value),
+                }
+            }
+        }
+        world.inventory = inventory.then(|| json!({"cluster": cluster, "namespace": namespaced}));
+        world
+    }
+}
+
+fn insert(map: &mut Map<String, Value>, path: &[&str], value: Value) {
+    match path {
+        [] => {}
+        [last] => {
+            map.insert((*last).to_owned(), value);
+        }
+        [first, rest @ ..] => {
+            let below = map
+                .entry((*first).to_owned())
+                .or_insert_with(|| Value::Object(Map::new()));
+            if let Value::Object(below) = below {
+                insert(below, rest, value);
+            }
+        }
+    }
+}
+
+/// Policies compiled for one thread. Make one per worker; never share it.
+pub struct Evaluator<'w> {
+    library: Library,
+    world: &'w World,
+    units: Vec<Result<Unit, String>>,
+    parameters: Vec<Vec<Shared>>,
+    /// Which constraints may look at a group and kind: (policy, constraint).
+    index: HashMap<(String, String), Rc<[(usize, usize)]>>,
+    namespaces: HashMap<String, Shared>,
+}
+
+/// One constraint's answer on one subject.
+enum Answer {
+    Told(Vec<Violation>),
+    Untold(String),
+}
+
+/// What is reviewed: the object itself or its Pod.
+struct Subject<'a> {
+    group: &'a str,
+    version: &'a str,
+    kind: &'a str,
+    value: &'a Value,
+    /// Where it stands in the object: empty, or `spec.template.`.
+    prefix: String,
+    generated: bool,
+}
+
+impl<'w> Evaluator<'w> {
+    /// Compiles all policies. `now` is the time that they see.
+    pub fn new(library: &Library, world: &'w World, budget: Budget, now: Timestamp) -> Self {
+        Self::with_choice(library, world, budget, now, Choice::Best)
+    }
+
+    pub(crate) fn with_choice(
+        library: &Library,
+        world: &'w World,
+        budget: Budget,
+        now: Timestamp,
+        choice: Choice,
+    ) -> Self {
+        let inventory = world.inventory.as_ref().map(Shared::of);
+        let unit = |policy: &Policy| match &policy.template.refused {
+            Some(why) => Err(why.clone()),
+            None => {
+                let template = &policy.template;
+                let inventory = inventory.as_ref().filter(|_| template.inventory);
+                Unit::new(&template.modules, inventory, now, budget, choice)
+            }
+        };
+        // A constraint without parameters gives its template an empty object.
+        let parameters = |value: &Value| match value {
+            Value::Null => Shared::of(&json!({})),
+            other => Shared::of(other),
+        };
+        Self {
+            units: library.policies.iter().map(unit).collect(),
+            parameters: library
+                .policies
+                .iter()
+                .map(|p| {
+                    p.constraints
+                        .iter()
+                        .map(|c| parameters(&c.parameters))
+                        .collect()
+                })
+                .collect(),
+            library: library.clone(),
+            world,
+            index: HashMap::new(),
+            namespaces: HashMap::new(),
+        }
+    }
+
+    /// Asks every check whose constraints match. Results come in the order of the checks.
+    pub fn judge(&mut self, asset: &AssetUid, object: &Object) -> Vec<CheckResult> {
+        let mut answers: BTreeMap<usize, Vec<(usize, usize, Answer)>> = BTreeMap::new();
+        let expanded = expand::expand(object);
+        let mut subjects = vec![Subject {
+            group: &object.group,
+            version: &object.version,
+            kind: &object.kind,
+            value: &object.value,
+            prefix: String::new(),
+            generated: false,
+        }];
+        if let Some(Expanded { path, pod }) = &expanded {
+            subjects.push(Subject {
+                group: "",
+                version: "v1",
+                kind: "Pod",
+                value: pod,
+                prefix: format!("{path}."),
+                generated: true,
+            });
+        }
+        for (place, subject) in subjects.iter().enumerate() {
+            for (policy, constraint, answer) in self.ask(object, subject) {
+                answers
+                    .entry(policy)
+                    .or_default()
+                    .push((place, constraint, answer));
+            }
+        }
+        let mut results = Vec::new();
+        for (policy, answers) in answers {
+            if let Some(policy) = self.library.policies.get(policy) {
+                settle(policy, asset, object, &subjects, answers, &mut results);
+            }
+        }
+        results
+    }
+
+    fn ask(&mut self, object: &Object, subject: &Subject<'_>) -> Vec<(usize, usize, Answer)> {
+        let candidates = self.candidates(subject.group, subject.kind);
+        let target = Target {
+            group: subject.group,
+            kind: subject.kind,
+            namespace: &object.namespace,
+            value: subject.value,
+            generated: subject.generated,
+        };
+        let mut review: Option<Shared> = None;
+        let mut answers = Vec::new();
+        for &(policy, constraint) in candidates.iter() {
+            let Some(matching) = self.matching(policy, constraint) else {
+                continue;
+            };
+            match matching.test(&target, &self.world.namespaces) {
+                Verdict::No => continue,
+                Verdict::Unknown(why) => {
+                    answers.push((policy, constraint, Answer::Untold(why)));
+                    continue;
+                }
+                Verdict::Yes => {}
+            }
+            let review = match &review {
+                Some(review) => review,
+                None => review.insert(self.review(object, subject)),
+            };
+            let parameters = self.parameters.get(policy).and_then(|p| p.get(constraint));
+            let answer = match (self.units.get_mut(policy), parameters) {
+                (Some(Ok(unit)), Some(parameters)) => match unit.evaluate(review, parameters) {
+                    Ok(violations) => Answer::Told(violations),
+                    Err(why) => Answer::Untold(why),
+                },
+                (Some(Err(why)), _) => Answer::Untold(format!("the policy cannot be run: {why}")),
+                _ => Answer::Untold("the policy is gone".into()),
+            };
+            answers.push((policy, constraint, answer));
+        }
+        answers
+    }
+
+    fn matching(&self, policy: usize, constraint: usize) -> Option<&Match> {
+        let constraints = &self.library.policies.get(policy)?.constraints;
+        constraints.get(constraint).map(|c| &c.matching)
+    }
+
+    fn candidates(&mut self, group: &str, kind: &str) -> Rc<[(usize, usize)]> {
+        let key = (group.to_owned(), kind.to_owned());
+        if let Some(known) = self.index.get(&key) {
+            return Rc::clone(known);
+        }
+        let mut all = Vec::new();
+        for (p, policy) in self.library.policies.iter().enumerate() {
+            for (c, constraint) in policy.constraints.iter().enumerate() {
+                if constraint.matching.wants(group, kind) {
+                    all.push((p, c));
+                }
+            }
+        }
+        let all: Rc<[_]> = all.into();
+        // Hostile input may name any number of kinds.
+        if self.index.len() < 1_000 {
+            self.index.insert(key, Rc::clone(&all));
+        }
+        all
+    }
+
+    /// `input.review` as Gatekeeper's audit gives it.
+    fn review(&mut self, object: &Object, subject: &Subject<'_>) -> Shared {
+        let name = subject.value.get("metadata").and_then(|m| m.get("name"));
+        let text = |t: &str| Shared::of(&Value::from(t));
+        let kind = Shared::object([
+            ("group", text(subject.group)),
+            ("kind", text(subject.kind)),
+            ("version", text(subject.version)),
+        ]);
+        let mut fields = vec![
+            ("kind", kind),
+            ("name", Shared::of(name.unwrap_or(&Value::Null))),
+            ("object", Shared::of(subject.value)),
+            ("oldObject", Shared::null()),
+            ("operation", text("")),
+            ("options", Shared::null()),
+            (
+                "resource",
+                Shared::of(&json!({"group": "", "resource": "", "version": ""})),
+            ),
+            ("uid", text("")),
+            ("userInfo", Shared::of(&json!({}))),
+        ];
+        if !object.namespace.is_empty() {
+            fields.push(("namespace", text(&object.namespace)));
+            if let Some(namespace) = self.namespace(&object.namespace) {
+                fields.push((
+                    "_unstable",
+                    Shared::object([("namespace", namespace.clone())]),
+                ));
+                fields.push(("namespaceObject", namespace));
+            }
+        }
+        Shared::object(fields)
+    }
+
+    fn namespace(&mut self, name: &str) -> Option<Shared> {
+        if let Some(known) = self.namespaces.get(name) {
+            return Some(known.clone());
+        }
+        let made = Shared::of(self.world.namespace_objects.get(name)?);
+        self.namespaces.insert(name.to_owned(), made.clone());
+        Some(made)
+    }
+}
+
+/// What is gathered for one locus of one check.
+#[derive(Default)]
+struct Tally {
+    messages: Vec<String>,
+    unknown: Option<String>,
+    severity: Option<Severity>,
+    evidence: Vec<Evidence>,
+    path: Option<String>,
+}
+
+fn settle(
+    policy: &Policy,
+    asset: &AssetUid,
+    object: &Object,
+    subjects: &[Subject<'_>],
+    answers: Vec<(usize, usize, Answer)>,
+    results: &mut Vec<CheckResult>,
+) {
+    let loci = policy.template.loci;
+    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
+    tallies.entry(String::new()).or_default();
+    let mut places: Vec<(String, String)> = Vec::new();
+    for (place, constraint, answer) in answers {
+        let Some(subject) = subjects.get(place) else {
+            continue;
+        };
+        let is_pod = subject.kind == "Pod" && subject.group.is_empty();
+        if is_pod && places.is_empty() && (loci.containers || loci.volumes) {
+            let mut known = Vec::new();
+            if loci.containers {
+                known.extend(expand::containers(subject.value));
+            }
+            if loci.volumes {
+                known.extend(expand::volumes(subject.value));
+            }
+            for (locus, path) in known {
+                let locus = tidy(&locus);
+                let path = format!("{}{path}", subject.prefix);
+                tallies
+                    .entry(locus.clone())
+                    .or_default()
+                    .path
+                    .get_or_insert(path.clone());
+                places.push((locus, path));
+            }
+        }
+        let constraint = policy.constraints.get(constraint);
+        match answer {
+            Answer::Untold(why) => {
+                for tally in tallies.values_mut() {
+                    tally.unknown.get_or_insert_with(|| why.clone());
+                }
+            }
+            Answer::Told(violations) => {
+                for violation in violations {
+                    let locus = locus_of(&violation, &places);
+                    let tally = tallies.entry(locus).or_default();
+                    tally.add(violation, subject);
+                    let severity = constraint.and_then(|c| c.severity);
+                    tally.severity = tally.severity.max(severity.or(Some(policy.check.severity)));
+                    if let Some(c) = constraint.filter(|_| policy.constraints.len() > 1) {
+                        let expected = c.parameters.to_string().chars().take(200).collect();
+                        tally.evidence.push(Evidence {
+                            path: format!("constraint {}", c.name),
+                            actual: None,
+                            expected: Some(expected),
+                        });
+                    }
+                }
+            }
+        }
+    }
+    let judged_places = tallies.len() > 1;
+    for (locus, tally) in tallies {
+        results.push(tally.result(policy, asset, object, locus, judged_places));
+    }
+}
+
+fn locus_of(violation: &Violation, places: &[(String, String)]) -> String {
+    if let Some(locus) = &violation.locus {
+        return tidy(locus);
+    }
+    let Some(name) = &violation.container else {
+        return String::new();
+    };
+    let known = places
+        .iter()
+        .find(|(locus, _)| locus.split_once(':').is_some_and(|(_, n)| n == name));
+    known.map_or_else(
+        || tidy(&format!("container:{name}")),
+        |(locus, _)| locus.clone(),
+    )
+}
+
+/// A locus is part of a key: short and printable.
+fn tidy(locus: &str) -> String {
+    locus
+        .chars()
+        .map(|c| if c.is_control() { '?' } else { c })
+        .take(256)
+        .collect()
+}
+
+impl Tally {
+    fn add(&mut self, violation: Violation, subject: &Subject<'_>) {
+        let mut message: String = violation.message.chars().take(1_000).collect();
+        if subject.generated {
+            let place = subject.prefix.trim_end_matches('.');
+            message.push_str(&format!(" (Pod template at {place})"));
+        }
+        if !self.messages.contains(&message) {
+            self.messages.push(message);
+        }
+        let path = violation.path.map(|p| format!("{}{p}", subject.prefix));
+        if let Some(path) = &path {
+            self.path.get_or_insert(path.clone());
+        }
+        if let Some(path) = path {
+            let actual = violation.actual.map(|a| redact::text(&path, &a));
+            self.evidence.push(Evidence {
+                path,
+                actual,
+                expected: violation.expected,
+            });
+        }
+    }
+
+    fn result(
+        mut self,
+        policy: &Policy,
+        asset: &AssetUid,
+        object: &Object,
+        locus: String,
+        judged_places: bool,
+    ) -> CheckResult {
+        let failed = !self.messages.is_empty();
+        let outcome = match (failed, self.unknown) {
+            (true, _) => Outcome::Fail,
+            (false, Some(why)) => Outcome::Unknown { why },
+            (false, None) if locus.is_empty() && judged_places => Outcome::NotApplicable {
+                why: "judged for each place within it".into(),
+            },
+            (false, None) => Outcome::Pass,
+        };
+        if failed {
+            if let Some(helm) = &object.helm {
+                self.evidence.push(Evidence {
+                    path: "helm template".into(),
+                    actual: Some(helm.clone()),
+                    expected: None,
+                });
+            }
+        }
+        let location = match (&self.path, locus.is_empty() && !failed) {
+            (Some(path), false) => within(object, path),
+            _ => object.location.clone(),
+        };
+        CheckResult {
+            check: policy.check.uid.clone(),
+            asset: asset.clone(),
+            locus,
+            outcome,
+            message: self.messages.join("; "),
+            severity: self
+                .severity
+                .filter(|s| failed && *s != policy.check.severity),
+            evidence: self.evidence,
+            location: Some(location),
+            suppression: None,
+        }
+    }
+}
+
+/// The line of the innermost item on `path` whose line is known.
+fn within(object: &Object, path: &str) -> Location {
+    let end = path.rfind(']').map_or(0, |at| at + 1);
+    let mut place = path.get(..end).unwrap_or_default();
+    loop {
+        let location = object.locate(place);
+        if location != object.location || place.is_empty() {
+            return location;
+        }
+        let shorter = place
+            .get(..place.len() - 1)
+            .and_then(|p| p.rfind(']'))
+            .map_or(0, |at| at + 1);
+        place = place.get(..shorter).unwrap_or_default();
+    }
+}

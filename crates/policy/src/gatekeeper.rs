@@ -1,0 +1,313 @@
+//! Gatekeeper's own objects: ConstraintTemplate and constraint.
+
+use crate::matching::Match;
+use crate::object::Object;
+use crate::rego::{self, Loci, Module};
+use bartizan_model::Severity;
+use serde_json::Value;
+
+/// A ConstraintTemplate.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Template {
+    pub kind: String,
+    /// The policy first, then its libraries. Empty when refused.
+    pub modules: Vec<Module>,
+    /// Why it cannot be run.
+    pub refused: Option<String>,
+    /// The parameters' schema.
+    pub schema: Option<Value>,
+    pub inventory: bool,
+    pub loci: Loci,
+    pub has_severity: bool,
+    pub file: String,
+    pub line: u32,
+}
+
+/// A constraint.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Constraint {
+    pub content: String,
+    pub name: String,
+    pub matching: Match,
+    pub parameters: Value,
+    /// The severity that its enforcement action stands for.
+    pub action: Severity,
+    /// The severity that it gives its failures.
+    pub severity: Option<Severity>,
+    /// Whether audits and `gator` report it.
+    pub audited: bool,
+    pub notice: Option<String>,
+}
+
+const TARGET: &str = "admission.k8s.gatekeeper.sh";
+
+/// Reads a ConstraintTemplate of v1, v1beta1 or v1alpha1. An error is a malformed object;
+/// code that cannot be run is [`Template::refused`].
+pub(crate) fn template(object: &Object) -> Result<Template, String> {
+    if !matches!(object.version.as_str(), "v1" | "v1beta1" | "v1alpha1") {
+        return Err(format!("version {} is not known", object.version));
+    }
+    let at = |path: &str| path.split('.').try_fold(&object.value, |v, f| v.get(f));
+    let kind = at("spec.crd.spec.names.kind")
+        .and_then(Value::as_str)
+        .filter(|k| !k.is_empty() && k.chars().all(|c| c.is_ascii_alphanumeric()))
+        .ok_or("spec.crd.spec.names.kind is missing or no kind")?;
+    if kind.to_lowercase() != object.name {
+        return Err(format!(
+            "metadata.name must be {:?}, the kind in lower case",
+            kind.to_lowercase()
+        ));
+    }
+    let targets = at("spec.targets").and_then(Value::as_array);
+    let [target] = targets.map_or(&[][..], Vec::as_slice) else {
+        return Err("spec.targets must have exactly one target".into());
+    };
+    if target.get("target").and_then(Value::as_str) != Some(TARGET) {
+        return Err(format!("the target must be {TARGET}"));
+    }
+    let (modules, refused) = match code(target)? {
+        Code::Rego { source, libs, v1 } => match modules(&source, &libs, v1) {
+            Ok(modules) => (modules, None),
+            Err(why) => (Vec::new(), Some(why)),
+        },
+        Code::Refused(why) => (Vec::new(), Some(why)),
+    };
+    let has_severity = object
+        .annotations()
+        .any(|(k, v)| k == "bartizan.dev/severity" && Severity::parse(v.trim()).is_some());
+    Ok(Template {
+        kind: kind.to_owned(),
+        refused,
+        schema: at("spec.crd.spec.validation.openAPIV3Schema").cloned(),
+        inventory: modules.iter().any(|m| m.inventory),
+        loci: Loci {
+            containers: modules.iter().any(|m| m.loci.containers),
+            volumes: modules.iter().any(|m| m.loci.volumes),
+        },
+        modules,
+        has_severity,
+        file: object.location.file.clone(),
+        line: object.location.line,
+    })
+}
+
+enum Code {
+    Rego {
+        source: String,
+        libs: Vec<String>,
+        v1: bool,
+    },
+    Refused(String),
+}
+
+fn code(target: &Value) -> Result<Code, String> {
+    let mut other = None;
+    for entry in target
+        .get("code")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        match entry.get("engine").and_then(Value::as_str) {
+            Some("Rego") => {
+                let source = entry.get("source").ok_or("code[].source is missing")?;
+                let v1 = match source.get("version").and_then(Value::as_str) {
+                    None | Some("" | "v0") => false,
+                    Some("v1") => true,
+                    Some(other) => return Err(format!("Rego version {other} is not known")),
+                };
+                return rego(source, v1);
+            }
+            Some("K8sNativeValidation") => {
+                other = Some(
+                    "its code is CEL (K8sNativeValidation), which is not evaluated yet".to_owned(),
+                );
+            }
+            Some(name) => other = Some(format!("its engine {name} is not known")),
+            None => return Err("code[].engine is missing".into()),
+        }
+    }
+    match (target.get("rego"), other) {
+        (Some(_), _) => rego(target, false),
+        (None, Some(why)) => Ok(Code::Refused(why)),
+        (None, None) => Err("the target has neither rego nor code".into()),
+    }
+}
+
+fn rego(holder: &Value, v1: bool) -> Result<Code, String> {
+    let source = holder
+        .get("rego")
+        .and_then(Value::as_str)
+        .ok_or("rego is no text")?;
+    let mut libs = Vec::new();
+    for lib in holder
+        .get("libs")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        libs.push(
+            lib.as_str()
+                .ok_or("libs holds something that is no text")?
+                .to_owned(),
+        );
+    }
+    Ok(Code::Rego {
+        source: source.to_owned(),
+        libs,
+        v1,
+    })
+}
+
+fn modules(source: &str, libs: &[String], v1: bool) -> Result<Vec<Module>, String> {
+    let mut all = vec![rego::prepare(source, v1)?];
+    for lib in libs {
+        let module = rego::prepare(lib, v1).map_err(|why| format!("in a library: {why}"))?;
+        if module.package != "lib" && !module.package.starts_with("lib.") {
+            return Err(format!(
+                "the library package {} must be below lib",
+                module.package
+            ));
+        }
+        all.push(module);
+    }
+    Ok(all)
+}
+
+/// Reads a constraint.
+pub(crate) fn constraint(object: &Object) -> Result<Constraint, String> {
+    let spec = object.value.get("spec");
+    let at = |field: &str| spec.and_then(|s| s.get(field));
+    let mut notice = None;
+    let mut audited = true;
+    let mut action = at("enforcementAction")
+        .and_then(Value::as_str)
+        .unwrap_or("deny")
+        .to_owned();
+    if action == "scoped" {
+        const POINTS: [&str; 3] = ["audit.gatekeeper.sh", "gator.gatekeeper.sh", "*"];
+        let scoped = at("scopedEnforcementActions").and_then(Value::as_array);
+        let ours = scoped.into_iter().flatten().find(|entry| {
+            let points = entry.get("enforcementPoints").and_then(Value::as_array);
+            points.into_iter().flatten().any(|p| {
+                p.get("name")
+                    .and_then(Value::as_str)
+                    .is_some_and(|n| POINTS.contains(&n))
+            })
+        });
+        match ours {
+            Some(entry) => {
+                action = entry
+                    .get("action")
+                    .and_then(Value::as_str)
+                    .unwrap_or("deny")
+                    .to_owned();
+            }
+            None => {
+                audited = false;
+                notice = Some(
+                    "it is scoped to enforcement points that are not audits, and is not asked here"
+                        .into(),
+                );
+            }
+        }
+    }
+    let severity_of_action = match action.as_str() {
+        "deny" => Severity::Medium,
+        "warn" => Severity::Low,
+        "dryrun" => Severity::Info,
+        _ => {
+            notice.get_or_insert(format!(
+                "enforcementAction {action:?} is not known; taken as deny"
+            ));
+            Severity::Medium
+        }
+    };
+    let own = object
+        .annotations()
+        .find(|(k, _)| *k == "bartizan.dev/severity");
+    Ok(Constraint {
+        content: String::new(),
+        name: object.name.clone(),
+        matching: Match::parse(at("match"))?,
+        parameters: at("parameters").cloned().unwrap_or(Value::Null),
+        action: severity_of_action,
+        severity: own.and_then(|(_, word)| Severity::parse(word.trim())),
+        audited,
+        notice,
+    })
+}
+
+/// Fills in the schema's defaults as the API server does for a constraint's resource:
+/// where a property is missing, or null and not nullable, within objects that are there.
+pub(crate) fn default_parameters(value: &mut Value, schema: &Value) {
+    if value.is_null() {
+        match schema.get("default") {
+            Some(default) => *value = default.clone(),
+            None => return,
+        }
+    }
+    fill(value, schema, 0);
+}
+
+fn fill(value: &mut Value, schema: &Value, depth: usize) {
+    if depth > 32 {
+        return;
+    }
+    match value {
+        Value::Object(map) => {
+            let properties = schema.get("properties").and_then(Value::as_object);
+            for (name, property) in properties.into_iter().flatten() {
+                let nullable = property.get("nullable").and_then(Value::as_bool) == Some(true);
+                if let Some(default) = property.get("default") {
+                    let missing = map.get(name).is_none_or(|v| v.is_null() && !nullable);
+                    if missing {
+                        map.insert(name.clone(), default.clone());
+                    }
+                }
+                if let Some(inner) = map.get_mut(name) {
+                    fill(inner, property, depth + 1);
+                }
+            }
+            if let Some(rest) = schema.get("additionalProperties").filter(|s| s.is_object()) {
+                for (name, inner) in map.iter_mut() {
+                    if properties.is_none_or(|p| !p.contains_key(name)) {
+                        fill(inner, rest, depth + 1);
+                    }
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(schema) = schema.get("items") {
+                items
+                    .iter_mut()
+                    .for_each(|item| fill(item, schema, depth + 1));
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn defaults_are_filled_as_the_api_server_does() {
+        let schema = json!({"properties": {
+            "a": {"default": 1}, "b": {"properties": {"c": {"default": "x"}}},
+            "d": {"items": {"properties": {"e": {"default": true}}}},
+            "f": {"default": 2, "nullable": true}, "g": {"default": 3}
+        }});
+        let mut value = json!({"d": [{}, {"e": false}], "b": {}, "f": null, "g": null});
+        default_parameters(&mut value, &schema);
+        assert_eq!(
+            value,
+            json!({"a": 1, "b": {"c": "x"}, "d": [{"e": true}, {"e": false}], "f": null, "g": 3})
+        );
+        let mut none = Value::Null;
+        default_parameters(&mut none, &schema);
+        assert_eq!(none, Value::Null);
+    }
+}
