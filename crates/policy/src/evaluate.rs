@@ -76,7 +76,7 @@ impl World {
     }
 }
 
-fn insert(map: &mut Map<String, Value>, path: &[&str], value: Value) {
+pub(crate) fn insert(map: &mut Map<String, Value>, path: &[&str], value: Value) {
     match path {
         [] => {}
         [last] => {

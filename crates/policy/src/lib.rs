@@ -25,6 +25,8 @@ mod object;
 pub mod redact;
 mod rego;
 pub mod scan;
+pub mod seeded;
+pub mod suite;
 pub mod suppress;
 mod yaml;
 

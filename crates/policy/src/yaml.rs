@@ -151,7 +151,8 @@ impl Builder<'_> {
             }
             Event::SequenceStart(_, anchor, _) => {
                 self.open(line)?;
-                let lined = matches!(self.frames.last(),
+                let lined = self.frames.is_empty()
+                    || matches!(self.frames.last(),
                     Some(Frame::Map { key: Some(Key::Name(key)), .. }) if LINED.contains(&key.as_str()));
                 self.frames.push(Frame::Seq {
                     items: Vec::new(),
