@@ -197,20 +197,22 @@ async fn framework_scores(
 
 /// The newest transitions of findings; of one scope where one is asked for.
 async fn changes(tenant: &TenantStore, scope: Option<&ScopeId>) -> ApiResult<Vec<Change>> {
-    let filter = AuditFilter {
-        action: Some("finding.*".to_owned()),
-        ..AuditFilter::default()
-    };
+    let filter = AuditFilter::default();
     let mut changes = Vec::new();
     let mut request = PageRequest {
         cursor: None,
-        limit: 50,
+        limit: 100,
     };
     // A few pages at most: a scope that has been quiet for long shows fewer.
     for _ in 0..4 {
         let page = tenant.audit(&filter, &request).await?;
         for row in page.items {
-            if changes.len() < CHANGES
+            let moved = row
+                .entry
+                .as_ref()
+                .is_some_and(|e| e.action.starts_with("finding."));
+            if moved
+                && changes.len() < CHANGES
                 && let Some(change) = change(tenant, row, scope).await?
             {
                 changes.push(change);

@@ -1,7 +1,7 @@
 //! API tokens: an operator's own, all for administrators.
 
 use super::session::RoleWord;
-use crate::auth::{Caller, token};
+use crate::auth::{Caller, Via, token};
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Json, Path};
 use crate::route;
@@ -99,6 +99,13 @@ pub(crate) async fn create_token(
     caller: Caller,
     Json(new): Json<NewToken>,
 ) -> ApiResult<(StatusCode, Json<TokenCreated>)> {
+    // Else a stolen token that ends soon could make itself one that does not.
+    if let Via::Token { .. } = caller.via {
+        return Err(Problem::forbidden(
+            "needs_session",
+            "A token makes no tokens. Sign in with user name and password, then make one.",
+        ));
+    }
     let role = Role::from(new.role);
     caller.require(role)?;
     let name = new.name.trim();

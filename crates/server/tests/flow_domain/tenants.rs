@@ -1,0 +1,118 @@
+//! What one tenant has, another does not see: every GET of the table is walked.
+
+use crate::both;
+use crate::support::{Said, World, token};
+use axum::body::Body;
+use axum::http::{Method, Request};
+use bartizan_model::Outcome::Fail;
+use bartizan_model::{Role, TenantId};
+use bartizan_server::route::{BASE, entries};
+use serde_json::json;
+
+/// Percent-encodes what may not stand in a path segment.
+fn segment(text: &str) -> String {
+    text.bytes()
+        .map(|b| match b {
+            b if b.is_ascii_alphanumeric() || b"-_.".contains(&b) => char::from(b).to_string(),
+            b => format!("%{b:02X}"),
+        })
+        .collect()
+}
+
+both!(tenants_are_apart, |w| async move {
+    // The default tenant has everything, marked.
+    let marker = "marksman";
+    w.import(&Said::new("scan-marksman", marker, 1).saw("privileged", marker, Fail))
+        .await;
+    let evidence = w
+        .upload(
+            "/artifacts?kind=evidence&name=marksman.txt",
+            &[],
+            marker.into(),
+        )
+        .await;
+    let digest = evidence.json()["artifact"].as_str().unwrap().to_owned();
+    let verdict = json!({"scope": "cluster:marksman", "verdict": "passed", "reason": marker,
+        "evidence": [digest], "expires": "2027-01-01"});
+    w.post("/frameworks/demo/controls/D-3/assessments", verdict)
+        .await;
+    w.post(
+        "/attestations",
+        json!({"scope": "cluster:marksman", "framework": "demo"}),
+    )
+    .await;
+    w.sequence().await;
+    let first = async |path: &str, name: &str| {
+        let found = w.get(path).await;
+        found["items"][0][name].as_str().unwrap().to_owned()
+    };
+    let key = first("/findings", "key").await;
+    let job = first("/jobs", "id").await;
+    let scan = first("/scans", "id").await;
+    let attestation = first("/attestations", "id").await;
+    let entry = first("/audit", "entry_id").await;
+
+    let other = TenantId::new("other").unwrap();
+    let other = w
+        .state
+        .store
+        .create_tenant(&other, w.state.now())
+        .await
+        .unwrap();
+    let token = token(&w.state, &other, Role::Admin).await;
+    let mut walked = 0;
+    for line in entries() {
+        if line.method != Method::GET || !line.path.starts_with(BASE) {
+            continue;
+        }
+        let whose = |path: &str| match path {
+            p if p.contains("/findings/") => key.clone(),
+            p if p.contains("/jobs/") => job.clone(),
+            p if p.contains("/scans/") => scan.clone(),
+            p if p.contains("/attestations/") => attestation.clone(),
+            p if p.contains("/frameworks/") => "demo".to_owned(),
+            p => panic!("{p}: whose id is this? Add it to the walk."),
+        };
+        let mut path = line.path.clone();
+        for (name, value) in [
+            ("{digest}", digest.clone()),
+            ("{key}", key.clone()),
+            ("{entry_id}", entry.clone()),
+            ("{control}", "D-3".to_owned()),
+            ("{*path}", "entries/000.p/5".to_owned()),
+        ] {
+            let value = if name == "{*path}" {
+                value
+            } else {
+                segment(&value)
+            };
+            path = path.replace(name, &value);
+        }
+        if path.contains("{id}") {
+            path = path.replace("{id}", &segment(&whose(&line.path)));
+        }
+        assert!(!path.contains('{'), "{path}: a parameter is not filled");
+        for query in ["", "?scope=cluster%3Amarksman"] {
+            let request = Request::get(format!("{path}{query}"))
+                .body(Body::empty())
+                .unwrap();
+            let answer = w.send(&token, request).await;
+            let status = answer.status.as_u16();
+            assert!(
+                [200, 400, 404].contains(&status),
+                "{path}{query}: {}",
+                answer.text()
+            );
+            // A refusal may repeat what was asked for, and nothing else.
+            let text = answer.text();
+            if status == 200 {
+                assert!(!text.contains(marker), "{path}{query}: {text}");
+                for id in [&key, &attestation, &job, &digest] {
+                    assert!(!text.contains(id.as_str()), "{path}{query}: {text}");
+                }
+            }
+            walked += 1;
+        }
+    }
+    assert!(walked > 50, "{walked}");
+});
