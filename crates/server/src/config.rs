@@ -69,9 +69,9 @@ pub struct Limits {
     pub connections: usize,
     /// Requests per second from one address (burst: five times that).
     pub per_ip: u32,
-    /// Requests per second of one user.
+    /// Requests per second of one user, likewise.
     pub per_user: u32,
-    /// Requests per second in all.
+    /// Requests per second in all, likewise.
     pub global: u32,
     /// Sign-in attempts per minute for one user from one address.
     pub logins_per_minute: u32,
@@ -137,9 +137,9 @@ impl Default for Limits {
             drain_time: Duration::from_secs(10),
             concurrency: 256,
             connections: 1024,
-            per_ip: 100,
-            per_user: 100,
-            global: 1000,
+            per_ip: 500,
+            per_user: 500,
+            global: 2000,
             logins_per_minute: 6,
         }
     }

@@ -22,6 +22,8 @@ pub struct Ready {
     pub url: String,
     /// On the first start: the administrator's one-time password. Show it once.
     pub first_secret: Option<OneTimeSecret>,
+    /// What the server serves, for work in the same process.
+    pub state: AppState,
 }
 
 /// Why the server cannot start; each variant says whose fault it is.
@@ -90,6 +92,7 @@ pub async fn serve(
         address: listener.address(),
         url,
         first_secret,
+        state: state.clone(),
     });
     listener.run(app, &limits, shutdown).await;
     work_shutdown.cancel();

@@ -58,6 +58,12 @@ pub fn random_bytes<const N: usize>(random: &dyn Random) -> [u8; N] {
 #[derive(Clone)]
 pub struct AppState(Arc<Shared>);
 
+impl fmt::Debug for AppState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AppState")
+    }
+}
+
 /// The fields of [`AppState`].
 pub struct Shared {
     /// As started.

@@ -132,12 +132,15 @@ async fn a_tokens_life() {
         .by_token(&secret, Method::GET, "/api/v1/session", None)
         .await;
     assert_eq!(who.json()["user"]["role"], "operator");
-    // An operator's token makes no administrator's, and needs no CSRF token.
-    let higher = json!({"name": "up", "role": "admin"});
+    // It needs no CSRF token, and makes no tokens.
+    let another = json!({"name": "another", "role": "viewer"});
     let answer = server
-        .by_token(&secret, Method::POST, "/api/v1/tokens", Some(higher))
+        .by_token(&secret, Method::POST, "/api/v1/tokens", Some(another))
         .await;
-    assert_eq!(answer.code(), "role_too_low");
+    assert_eq!(
+        (answer.status.as_u16(), answer.code().as_str()),
+        (403, "needs_session")
+    );
 
     server.clock.advance(3600);
     let late = server
@@ -151,6 +154,34 @@ async fn a_tokens_life() {
         .by(&admin, Method::POST, "/api/v1/tokens", Some(past))
         .await;
     assert_eq!(answer.code(), "bad_expiry");
+}
+
+#[tokio::test]
+async fn nobody_makes_a_token_above_themselves() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    let new = json!({"name": "olga", "role": "operator", "password": "one more to be safe"});
+    server
+        .by(&admin, Method::POST, "/api/v1/users", Some(new))
+        .await;
+    let olga = server.browser("olga", "one more to be safe").await;
+    let change = json!({"current": "one more to be safe", "new": PASSWORD});
+    server
+        .by(
+            &olga,
+            Method::POST,
+            "/api/v1/session/password",
+            Some(change),
+        )
+        .await;
+    let olga = server.browser("olga", PASSWORD).await;
+    for (role, status) in [("admin", 403), ("operator", 201), ("viewer", 201)] {
+        let body = json!({"name": "t", "role": role});
+        let answer = server
+            .by(&olga, Method::POST, "/api/v1/tokens", Some(body))
+            .await;
+        assert_eq!(answer.status.as_u16(), status, "{role}");
+    }
 }
 
 #[tokio::test]
