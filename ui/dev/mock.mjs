@@ -51,7 +51,7 @@ export function startMock({ port = 0, empty = false, delay = 0 } = {}) {
       const answer = await handle({ params, query: Object.fromEntries(url.searchParams), json, raw, user: held?.user, session: held, cookie });
       if (delay) await new Promise((done) => setTimeout(done, delay));
       if (answer?.problem) return problem(response, answer.problem, answer.detail, answer.code);
-      const { status = 200, headers = {}, body } = answer?.status || answer?.headers ? answer : { body: answer };
+      const { status = 200, headers = {}, body } = typeof answer?.status === 'number' || answer?.headers ? answer : { body: answer };
       const text = body === undefined ? '' : typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
       response.writeHead(body === undefined && status === 200 ? 204 : status, { 'content-type': 'application/json', ...headers });
       return response.end(text);

@@ -67,7 +67,9 @@ export function results(scope) {
       for (const [i, container] of (check.inside ? containers : ['']).entries()) {
         const locus = container ? `container:${container}` : '';
         const roll = hash(`${scope}|${name}|${container}|${check.uid}`) % 100;
-        const threshold = badness * (check.severity === 'critical' ? 3 : check.severity === 'high' ? 4.5 : 8);
+        // Some checks everybody meets, so that the score says something.
+        const met = ['sysctls', 'procmount', 'selinux', 'volumetypes', 'probes', 'hostport', 'serviceaccounttoken', 'allowedrepos', 'pdb'].some((rule) => check.uid.endsWith(rule));
+        const threshold = met ? 0 : badness * (check.severity === 'critical' ? 3 : check.severity === 'high' ? 4.5 : 8);
         let outcome = roll < threshold ? 'fail' : 'pass';
         let why = null;
         if (badness < 0) [outcome, why] = ['unknown', `${file} is a Helm template that was not rendered. Render it: helm template invoice ./charts/invoice | bartizan scan k8s -`];

@@ -99,7 +99,7 @@ export class World {
     if (!finding) return entry;
     const status = { opened: 'open', reopened: 'reopened', fixed: 'fixed', accepted: 'accepted', false_positive: 'false_positive' }[action.split('.')[1]];
     Object.assign(finding, { status, changed: at, acceptance: status === 'accepted' ? { owner: detail.owner, reason: detail.reason, expires: detail.expires } : null });
-    finding.history.unshift({ entry, detail });
+    finding.history.push({ entry, detail });
     return entry;
   }
 

@@ -48,8 +48,8 @@ export interface Items<T> {
 
 export interface Session {
   user: { name: string; role: Role; tenant: string; must_change_password: boolean };
-  csrf_token: string;
-  expires: string;
+  csrf_token: string | null;
+  expires: string | null;
 }
 export interface User {
   name: string;
@@ -64,8 +64,7 @@ export interface Token {
   role: Role;
   created: string;
   expires?: string | null;
-  last_used?: string | null;
-  user?: string | null;
+  owner?: string | null;
 }
 export interface NewToken extends Token {
   token: string;
@@ -100,6 +99,7 @@ export interface Scan {
   source_version: string;
   scope: string;
   complete: boolean;
+  stale?: boolean;
   started: string;
   finished: string;
   imported?: string | null;
@@ -156,7 +156,7 @@ export interface Location {
   column?: number | null;
 }
 export interface HistoryEntry {
-  at: string;
+  at: string | null;
   actor: string;
   action: string;
   detail: unknown;
@@ -309,6 +309,7 @@ export interface Attestation {
   issuer_user: string;
   ledger: LedgerPlace;
   evidence_digest: string;
+  entry_id?: string | null;
 }
 export interface VerifyAnswer {
   valid: boolean;
@@ -318,7 +319,8 @@ export interface VerifyAnswer {
 
 export interface AuditEntry {
   entry_id: string;
-  at: string;
+  /** Null once the body was erased. */
+  at: string | null;
   actor: string;
   action: string;
   subject: string;
@@ -329,11 +331,12 @@ export interface IncludedProof {
   state: 'included';
   index: number;
   tree_size: number;
-  leaf_hash: string;
+  /** Null, as is the entry, once the body was erased. */
+  leaf_hash: string | null;
   root: string;
   path: string[];
   checkpoint: string;
-  entry: { body: unknown; salt: string };
+  entry: { body: unknown; salt: string } | null;
   verified: boolean;
 }
 export type Proof = { state: 'pending' } | IncludedProof;
@@ -348,6 +351,8 @@ export interface Ledger {
 export interface Key {
   kid: string;
   alg: string;
+  /** The log whose checkpoints it signs; null for a key of attestations. */
+  log_origin?: string | null;
   created: string;
   retired?: string | null;
   active: boolean;

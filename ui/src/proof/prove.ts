@@ -27,6 +27,7 @@ export async function prove(proof: IncludedProof, verifierKey: string): Promise<
   const claims: Claim[] = [];
   const say = (name: string, state: Claim['state'], detail: string) => claims.push({ name, state, detail });
 
+  const leafThere = proof.leaf_hash;
   const salt = fromHex(proof.entry?.salt ?? '');
   if (!proof.entry || !salt || salt.length === 0) {
     say('The entry is what the log committed to', 'skipped', 'Body and salt were erased; only the leaf can be proven.');
@@ -40,13 +41,15 @@ export async function prove(proof: IncludedProof, verifierKey: string): Promise<
     );
   }
 
-  const walked = await included(proof.index, proof.tree_size, proof.leaf_hash, proof.path, proof.root);
+  const walked = leafThere === null ? { ok: false, steps: [] } : await included(proof.index, proof.tree_size, leafThere, proof.path, proof.root);
   say(
     'The leaf is in the tree',
-    walked.ok ? 'ok' : 'bad',
+    walked.ok ? 'ok' : leafThere === null ? 'skipped' : 'bad',
     walked.ok
       ? `${proof.path.length} sibling hashes lead from leaf ${proof.index} to the root of ${proof.tree_size} leaves.`
-      : 'The sibling hashes do not lead to the root.',
+      : leafThere === null
+        ? 'Without the body this leaf is known to the log’s tiles alone; `bartizan ledger verify` walks them.'
+        : 'The sibling hashes do not lead to the root.',
   );
 
   const checkpoint = readCheckpoint(proof.checkpoint);
@@ -66,5 +69,5 @@ export async function prove(proof: IncludedProof, verifierKey: string): Promise<
   };
   say('The checkpoint is signed by the log', signed === 'good' ? 'ok' : signed === 'unsupported' ? 'skipped' : 'bad', words[signed]);
 
-  return { ok: claims.every((claim) => claim.state !== 'bad'), claims, steps: walked.steps };
+  return { ok: walked.ok && claims.every((claim) => claim.state !== 'bad'), claims, steps: walked.steps };
 }

@@ -8,10 +8,11 @@ export const ROUTES = {
   finding: '/findings/:key',
   results: '/results',
   checks: '/checks',
-  check: '/checks/:uid',
+  // The slash at the end: an address whose last part has a dot would be taken for a file.
+  check: '/checks/:uid/',
   frameworks: '/frameworks',
   framework: '/frameworks/:framework',
-  control: '/frameworks/:framework/:control',
+  control: '/frameworks/:framework/:control/',
   attestations: '/attestations',
   verify: '/attestations/verify',
   attestation: '/attestations/:id',

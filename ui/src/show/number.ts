@@ -38,7 +38,7 @@ export function shortHash(hash: string, head = 10, tail = 6): string {
 
 /** `not_assessed` is `Not assessed`. */
 export function sentence(word: string): string {
-  const text = word.replaceAll('_', ' ');
+  const text = word.replace(/[._]/g, ' ');
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 

@@ -59,3 +59,9 @@ export function dateIn(days: number, now: number = Date.now()): string {
 export function startOf(date: string): string {
   return `${date}T00:00:00Z`;
 }
+
+/** The date after a date field's, for an exclusive end. */
+export function dayAfter(date: string): string {
+  const at = Date.parse(startOf(date));
+  return Number.isNaN(at) ? '' : new Date(at + DAY * 1000).toISOString().slice(0, 10);
+}

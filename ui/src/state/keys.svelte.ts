@@ -1,5 +1,7 @@
 // Keyboard shortcuts: pages bind keys while they are shown; fields and dialogs keep theirs.
 
+import { untrack } from 'svelte';
+
 export interface Shortcut {
   key: string;
   what: string;
@@ -13,10 +15,9 @@ class Keys {
 
   /** Binds keys until the returned function is called. `g f` is a sequence. */
   bind(shortcuts: Shortcut[]): () => void {
-    this.bound = [...this.bound, ...shortcuts];
-    return () => {
-      this.bound = this.bound.filter((one) => !shortcuts.includes(one));
-    };
+    // Binding happens inside effects, which must not run again for what they bound themselves.
+    untrack(() => (this.bound = [...this.bound, ...shortcuts]));
+    return () => untrack(() => (this.bound = this.bound.filter((one) => !shortcuts.includes(one))));
   }
 
   handle(event: KeyboardEvent): void {

@@ -30,6 +30,12 @@ class Shared {
     void this.ledger.reload();
   }
 
+  /** The scope that the server takes when none is named: the one scanned last. */
+  get newestScope(): string {
+    const scanned = (this.scopes.data ?? []).filter((scope) => !scope.archived && scope.last_scan);
+    return scanned.toSorted((a, b) => (b.last_scan?.finished ?? '').localeCompare(a.last_scan?.finished ?? ''))[0]?.id ?? '';
+  }
+
   frameworkTitle(id: string): string {
     return this.frameworks.data?.find((framework) => framework.id === id)?.title ?? id;
   }
