@@ -1,2 +1,58 @@
-//! The `bartizan` binary.
-fn main() {}
+//! The `bartizan` binary: arguments, configuration, reading files, wiring.
+
+mod admin;
+mod arguments;
+mod attest;
+mod client;
+mod content;
+mod files;
+mod ledger;
+mod scan;
+mod serve;
+mod show;
+mod verify;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// What a command found. Becomes the exit code, so that CI can act on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// The work was done and nothing stands in the way: 0.
+    Good,
+    /// The work was done and found something: 1.
+    Bad,
+}
+
+fn main() -> ExitCode {
+    // One cryptography provider for everything; a second call would be a bug of ours and
+    // changes nothing.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let arguments = Arguments::parse();
+    match run(arguments.command) {
+        Ok(Verdict::Good) => ExitCode::SUCCESS,
+        Ok(Verdict::Bad) => ExitCode::from(1),
+        Err(error) if show::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            show::error(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Verdict> {
+    match command {
+        Command::Admin(command) => admin::run(&command),
+        Command::Attest(options) => attest::run(&options),
+        Command::Completions { shell } => arguments::completions(shell),
+        Command::Keys(command) => admin::keys(&command),
+        Command::Ledger(command) => ledger::run(&command),
+        Command::Openapi => serve::openapi(),
+        Command::Policies(options) => content::policies(&options),
+        Command::Scan(command) => scan::run(&command),
+        Command::Serve(options) => serve::serve(&options),
+        Command::Up(options) => serve::up(&options),
+        Command::Verify(options) => verify::run(&options),
+    }
+}

@@ -1,0 +1,352 @@
+//! The command line: every command, with examples in its help.
+
+use crate::Verdict;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Cloud-native security and compliance: judge what you run, prove what you judged.
+#[derive(Parser)]
+#[command(
+    name = "bartizan",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 good; 1 findings at or above --fail-on, or a check that failed; \
+                  2 the work could not be done."
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Look after an installation from its own machine
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Issue a signed attestation of a scope against a framework
+    Attest(Attest),
+    /// Print a shell completion script
+    #[command(after_help = "Example:\n  bartizan completions bash > /etc/bash_completion.d/bartizan")]
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// List or rotate the signing keys
+    #[command(subcommand)]
+    Keys(Keys),
+    /// Check the tamper-evident log, offline
+    #[command(subcommand)]
+    Ledger(Ledger),
+    /// Print the OpenAPI document of the HTTP interface
+    Openapi,
+    /// List the policies that are built in
+    Policies(Policies),
+    /// Judge something
+    #[command(subcommand)]
+    Scan(Scan),
+    /// Run the server
+    Serve(Serve),
+    /// Run everything embedded on this machine and scan a first folder
+    Up(Up),
+    /// Verify an attestation, offline
+    Verify(Verify),
+}
+
+#[derive(Subcommand)]
+pub enum Admin {
+    /// Give a user a new one-time secret; run it while the server is stopped
+    #[command(after_help = "Example:\n  bartizan admin reset-password admin --data ./data")]
+    ResetPassword {
+        /// Whose
+        #[arg(default_value = "admin")]
+        user: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Print the canonical text of the stored state, to compare two installations
+    #[command(hide = true)]
+    Dump {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Keys {
+    /// List the signing keys
+    List(Remote),
+    /// Make new signing keys; tokens of the old ones still verify
+    Rotate(Remote),
+}
+
+#[derive(Subcommand)]
+pub enum Ledger {
+    /// Recompute every tile and check it against the signed checkpoint
+    #[command(after_help = "Examples:\n  bartizan ledger verify --data ./data\n  \
+                      bartizan ledger verify --folder backup/default/ledger --jwks jwks.json")]
+    Verify {
+        /// The installation's data folder
+        #[arg(long, default_value = "./data", conflicts_with = "folder")]
+        data: PathBuf,
+        /// A copy of one tenant's ledger folder (the one that holds `checkpoint` and `tile`)
+        #[arg(long)]
+        folder: Option<PathBuf>,
+        /// The JWKS file with the log's key; default: the data folder's own jwks.json
+        #[arg(long)]
+        jwks: Option<PathBuf>,
+        /// An earlier checkpoint that must be a prefix of this log
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
+        #[arg(long, value_enum, default_value_t)]
+        format: Output,
+    },
+}
+
+#[derive(Subcommand)]
+pub enum Scan {
+    /// Kubernetes manifests: files, folders, or `-` for standard input
+    #[command(after_help = "Examples:\n  bartizan scan k8s manifests/\n  \
+                      kustomize build overlays/prod | bartizan scan k8s - --scope cluster:prod\n  \
+                      helm template shop charts/shop | bartizan scan k8s - --format sarif -o shop.sarif\n  \
+                      bartizan scan k8s . --fail-on medium --baseline baseline.yaml")]
+    K8s(ScanK8s),
+}
+
+#[derive(Args)]
+pub struct ScanK8s {
+    /// Files and folders with manifests; `-` reads standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// More ConstraintTemplates and constraints, a file or folder; repeatable
+    #[arg(long, value_name = "PATH")]
+    pub policies: Vec<PathBuf>,
+    /// Leave out the built-in policies
+    #[arg(long, requires = "policies")]
+    pub no_builtin: bool,
+    /// What is scanned, `cluster:NAME`, `host:NAME` or `repository:NAME`; default: the folder's name
+    #[arg(long, value_name = "KIND:NAME")]
+    pub scope: Option<String>,
+    /// Only part of the scope is given, so nothing that is missing here counts as gone
+    #[arg(long)]
+    pub partial: bool,
+    /// Failures to leave, with reasons and expiry dates
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// Write today's failures as a baseline file, with a reason to be filled in
+    #[arg(long, value_name = "FILE")]
+    pub write_baseline: Option<PathBuf>,
+    /// How to show the result
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Where to write it; default: standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Exit with 1 when a finding is at least this severe
+    #[arg(long, value_enum, default_value_t = FailOn::High)]
+    pub fail_on: FailOn,
+    /// Evaluating threads; default: as many as there are cores
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Send the report to a server
+    #[command(flatten)]
+    pub remote: OptionalRemote,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// A table for people
+    #[default]
+    Table,
+    /// One JSON document
+    Json,
+    /// SARIF 2.1.0
+    Sarif,
+    /// One self-contained page
+    Html,
+    /// The report as the artifact API takes it, one JSON object a line
+    Report,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Output {
+    /// For people
+    #[default]
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Never
+    Never,
+    Info,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+#[derive(Args)]
+pub struct Policies {
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Output,
+}
+
+/// A server to talk to.
+#[derive(Args, Clone)]
+pub struct Remote {
+    /// Address of the server
+    #[arg(long, env = "BARTIZAN_SERVER", default_value = "http://127.0.0.1:8000")]
+    pub server: String,
+    #[command(flatten)]
+    pub access: Access,
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Output,
+}
+
+/// A server to send to, if one is named.
+#[derive(Args, Clone)]
+pub struct OptionalRemote {
+    /// Address of a server that gets the report
+    #[arg(long, env = "BARTIZAN_SERVER")]
+    pub server: Option<String>,
+    #[command(flatten)]
+    pub access: Access,
+}
+
+/// How a server is spoken to.
+#[derive(Args, Clone)]
+pub struct Access {
+    /// File with an API token; or the environment variable BARTIZAN_TOKEN
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Certificate authority to trust, PEM
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  bartizan attest --scope repository:shop --framework soc2 -o shop.jwt\n  \
+                  bartizan verify shop.jwt --jwks jwks.json")]
+pub struct Attest {
+    /// The scope, `kind:name`
+    #[arg(long)]
+    pub scope: String,
+    /// The framework's id
+    #[arg(long)]
+    pub framework: String,
+    /// For how many days it counts
+    #[arg(long, default_value_t = 90)]
+    pub valid_days: u32,
+    /// Signature algorithm
+    #[arg(long, value_parser = ["RS256", "ES256", "EdDSA"], default_value = "RS256")]
+    pub algorithm: String,
+    /// Where to write the token; default: standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Also write the keys that verify it
+    #[arg(long, value_name = "FILE")]
+    pub jwks: Option<PathBuf>,
+    /// Also write the evidence document whose digest is attested
+    #[arg(long, value_name = "FILE")]
+    pub evidence: Option<PathBuf>,
+    #[command(flatten)]
+    pub remote: Remote,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  bartizan verify shop.jwt --jwks jwks.json\n  \
+                  bartizan verify shop.jwt --jwks jwks.json --evidence shop.evidence.json --format json")]
+pub struct Verify {
+    /// The attestation; `-` reads standard input
+    pub file: PathBuf,
+    /// The issuer's published keys
+    #[arg(long, value_name = "FILE")]
+    pub jwks: PathBuf,
+    /// The evidence document, whose digest must be the attested one
+    #[arg(long, value_name = "FILE")]
+    pub evidence: Option<PathBuf>,
+    /// Judge as of this moment instead of now (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<String>,
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Output,
+}
+
+/// Where an installation keeps its state.
+#[derive(Args, Clone)]
+pub struct Place {
+    /// The data folder
+    #[arg(long, env = "BARTIZAN_DATA", default_value = "./data")]
+    pub data: PathBuf,
+    /// Database address; default: SQLite in the data folder
+    #[arg(long, env = "BARTIZAN_DATABASE", value_name = "URL", hide_env_values = true)]
+    pub database: Option<String>,
+    /// Object storage address; default: the data folder
+    #[arg(long, env = "BARTIZAN_OBJECTS", value_name = "URL")]
+    pub objects: Option<String>,
+    /// File with the passphrase that the signing keys are encrypted under; default: a key file
+    /// in the data folder
+    #[arg(long, env = "BARTIZAN_KEY_PASSPHRASE_FILE", value_name = "FILE")]
+    pub key_passphrase_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(after_help = "Examples:\n  bartizan serve\n  \
+                  bartizan serve --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem \\\n      \
+                  --database postgres://bartizan@db/bartizan")]
+pub struct Serve {
+    /// Address to listen on; anything but loopback needs TLS
+    #[arg(long, env = "BARTIZAN_LISTEN", default_value = "127.0.0.1:8000")]
+    pub listen: SocketAddr,
+    #[command(flatten)]
+    pub place: Place,
+    /// Certificate chain, PEM
+    #[arg(long, requires = "tls_key", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key, PEM
+    #[arg(long, requires = "tls_cert", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Address or network of a proxy whose forwarded headers are believed; repeatable
+    #[arg(long, value_name = "CIDR")]
+    pub trusted_proxy: Vec<String>,
+    /// File with the token that /metrics asks for away from loopback
+    #[arg(long, value_name = "FILE")]
+    pub metrics_token_file: Option<PathBuf>,
+    /// The address that people and tokens name, such as https://bartizan.example.com
+    #[arg(long, env = "BARTIZAN_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+    /// Import workers
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub workers: usize,
+}
+
+#[derive(Args)]
+#[command(after_help = "Example:\n  bartizan up --scan examples")]
+pub struct Up {
+    #[command(flatten)]
+    pub serve: Serve,
+    /// Folder to scan once the server runs; repeatable
+    #[arg(long, value_name = "PATH")]
+    pub scan: Vec<PathBuf>,
+}
+
+/// Writes a completion script to standard output.
+pub fn completions(shell: clap_complete::Shell) -> anyhow::Result<Verdict> {
+    let mut out = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "bartizan", &mut out);
+    crate::show::bytes(&out)?;
+    Ok(Verdict::Good)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

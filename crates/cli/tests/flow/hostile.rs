@@ -1,0 +1,142 @@
+//! Bad input is normal: a clear error, bounded memory, nothing lost.
+
+use crate::support::{Installation, bartizan, run_measured, run_with};
+use bartizan_xtask::running::{Backend, generate};
+use std::fs;
+use std::io::Read;
+
+/// The bound: peak memory over idle.
+const BOUND_MIB: f64 = 256.0;
+
+const GOOD: &str = "apiVersion: v1\nkind: Pod\nmetadata: {name: good, namespace: shop}\nspec: {containers: [{name: a, image: a}]}\n";
+
+/// Inputs that no reader may trust, with a word that the message must contain.
+fn hostile() -> Vec<(&'static str, Vec<u8>)> {
+    let mut bomb = String::from("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
+    for level in 1..12 {
+        let before = level - 1;
+        let list = vec![format!("*a{before}"); 10].join(",");
+        bomb.push_str(&format!("a{level}: &a{level} [{list}]\n"));
+    }
+    vec![
+        ("malformed", b"kind: Pod\n  name: [unclosed\n".to_vec()),
+        ("not utf-8", b"kind: Pod\nmetadata: {name: \"\xff\xfe\"}\n".to_vec()),
+        ("bomb", bomb.into_bytes()),
+        ("deep flow", [vec![b'['; 100_000], vec![b']'; 100_000]].concat()),
+        ("deep json", [b"{\"a\":".repeat(100_000), b"1".to_vec(), vec![b'}'; 100_000]].concat()),
+        ("duplicate key", b"kind: Pod\nkind: Service\n".to_vec()),
+        ("scalar", b"just words\n".to_vec()),
+        ("nul", vec![0; 4096]),
+        ("long line", vec![b'a'; 64 << 20]),
+    ]
+}
+
+#[test]
+fn scan_says_what_is_wrong_and_judges_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("good.yaml"), GOOD).unwrap();
+    let path = folder.path().to_string_lossy().into_owned();
+    let scan = ["scan", "k8s", &path, "--scope", "repository:x", "--format", "json", "--fail-on", "never"];
+    let (_, idle) = run_measured(bartizan(&scan));
+    for (name, bytes) in hostile() {
+        let file = folder.path().join("bad.yaml");
+        fs::write(&file, &bytes).unwrap();
+        let (found, peak) = run_measured(bartizan(&scan));
+        assert!(found.code == 0 || found.code == 2, "{name}: {} {}", found.code, found.err);
+        assert!(
+            found.out.contains("bad.yaml") || found.err.contains("bad.yaml"),
+            "{name}: the file must be named: {}", found.err
+        );
+        assert!(found.out.contains("Pod/shop/good"), "{name}: the good object is lost: {}", found.err);
+        assert!(!found.err.contains("panicked"), "{name}: {}", found.err);
+        assert!(peak - idle < BOUND_MIB, "{name}: peak {peak:.0} MiB, idle {idle:.0} MiB");
+    }
+}
+
+#[test]
+fn a_sparse_gigabyte_is_refused_in_bounded_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("good.yaml"), GOOD).unwrap();
+    let path = folder.path().to_string_lossy().into_owned();
+    let scan = ["scan", "k8s", &path, "--scope", "repository:x", "--format", "json", "--fail-on", "never"];
+    let (_, idle) = run_measured(bartizan(&scan));
+    let file = fs::File::create(folder.path().join("bad.yaml")).unwrap();
+    file.set_len(1 << 30).unwrap();
+    let (found, peak) = run_measured(bartizan(&scan));
+    assert!(found.out.contains("bad.yaml"), "{}", found.err);
+    assert!(found.out.contains("Pod/shop/good"), "{}", found.err);
+    assert!(peak - idle < BOUND_MIB, "peak {peak:.0} MiB, idle {idle:.0} MiB");
+}
+
+/// YAML 1.1 words: as Kubernetes reads them, and never an accident.
+#[test]
+fn yaml_1_1_is_read_as_kubernetes_reads_it() {
+    let input = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {on: \"yes\"}}\nspec:\n  hostNetwork: yes\n  containers: [{name: a, image: a}]\n  volumes: [{name: v, configMap: {name: c, defaultMode: 0644}}]\n";
+    let found = run_with(
+        &["scan", "k8s", "-", "--scope", "repository:x", "--format", "json", "--fail-on", "never"],
+        input.as_bytes(),
+    );
+    assert_eq!(found.code, 0, "{}", found.err);
+    let report: serde_json::Value = serde_json::from_str(&found.out).unwrap();
+    let text = report.to_string();
+    assert!(text.contains("hostnamespaces"), "hostNetwork: yes must be seen as true");
+}
+
+#[test]
+fn the_api_refuses_bad_reports_and_keeps_what_it_has() {
+    let place = Installation::new(&Backend::Sqlite);
+    let server = &place.server;
+    let mut good = Vec::new();
+    generate::report(&mut good, 1, "kept", 1_000).unwrap();
+    server.import(good.clone()).unwrap();
+    let before = server.get("/findings?limit=1").unwrap()["total"].clone();
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let idle = server.memory("VmRSS").unwrap();
+
+    let lines: Vec<&[u8]> = good.split_inclusive(|b| *b == b'\n').collect();
+    let fresh_id = |bytes: Vec<u8>, id: &str| {
+        let text = String::from_utf8(bytes).unwrap();
+        text.replacen("bench-1-1000", id, 1).into_bytes()
+    };
+    let mut bad: Vec<(&str, Vec<u8>)> = hostile();
+    bad.push(("cut off", fresh_id(lines[..lines.len() - 1].concat(), "cut-off")));
+    bad.push(("cut in a line", fresh_id(good[..good.len() - 300].to_vec(), "cut-in-line")));
+    let mut miscounted = fresh_id(good.clone(), "miscounted");
+    let at = miscounted.len() - 5;
+    miscounted[at] = if miscounted[at] == b'1' { b'2' } else { b'1' };
+    bad.push(("miscounted", miscounted));
+    for (name, bytes) in bad {
+        let refused = server.upload(bytes).and_then(|job| server.wait(&job));
+        let why = refused.expect_err(name).to_string();
+        assert!(why.len() > 20 && !why.contains("500"), "{name}: {why}");
+        eprintln!("{name}: {why}");
+    }
+    let peak = server.memory("VmHWM").unwrap();
+    assert!(peak - idle < BOUND_MIB, "peak {peak:.0} MiB, idle {idle:.0} MiB");
+    assert_eq!(server.get("/findings?limit=1").unwrap()["total"], before);
+}
+
+#[test]
+fn the_api_takes_a_gigabyte_of_nothing_in_bounded_memory() {
+    let place = Installation::new(&Backend::Sqlite);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let idle = place.server.memory("VmRSS").unwrap();
+    let body = reqwest::blocking::Body::sized(std::io::repeat(0).take(1 << 30), 1 << 30);
+    let answer = reqwest::blocking::Client::builder()
+        .timeout(std::time::Duration::from_secs(300))
+        .build()
+        .unwrap()
+        .post(place.server.url("/artifacts?kind=report"))
+        .bearer_auth(&place.server.token)
+        .header("content-type", "application/vnd.bartizan.report+ndjson")
+        .body(body)
+        .send();
+    // The server may close the connection once it has seen enough.
+    if let Ok(answer) = answer {
+        assert!(answer.status().is_client_error() || answer.status().as_u16() == 202, "{}", answer.status());
+    }
+    let peak = place.server.memory("VmHWM").unwrap();
+    assert!(peak - idle < BOUND_MIB, "peak {peak:.0} MiB, idle {idle:.0} MiB");
+    place.server.get("/findings").unwrap();
+
+}

@@ -1,0 +1,9 @@
+//! libFuzzer entry of `ledger_checkpoint`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    if let Some(target) = bartizan_fuzz::target("ledger_checkpoint") {
+        target(bytes);
+    }
+});

@@ -1,0 +1,26 @@
+//! Every parser's fuzz entry, by name: for libFuzzer, and for the replay of the corpora.
+
+/// An entry: takes any bytes, must neither panic nor hang.
+pub type Target = fn(&[u8]);
+
+/// All targets, alphabetical. Each has a folder of the same name under `fuzz/corpus`.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("framework", bartizan_posture::fuzzing::framework),
+    ("ledger_checkpoint", bartizan_ledger::fuzzing::checkpoint),
+    ("ledger_keys", bartizan_ledger::fuzzing::keys),
+    ("ledger_note", bartizan_ledger::fuzzing::note),
+    ("ledger_proof", bartizan_ledger::fuzzing::proof),
+    ("ledger_tile", bartizan_ledger::fuzzing::tile),
+    ("ledger_token", bartizan_ledger::fuzzing::token),
+    ("policy_yaml", bartizan_policy::fuzzing::fuzz_yaml),
+    ("report", bartizan_formats::fuzzing::report),
+    ("sarif", bartizan_formats::fuzzing::sarif),
+];
+
+/// The target of that name.
+pub fn target(name: &str) -> Option<Target> {
+    TARGETS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, target)| *target)
+}
