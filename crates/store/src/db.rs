@@ -227,7 +227,7 @@ impl Db {
             .max_lifetime(None)
             .connect_with(
                 base.clone()
-                    .pragma("cache_size", "-32768")
+                    .pragma("cache_size", "-98304")
                     .statement_cache_capacity(64),
             )
             .await?;
@@ -236,8 +236,8 @@ impl Db {
             .acquire_timeout(Duration::from_secs(20))
             .max_lifetime(None)
             .connect_with(
-                base.pragma("cache_size", "-2048")
-                    .pragma("mmap_size", "1073741824")
+                // Small: the operating system caches the file, once for all of them.
+                base.pragma("cache_size", "-4096")
                     .pragma("query_only", "on")
                     .statement_cache_capacity(64),
             )

@@ -12,6 +12,10 @@ impl TenantStore {
     /// two runs of the same (numbers inside, leases, salts, attempts, import times), to compare
     /// two end states. Meant for tests and `doctor` commands: it holds all of it in memory.
     pub async fn dump_state(&self) -> Result<String> {
+        if !self.db().is_lite() {
+            // The joins below touch all rows; without statistics their order is a guess.
+            self.db().raw("ANALYZE").await?;
+        }
         let mut lines = Vec::new();
         let queries = [
             (

@@ -245,6 +245,16 @@ impl Plan {
         }
     }
 
+    /// The findings of these ids that the filters leave, read by id.
+    fn by_id(&self, ids: &[i64]) -> String {
+        let hint = if self.lite { " NOT INDEXED" } else { "" };
+        format!(
+            "findings{hint} WHERE id IN ({}) AND {}",
+            int_list(ids),
+            self.all()
+        )
+    }
+
     /// The index that the filters ask for.
     fn filter_index(&self) -> &'static str {
         if self.asset.is_some() {
@@ -297,11 +307,7 @@ impl Plan {
         matches: Option<&[i64]>,
     ) -> Result<(Vec<(i64, i64, u64)>, bool)> {
         let from = match matches {
-            Some(ids) => format!(
-                "findings WHERE id IN ({}) AND {}",
-                int_list(ids),
-                self.all()
-            ),
+            Some(ids) => self.by_id(ids),
             None => format!(
                 "findings{} WHERE {}{}",
                 self.hint(self.filter_index()),
@@ -382,11 +388,7 @@ impl Plan {
             if ids.is_empty() {
                 return Ok(found);
             }
-            let source = format!(
-                "findings WHERE id IN ({}) AND {}",
-                int_list(&ids),
-                self.all()
-            );
+            let source = self.by_id(&ids);
             let (hits, n) = self.narrow(tx, &source, sort, at.as_ref(), limit).await?;
             found.count = n;
             hits

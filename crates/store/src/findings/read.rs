@@ -5,19 +5,22 @@ use super::plan::{MATCHES, Plan};
 use super::{Facets, FindingDetail, FindingFilter, FindingPage, FindingRow, FindingSort};
 use super::{SearchNote, int_list};
 use crate::db::{Row, Tx, args};
-use crate::scans::{RESULT, RESULT_JOINS, check_of, location_of, result_of};
+use crate::scans::{RESULT, check_of, location_of, result_of};
 use crate::{Page, PageRequest, Result, TenantStore, Total};
 use bartizan_model::{Acceptance, Asset, FindingKey, Observation, ScanId, Severity, Timestamp};
 use std::collections::HashMap;
 
-const FINDING: &str = "f.key, s.uid, c.uid, a.uid, k.name, a.name, ns.name, f.locus, f.status, \
-     f.severity, c.title, f.message, f.first_seen, f.changed, f.owner, f.reason, f.expires, f.id";
-
-const FINDING_JOINS: &str = "JOIN scopes s ON s.tenant = f.tenant AND s.id = f.scope \
-     JOIN checks c ON c.tenant = f.tenant AND c.id = f.chk \
-     JOIN assets a ON a.tenant = f.tenant AND a.id = f.asset \
-     JOIN names k ON k.tenant = a.tenant AND k.id = a.kind \
-     JOIN names ns ON ns.tenant = a.tenant AND ns.id = a.ns";
+/// A finding's row. Names are looked up by key, one row at a time: no join for a planner
+/// without statistics to get wrong.
+const FINDING: &str = "f.key, \
+     (SELECT s.uid FROM scopes s WHERE s.tenant = f.tenant AND s.id = f.scope), \
+     (SELECT c.uid FROM checks c WHERE c.tenant = f.tenant AND c.id = f.chk), f.asset_uid, \
+     (SELECT n.name FROM names n WHERE n.tenant = f.tenant AND n.id = f.kind), \
+     (SELECT a.name FROM assets a WHERE a.tenant = f.tenant AND a.id = f.asset), \
+     (SELECT n.name FROM names n WHERE n.tenant = f.tenant AND n.id = f.ns), \
+     f.locus, f.status, f.severity, \
+     (SELECT c.title FROM checks c WHERE c.tenant = f.tenant AND c.id = f.chk), \
+     f.message, f.first_seen, f.changed, f.owner, f.reason, f.expires, f.id";
 
 fn finding_of(row: &Row) -> Result<FindingRow> {
     let acceptance = match row.opt_text(14)? {
@@ -107,7 +110,7 @@ impl TenantStore {
         let rows = tx
             .once(
                 &format!(
-                    "SELECT {FINDING} FROM findings f {FINDING_JOINS} WHERE f.id IN ({})",
+                    "SELECT {FINDING} FROM findings f WHERE f.id IN ({})",
                     int_list(ids)
                 ),
                 vec![],
@@ -163,7 +166,7 @@ impl TenantStore {
             .opt(
                 &format!(
                     "SELECT {FINDING}, f.scope, f.chk, f.asset, f.seen, f.seen_scan \
-                     FROM findings f {FINDING_JOINS} WHERE f.tenant = $1 AND f.key = $2"
+                     FROM findings f WHERE f.tenant = $1 AND f.key = $2"
                 ),
                 args![self.t, packed],
             )
@@ -186,8 +189,9 @@ impl TenantStore {
             .db()
             .opt(
                 &format!(
-                    "SELECT {RESULT}, r.scan, sc.finished, l.complete_scan, l.complete_finished, \
-                     r.outcome FROM results r {RESULT_JOINS} LEFT JOIN scope_sources l \
+                    "SELECT {RESULT}, r.scan, (SELECT sc.finished FROM scans sc \
+                     WHERE sc.tenant = r.tenant AND sc.id = r.scan), l.complete_scan, \
+                     l.complete_finished, r.outcome FROM results r LEFT JOIN scope_sources l \
                      ON l.tenant = r.tenant AND l.scope = r.scope AND l.source = r.source \
                      WHERE r.tenant = $1 AND r.scope = $2 AND r.chk = $3 AND r.asset = $4 \
                      AND r.locus = $5"

@@ -283,8 +283,18 @@ async fn by_asset(plan: &Plan, tx: &mut Tx, at: Option<&At>, limit: usize) -> Re
         int_list(&plan.status),
         int_list(&plan.severity)
     );
-    let legs: Vec<String> = plan
-        .scopes
+    // The counters tell which scopes have findings under these filters.
+    let sql = format!(
+        "SELECT DISTINCT scope FROM finding_counts WHERE {} AND {filters} AND n > 0",
+        plan.scope_and_check()
+    );
+    let scopes: Vec<i64> = tx
+        .once(&sql, vec![])
+        .await?
+        .iter()
+        .map(|row| row.int(0))
+        .collect::<Result<_>>()?;
+    let legs: Vec<String> = scopes
         .iter()
         .map(|scope| {
             plan.leg(

@@ -33,7 +33,7 @@ use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
 
 /// Lines that commit together. Fewer make more commits, more make longer locks.
-const CHUNK_LINES: usize = 4_000;
+const CHUNK_LINES: usize = 8_000;
 
 /// Bytes of text that commit together, whatever the lines.
 const CHUNK_BYTES: usize = 8 << 20;
