@@ -115,3 +115,82 @@ fn quoted(cell: &str) -> String {
         cell
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{fixture, hostile};
+    use proptest::prelude::*;
+
+    fn text(snapshot: &crate::Snapshot) -> String {
+        let mut writer = CsvWriter::new(Vec::new()).unwrap();
+        for row in snapshot.failing.iter().chain(&snapshot.suppressed) {
+            writer
+                .row(&row.finding, &row.asset, row.location.as_ref())
+                .unwrap();
+        }
+        String::from_utf8(writer.finish().unwrap()).unwrap()
+    }
+
+    /// Reads RFC 4180.
+    fn parse(text: &str) -> Vec<Vec<String>> {
+        let mut rows = vec![vec![String::new()]];
+        let mut quoted = false;
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            let row = rows.last_mut().unwrap();
+            match c {
+                '"' if quoted && chars.peek() == Some(&'"') => {
+                    chars.next();
+                    row.last_mut().unwrap().push('"');
+                }
+                '"' => quoted = !quoted,
+                ',' if !quoted => row.push(String::new()),
+                '\r' if !quoted && chars.peek() == Some(&'\n') => {
+                    chars.next();
+                    rows.push(vec![String::new()]);
+                }
+                c => row.last_mut().unwrap().push(c),
+            }
+        }
+        rows.pop();
+        rows
+    }
+
+    #[test]
+    fn rows_are_the_findings() {
+        let text = text(&fixture::shop().unwrap());
+        let lines: Vec<&str> = text.lines().take(2).collect();
+        insta::assert_snapshot!(lines.join("\n"), @r##"
+key,scope,severity,status,check,title,kind,namespace,name,asset,locus,message,file,line,first_seen,changed,acceptance_owner,acceptance_reason,acceptance_expires
+f1-13812966f143131106523d0a1c4773b6c4b2cc49,cluster:prod-eu-1,critical,open,rego/bartizan/k8spspprivileged,Containers do not run privileged,Deployment,platform,ingress,cluster:prod-eu-1/apps/Deployment/platform/ingress,container:nginx,container nginx: securityContext.privileged is not as it should be,shop/ingress.yaml,12,2026-11-21T09:30:12Z,2026-11-21T09:30:12Z,,,
+"##);
+        let rows = parse(&text);
+        assert_eq!(rows.len(), 28);
+        assert!(rows.iter().all(|row| row.len() == COLUMNS.len()));
+    }
+
+    #[test]
+    fn hostile_cells_are_text() {
+        for row in parse(&text(&hostile())) {
+            assert_eq!(row.len(), COLUMNS.len());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_cell_is_a_formula_and_none_is_lost(cells in proptest::collection::vec("[=+@,\"\\-'\t\r\n a-c]{0,6}", 1..5)) {
+            let mut out = Vec::new();
+            let refs: Vec<&str> = cells.iter().map(String::as_str).collect();
+            record(&mut out, &refs).unwrap();
+            let rows = parse(&String::from_utf8(out).unwrap());
+            prop_assert_eq!(rows.len(), 1);
+            for (got, cell) in rows[0].iter().zip(&cells) {
+                prop_assert!(!got.trim_start().starts_with(['=', '+', '-', '@']));
+                let guarded = format!("'{cell}");
+                prop_assert!(got == cell || *got == guarded);
+            }
+            prop_assert_eq!(rows[0].len(), cells.len());
+        }
+    }
+}

@@ -55,3 +55,6 @@ pub fn write<W: Write>(
     out.write_all(page.as_bytes())?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -216,3 +216,6 @@ fn unused(of: &UnusedSuppression) -> Unused<'_> {
         location: of.location.as_ref(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,3 +29,73 @@ pub enum RenderError {
     #[error("the page could not be made: {0}")]
     Template(String),
 }
+
+#[cfg(test)]
+extern crate self as bartizan_report;
+
+/// The made-up shop of the example, for the tests of each form.
+#[cfg(test)]
+#[path = "../examples/render/fixture.rs"]
+mod fixture;
+
+/// Text that tries to get out of each form, wherever text comes from outside.
+#[cfg(test)]
+pub(crate) const HOSTILE: &str =
+    "</script><script>alert(1)</script>'\"&\u{1b}[2J\u{202e}\u{7}\r\n=cmd|' /C calc'!A0{{7*7}}";
+
+/// A snapshot whose every text is [`HOSTILE`].
+#[cfg(test)]
+pub(crate) fn hostile() -> Snapshot {
+    let mut snapshot = fixture::shop().unwrap();
+    let bad = || HOSTILE.to_owned();
+    snapshot.generator = bad();
+    snapshot.notices = vec![bad()];
+    for check in &mut snapshot.checks {
+        check.title = bad();
+        check.description = bad();
+        check.remediation = bad();
+        check.references = vec![
+            "javascript:alert(1)".to_owned(),
+            format!("https://example.org/{HOSTILE}"),
+            "https://example.org/\"onclick=alert(1)".to_owned(),
+        ];
+    }
+    for row in snapshot.failing.iter_mut().chain(&mut snapshot.suppressed) {
+        row.finding.title = bad();
+        row.finding.message = bad();
+        row.finding.locus = bad();
+        row.asset.kind = bad();
+        row.asset.name = bad();
+        row.asset.namespace = bad();
+        if let Some(acceptance) = &mut row.finding.acceptance {
+            acceptance.owner = bad();
+            acceptance.reason = bad();
+        }
+        if let Some(location) = &mut row.location {
+            location.file = bad();
+        }
+        for evidence in &mut row.evidence {
+            evidence.path = bad();
+            evidence.actual = Some(bad());
+        }
+    }
+    for row in &mut snapshot.unknown {
+        row.why = bad();
+        row.subject.asset.name = bad();
+    }
+    for row in &mut snapshot.unused_suppressions {
+        row.what = bad();
+        row.reason = bad();
+    }
+    for framework in &mut snapshot.frameworks {
+        framework.title = bad();
+        framework.version = bad();
+        for control in &mut framework.controls {
+            control.id = bad();
+            control.title = bad();
+            control.group = bad();
+            control.why = bad();
+        }
+    }
+    snapshot
+}

@@ -401,3 +401,6 @@ fn encode(text: &str, keep: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,25 +87,26 @@ impl Page {
             rows.len()
         );
         self.section(style(severity), &head);
-        let cells = rows.iter().take(self.max_rows).map(|row| {
-            let of = &row.finding;
-            let mut what = clean(&of.title);
-            let message = clean(&of.message);
-            if !message.is_empty() && message != what {
-                what.push('\n');
-                what.push_str(&message);
-            }
-            let mut wher = object(&row.asset, &of.locus);
-            if let Some(location) = &row.location {
-                wher.push('\n');
-                wher.push_str(&text::place(location));
-            }
-            if of.status == FindingStatus::Reopened {
-                what.push_str("\n(came back)");
-            }
-            [text::rule(&of.check), wher, what]
-        });
-        self.table(["Check", "Where", "What"], cells.collect());
+        let shown = rows.get(..self.max_rows).unwrap_or(&rows);
+        for group in shown.chunk_by(|a, b| a.finding.check == b.finding.check) {
+            let Some(of) = group.first().map(|row| &row.finding) else {
+                continue;
+            };
+            let rule = self.paint(Style::new().bold(), &text::rule(&of.check));
+            self.line(&format!("  {rule}  {}", clean(&of.title)));
+            let cells = group.iter().map(|row| {
+                let mut message = clean(&row.finding.message);
+                if row.finding.status == FindingStatus::Reopened {
+                    message = format!("(came back) {message}").trim_end().to_owned();
+                }
+                [
+                    object(&row.asset, &row.finding.locus),
+                    row.location.as_ref().map_or(String::new(), text::place),
+                    message,
+                ]
+            });
+            self.rows(cells.collect());
+        }
         self.left_out(rows.len());
     }
 
@@ -189,7 +190,7 @@ impl Page {
             let name = cut(name, column);
             let bar = self.bar(counts);
             self.line(&format!(
-                "{name:column$}  {bar} {:>6}  coverage {:>5} %",
+                "{name:column$}  {bar} {:>7}  coverage {:>5} %",
                 format!("{} %", text::percent(counts.percent())),
                 text::percent(counts.coverage()),
             ));
@@ -253,6 +254,25 @@ impl Page {
         }
     }
 
+    /// Rows without a head, whose columns stand under those of the rows before.
+    fn rows(&mut self, rows: Vec<[String; 3]>) {
+        let mut table = Table::new();
+        table
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(self.width.saturating_sub(3));
+        let share = [36, 26, 38];
+        table.set_constraints(
+            share.map(|percent| ColumnConstraint::Absolute(Width::Percentage(percent))),
+        );
+        for row in rows {
+            table.add_row(row);
+        }
+        for line in table.to_string().lines() {
+            self.line(format!("   {line}").trim_end());
+        }
+    }
+
     fn table(&mut self, head: [&str; 3], rows: Vec<[String; 3]>) {
         let mut table = Table::new();
         table
@@ -260,7 +280,6 @@ impl Page {
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(self.width)
             .set_header(head);
-        // The middle column is given room first: names and files are what people copy.
         let share = [28, 36, 36];
         table.set_constraints(
             share.map(|percent| ColumnConstraint::UpperBoundary(Width::Percentage(percent))),
@@ -287,7 +306,7 @@ impl Page {
     }
 
     fn paint(&self, style: Style, text: &str) -> String {
-        if self.colour {
+        if self.colour && !text.is_empty() {
             format!("{style}{text}{style:#}")
         } else {
             text.to_owned()
@@ -354,3 +373,6 @@ fn style(severity: Severity) -> Style {
         Severity::Info => colour(AnsiColor::Cyan).bold(),
     }
 }
+
+#[cfg(test)]
+mod tests;

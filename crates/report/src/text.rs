@@ -84,11 +84,11 @@ pub(crate) fn minute(at: Timestamp) -> String {
     format!("{day} {} UTC", time.get(..5).unwrap_or_default())
 }
 
-/// `71.4`, or `–` where there is nothing to say. Rounded down, so that 99.96 is not shown
-/// as 100.
+/// `71.4`, or `–` where there is nothing to say. What is not all is never shown as 100.
 pub(crate) fn percent(value: Option<f64>) -> String {
     match value {
-        Some(value) => format!("{:.1}", (value * 10.0).floor() / 10.0),
+        Some(value) if value < 100.0 => format!("{:.1}", value.min(99.9)),
+        Some(value) => format!("{value:.1}"),
         None => "–".to_owned(),
     }
 }
@@ -119,7 +119,7 @@ mod tests {
     fn hostile_text_is_one_harmless_line() {
         assert_eq!(
             clean("a\x1b[31mred\x1b[0m\r\n b\u{202e}c\u{200b}\0"),
-            "a\u{fffd}[31mred\u{fffd}[0m b\u{fffd}c\u{fffd}\u{fffd}"
+            "a\u{fffd}[31mred\u{fffd}[0m  b\u{fffd}c\u{fffd}\u{fffd}"
         );
         assert_eq!(clean_block("a\x1b\r\n\tb  \n"), "a\u{fffd}\n b");
     }
@@ -141,6 +141,7 @@ mod tests {
     #[test]
     fn figures() {
         assert_eq!(percent(Some(99.96)), "99.9");
+        assert_eq!(percent(Some(66.67)), "66.7");
         assert_eq!(percent(Some(100.0)), "100.0");
         assert_eq!(percent(None), "–");
         assert_eq!(

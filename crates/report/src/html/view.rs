@@ -90,7 +90,8 @@ struct Group {
     title: String,
     check: String,
     description: String,
-    remediation: String,
+    /// Whether it is code, and the text.
+    remediation: Vec<(bool, String)>,
     references: Vec<String>,
     open: bool,
     count: usize,
@@ -190,6 +191,7 @@ pub(super) fn page(snapshot: &Snapshot, options: &Options) -> Page {
         verdict,
         mood,
         counts: vec![
+            ("objects", counts.assets, "objects"),
             ("pass", counts.pass, "pass"),
             ("fail", counts.fail, "fail"),
             ("unknown", counts.unknown, "unknown"),
@@ -396,7 +398,7 @@ fn groups(snapshot: &Snapshot, most: usize) -> Vec<Group> {
                 title: clean(title),
                 check: clean(uid.as_str()),
                 description: check.map_or(String::new(), |c| clean_block(&c.description)),
-                remediation: check.map_or(String::new(), |c| clean_block(&c.remediation)),
+                remediation: check.map_or(Vec::new(), |c| blocks(&clean_block(&c.remediation))),
                 references: check.map_or(Vec::new(), |c| {
                     c.references
                         .iter()
@@ -410,6 +412,27 @@ fn groups(snapshot: &Snapshot, most: usize) -> Vec<Group> {
             }
         })
         .collect()
+}
+
+/// Text as paragraphs and, where lines are indented, code.
+fn blocks(text: &str) -> Vec<(bool, String)> {
+    let mut blocks: Vec<(bool, String)> = Vec::new();
+    for line in text.lines() {
+        let blank = line.trim().is_empty();
+        let code = line.starts_with("  ");
+        match blocks.last_mut() {
+            Some((is_code, block)) if blank || *is_code == code => {
+                block.push('\n');
+                block.push_str(line);
+            }
+            _ if blank => {}
+            _ => blocks.push((code, line.to_owned())),
+        }
+    }
+    for (_, block) in &mut blocks {
+        block.truncate(block.trim_end().len());
+    }
+    blocks
 }
 
 fn item(row: &Row) -> Item {
