@@ -25,7 +25,7 @@
 //! paths begin at its Pod template.
 
 use crate::budget::Budget;
-use crate::engine::{Choice, Shared, Unit, Violation};
+use crate::engine::{Shared, Unit, Violation};
 use crate::expand::{self, Expanded};
 use crate::library::{Library, Policy};
 use crate::matching::{Match, Namespaces, Target, Verdict, labels_of};
@@ -124,23 +124,13 @@ struct Subject<'a> {
 impl<'w> Evaluator<'w> {
     /// Compiles all policies. `now` is the time that they see.
     pub fn new(library: &Library, world: &'w World, budget: Budget, now: Timestamp) -> Self {
-        Self::with_choice(library, world, budget, now, Choice::Best)
-    }
-
-    pub(crate) fn with_choice(
-        library: &Library,
-        world: &'w World,
-        budget: Budget,
-        now: Timestamp,
-        choice: Choice,
-    ) -> Self {
         let inventory = world.inventory.as_ref().map(Shared::of);
         let unit = |policy: &Policy| match &policy.template.refused {
             Some(why) => Err(why.clone()),
             None => {
                 let template = &policy.template;
                 let inventory = inventory.as_ref().filter(|_| template.inventory);
-                Unit::new(&template.modules, inventory, now, budget, choice)
+                Unit::new(&template.modules, inventory, now, budget)
             }
         };
         // A constraint without parameters gives its template an empty object.

@@ -2,7 +2,7 @@
 
 use super::syntax::{Text, apply, variant, visit};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Built-ins that reach outside or differ from run to run. `regorus` answers some of them with
 /// "undefined", which would read as "no violation".
@@ -67,6 +67,7 @@ set_diff(a, b) = r { is_set(a); is_set(b); r := a - b }
 pub(crate) fn rewrite(source: &str, tree: &Value) -> Result<String, String> {
     let text = Text::new(source)?;
     let own = rule_names(tree, &text);
+    let imports = imports(tree, &text);
     let mut edits = Vec::new();
     let mut refused = None;
     visit(tree, &mut |name, node| {
@@ -80,6 +81,10 @@ pub(crate) fn rewrite(source: &str, tree: &Value) -> Result<String, String> {
             return;
         };
         let root = called.split(['.', '[']).next().unwrap_or_default();
+        if let Some(path) = imports.get(root) {
+            edits.push((start, start + root.len(), path.clone()));
+            return;
+        }
         if own.contains(root) {
             return;
         }
@@ -140,6 +145,33 @@ pub(crate) fn rule_names<'s>(tree: &Value, text: &Text<'s>) -> BTreeSet<&'s str>
         }
     }
     names
+}
+
+/// What each imported name stands for, where that is a path below `data`.
+fn imports<'s>(tree: &Value, text: &Text<'s>) -> BTreeMap<&'s str, String> {
+    let mut all = BTreeMap::new();
+    for import in tree
+        .get("imports")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        let refr = import.get("refr").and_then(variant);
+        let Some(path) = refr.and_then(|(_, r)| text.of(r)) else {
+            continue;
+        };
+        let name = match import
+            .get("as")
+            .and_then(|s| text.of(&serde_json::json!({ "span": s })))
+        {
+            Some(name) => name,
+            None => path.rsplit('.').next().unwrap_or_default(),
+        };
+        if path.starts_with("data.") {
+            all.insert(name, path.to_owned());
+        }
+    }
+    all
 }
 
 /// Makes the verbs of a literal format agree with a literal list of arguments.
@@ -206,6 +238,14 @@ mod tests {
         );
         let own = "package a\nany(x) { x }\np { any(1) }";
         assert_eq!(rewritten(own), Ok(own.into()));
+    }
+
+    #[test]
+    fn imported_functions_are_called_by_path() {
+        assert_eq!(
+            rewritten("package a\nimport data.lib.x.f\nimport data.lib.y as z\np { f(1); z.g(2); h.f(3) }"),
+            Ok("package a\nimport data.lib.x.f\nimport data.lib.y as z\np { data.lib.x.f(1); data.lib.y.g(2); h.f(3) }".into())
+        );
     }
 
     #[test]

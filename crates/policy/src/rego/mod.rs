@@ -7,6 +7,7 @@
 //! | difference | what is done |
 //! |---|---|
 //! | `not f(x.y)` with `x.y` undefined succeeds; OPA evaluates arguments before the `not`, so the body fails | arguments are hoisted ([`hoist`]) |
+//! | a function imported by name (`import data.lib.f`) is not found | called by its full path ([`calls`]) |
 //! | `(` on a new line continues the expression before it | a `;` is put between ([`repair`]) |
 //! | `rule[x] { } { }` is refused | the head is repeated ([`repair`]) |
 //! | `sprintf` with too few or too many arguments is an error | the format says `%!v(MISSING)` as Go does ([`calls`]) |
@@ -35,8 +36,6 @@ pub(crate) struct Module {
     pub package: String,
     pub source: String,
     pub v1: bool,
-    /// Uses something that only the interpreter runs.
-    pub interpreted: bool,
     /// Reads `data.inventory`.
     pub inventory: bool,
     /// What places within the object its violations name.
@@ -58,7 +57,6 @@ pub(crate) fn prepare(source: &str, v1: bool) -> Result<Module, String> {
     Ok(Module {
         package: traits.package,
         v1,
-        interpreted: traits.interpreted,
         inventory: traits.inventory,
         loci: traits.loci,
         source: hoisted,

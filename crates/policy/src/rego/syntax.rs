@@ -103,7 +103,6 @@ pub(crate) fn visit<'t>(node: &'t Value, see: &mut dyn FnMut(&'t str, &'t Value)
 /// What a module is like.
 pub(crate) struct Traits {
     pub package: String,
-    pub interpreted: bool,
     pub inventory: bool,
     pub loci: Loci,
 }
@@ -112,7 +111,6 @@ pub(crate) struct Traits {
 pub(crate) fn traits(tree: &Value, source: &str) -> Traits {
     let mut traits = Traits {
         package: String::new(),
-        interpreted: false,
         inventory: false,
         loci: Loci::default(),
     };
@@ -123,22 +121,8 @@ pub(crate) fn traits(tree: &Value, source: &str) -> Traits {
         let name = variant(refr).and_then(|(_, inner)| text.of(inner));
         traits.package = name.unwrap_or_default().to_owned();
     }
-    // `with` is not in the virtual machine; the others are where it was never compared with OPA.
-    if source.contains("with") && has_key(tree, "with_mods") {
-        traits.interpreted = true;
-    }
     let (mut names_loci, mut names_container) = (false, false);
     visit(tree, &mut |name, node| match name {
-        "Every" => traits.interpreted = true,
-        "Call" => {
-            let called = node
-                .get("fcn")
-                .and_then(variant)
-                .and_then(|(_, f)| text.of(f));
-            if matches!(called, Some("print" | "walk" | "trace")) {
-                traits.interpreted = true;
-            }
-        }
         "RefDot" | "RefBrack" => {
             let whole = text.of(node).unwrap_or_default();
             if whole.starts_with("data.inventory") || whole.starts_with("data[") {
@@ -180,14 +164,6 @@ pub(crate) fn traits(tree: &Value, source: &str) -> Traits {
         traits.inventory = true;
     }
     traits
-}
-
-fn has_key(node: &Value, key: &str) -> bool {
-    match node {
-        Value::Array(items) => items.iter().any(|v| has_key(v, key)),
-        Value::Object(map) => map.contains_key(key) || map.values().any(|v| has_key(v, key)),
-        _ => false,
-    }
 }
 
 /// Text edits: replaced ranges that do not overlap.
