@@ -1,8 +1,10 @@
-//! How many result lines a second the report reader takes on one core.
+//! How many result lines a second the report reader takes on one core, and how many SARIF
+//! results.
 //!
 //! `cargo run --example parse_speed -p bartizan-formats [-- RESULTS]`
 
 use bartizan_formats::report::{Limits, ReportReader, ReportWriter};
+use bartizan_formats::sarif;
 use bartizan_model::report::Line;
 use bartizan_model::{
     AssetUid, CheckResult, CheckUid, Evidence, Location, Outcome, Scan, ScanId, Scope, Timestamp,
@@ -29,6 +31,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     reader.skip_results(results)?;
     rate("skipped", results, bytes.len(), start);
     println!("{failed} of {results} fail");
+
+    let few = results.min(90_000);
+    let text = sarif_sample(few);
+    let options = sarif::Options::new(
+        Scope::parse("repository:bench")?,
+        ScanId::new("bench")?,
+        Timestamp::from_micros(0),
+    );
+    let start = Instant::now();
+    let reading = sarif::read(text.as_bytes(), &options)?;
+    rate("SARIF", few, text.len(), start);
+    let read: usize = reading.reports.iter().map(|r| r.results.len()).sum();
+    println!("{read} SARIF results");
     Ok(())
 }
 
@@ -39,6 +54,23 @@ fn rate(what: &str, lines: u64, bytes: usize, start: Instant) {
         lines as f64 / seconds,
         bytes as f64 / seconds / 1e6
     );
+}
+
+/// A SARIF file as scanners of code write it, code flows included.
+fn sarif_sample(results: u64) -> String {
+    let result = |n: u64| {
+        format!(
+            r#"{{"ruleId":"r{}","level":"error","message":{{"text":"value {n} flows into a query"}},"locations":[{{"physicalLocation":{{"artifactLocation":{{"uri":"src/f{}.js"}},"region":{{"startLine":{},"snippet":{{"text":"query(value)"}}}}}}}}],"partialFingerprints":{{"primaryLocationLineHash":"{n:x}:1"}},"codeFlows":[{{"threadFlows":[{{"locations":[{{"location":{{"message":{{"text":"step"}}}}}}]}}]}}]}}"#,
+            n % 50,
+            n / 20,
+            n % 900 + 1
+        )
+    };
+    let results: Vec<String> = (0..results).map(result).collect();
+    format!(
+        r#"{{"version":"2.1.0","runs":[{{"tool":{{"driver":{{"name":"bench"}}}},"results":[{}]}}]}}"#,
+        results.join(",")
+    )
 }
 
 /// A report in which one result in four fails, with message, evidence and location.

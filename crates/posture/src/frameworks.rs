@@ -204,6 +204,30 @@ framework file f.yaml: line 1 column 256: recursion limit exceeded
         assert_eq!(error.fault, FrameworkFault::TooLarge(MAX_BYTES + 1));
     }
 
+    #[test]
+    fn the_shipped_frameworks_load_and_every_manual_control_has_guidance() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../content/frameworks");
+        let mut loaded = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|e| e != "yaml") {
+                continue;
+            }
+            let name = path.display().to_string();
+            let framework = load(&name, &std::fs::read(&path).unwrap())
+                .unwrap()
+                .framework;
+            let silent: Vec<String> = crate::lint(&framework, &[])
+                .into_iter()
+                .filter(|doubt| matches!(doubt, crate::Lint::NoGuidance { .. }))
+                .map(|doubt| doubt.to_string())
+                .collect();
+            assert_eq!(silent, Vec::<String>::new(), "{name}");
+            loaded += 1;
+        }
+        assert!(loaded >= 3);
+    }
+
     proptest! {
         #[test]
         fn hostile_bytes_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), at in 0..150_usize) {

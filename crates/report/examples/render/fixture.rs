@@ -195,7 +195,7 @@ fn result(
         evidence: if failed {
             vec![Evidence {
                 path: format!("spec.template.spec.containers[0].{path}"),
-                actual: (mth % 2 == 0).then(|| "true".to_owned()),
+                actual: mth.is_multiple_of(2).then(|| "true".to_owned()),
                 expected: Some("false".to_owned()),
             }]
         } else {

@@ -101,7 +101,7 @@ fn our_reader_gets_back_what_was_written() {
         bartizan_formats::sarif::read(text(&snapshot, true).as_slice(), &options).unwrap();
     let report = &reading.reports[0];
     assert_eq!(reading.notices, Vec::<String>::new());
-    assert_eq!(report.scan.complete, true);
+    assert!(report.scan.complete);
     assert_eq!(
         report.scan.finished,
         snapshot.scan.as_ref().unwrap().finished
