@@ -6,7 +6,7 @@
 //! themselves and mappings as keys are errors; merge keys (`<<`) are honoured.
 
 use crate::input::Limits;
-use granit_parser::{Event, Parser, ScalarStyle, Tag};
+use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Tag};
 use serde_json::{Map, Number, Value};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -77,7 +77,47 @@ struct Builder<'l> {
 }
 
 /// Reads the first document of `text`; `None` when there is none but comments.
+///
+/// Kubernetes' reader does not mind how far the lines of a quoted scalar are indented; the
+/// parser here does. White space at the beginning of such a line means nothing, so it is added
+/// where the parser asks for it.
 pub(crate) fn parse(text: &str, limits: &Limits) -> Result<Option<Parsed>, Fault> {
+    const REPAIRS: usize = 32;
+    const REPAIRABLE: usize = 256 << 10;
+    let mut text = Cow::Borrowed(text);
+    for _ in 0..REPAIRS {
+        match parse_strict(&text, limits) {
+            Err((fault, true)) if text.len() < REPAIRABLE => {
+                let Some(wider) = indent(&text, fault.line) else {
+                    return Err(fault);
+                };
+                text = Cow::Owned(wider);
+            }
+            other => return other.map_err(|(fault, _)| fault),
+        }
+    }
+    parse_strict(&text, limits).map_err(|(fault, _)| fault)
+}
+
+/// `text` with one line indented further than the line before it.
+fn indent(text: &str, line: u32) -> Option<String> {
+    let at = usize::try_from(line).ok()?.checked_sub(1)?;
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let before = lines.get(at.checked_sub(1)?)?;
+    let wanted = before.len() - before.trim_start_matches(' ').len() + 2;
+    let mut out = String::with_capacity(text.len() + wanted);
+    for (i, one) in lines.iter().enumerate() {
+        if i == at {
+            out.push_str(&" ".repeat(wanted));
+        }
+        out.push_str(one);
+    }
+    Some(out)
+}
+
+/// The flag of an error says that only the indentation of a quoted scalar is wrong.
+fn parse_strict(text: &str, limits: &Limits) -> Result<Option<Parsed>, (Fault, bool)> {
+    let firm = |line, why| (Fault { line, why }, false);
     let mut options = granit_parser::Options::default();
     options.set_emit_comments(false);
     options.flow_nesting_limit = limits.depth;
@@ -92,24 +132,23 @@ pub(crate) fn parse(text: &str, limits: &Limits) -> Result<Option<Parsed>, Fault
         first_line: None,
     };
     for event in Parser::new_from_str_with_options(text, options) {
-        let (event, span) = event.map_err(|e| Fault {
-            line: line_of(e.marker().line()),
-            why: e.info(),
+        let (event, span) = event.map_err(|e| {
+            let loose = matches!(e.kind(), ErrorKind::InvalidQuotedScalarIndent);
+            let fault = Fault {
+                line: line_of(e.marker().line()),
+                why: e.info(),
+            };
+            (fault, loose)
         })?;
         let line = line_of(span.start.line());
         match event {
             Event::DocumentStart(..) => {
                 if builder.done.is_some() {
-                    return Err(Fault {
-                        line,
-                        why: "a second document begins without '---'".into(),
-                    });
+                    return Err(firm(line, "a second document begins without '---'".into()));
                 }
             }
             Event::StreamEnd => break,
-            other => builder
-                .event(other, line)
-                .map_err(|why| Fault { line, why })?,
+            other => builder.event(other, line).map_err(|why| firm(line, why))?,
         }
     }
     let Some(value) = builder.done else {
@@ -522,6 +561,14 @@ mod tests {
                 "",
                 "1.2.3"
             ])
+        );
+    }
+
+    #[test]
+    fn quoted_lines_may_stand_anywhere() {
+        assert_eq!(
+            read("a:\n  b: \"x\n  y\n z\"\n  c: 1\n"),
+            json!({"a": {"b": "x y z", "c": 1}})
         );
     }
 
