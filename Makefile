@@ -9,8 +9,8 @@ UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/dist -pru
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-up: build ## Build everything, start on 127.0.0.1:8000 with ./data, scan examples/
-	@exec $(BIN) up --data ./data --listen 127.0.0.1:8000 --scan examples
+up: build ## Build everything, start on 127.0.0.1:8000 with ./data, scan examples/shop
+	@exec $(BIN) up --data ./data --listen 127.0.0.1:8000 --scan examples/shopshop
 
 build: ui/dist/index.html ## Build the console and the binary
 	@scripts/need compiler
@@ -20,17 +20,22 @@ ui/dist/index.html: $(UI_SOURCES)
 	@scripts/need node-modules
 	cd ui && npm run --silent build
 
-test: console-check build unit browser ## Run every test; starts and stops the servers it needs
+test: ## Run every test; starts and stops the servers it needs
+	@$(MAKE) --no-print-directory console-check
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory browser
 
 console-check: ## Type check and unit tests of the console
 	@scripts/need node-modules
 	cd ui && npm run --silent check && npm run --silent unit
 
-unit: ## Rust tests, PostgreSQL included
+# The test build also makes the binary, with the console in it, for the browser tests:
+# everything is compiled once.
+unit: ui/dist/index.html ## Rust tests, PostgreSQL included
 	@scripts/need compiler postgres
 	scripts/with-postgres cargo test --workspace --locked
 
-browser: build ## The built binary in a real browser
+browser: ## The built binary in a real browser; run `make unit` or `make build` before
 	@scripts/need chromium node-modules
 	scripts/browser-test
 
