@@ -1,7 +1,8 @@
 //! Evaluates 10,000 distinct seeded Pods, half of them violating, on 2 threads without any
 //! cache of results, and prints the rate and the peak memory.
 //!
-//! `cargo run --example evaluate -- POLICIES [PODS [THREADS]]`
+//! `cargo run --example evaluate -- POLICIES [PODS [THREADS [TEMPLATES]]]`; by default the first
+//! 30 templates that look at Pods.
 
 use bartizan_model::{AssetUid, Outcome, ScopeId, Timestamp};
 use bartizan_policy::{Budget, Evaluator, Library, LibraryBuilder, World, seeded};
@@ -15,9 +16,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = arguments.next().ok_or("give the folder of policies")?;
     let pods: u64 = arguments.next().map_or(Ok(10_000), |a| a.parse())?;
     let threads: usize = arguments.next().map_or(Ok(2), |a| a.parse())?;
+    let templates: usize = arguments.next().map_or(Ok(30), |a| a.parse())?;
     let mut builder = LibraryBuilder::new();
     add(&mut builder, Path::new(&folder))?;
-    let library: Library = builder.build()?;
+    let library: Library = builder.build()?.for_kind("", "Pod", templates);
     let world = World::default();
     let scope = ScopeId::new("cluster:bench")?;
     let next = AtomicU64::new(0);

@@ -361,6 +361,24 @@ impl Library {
         &self.notices
     }
 
+    /// The first `most` checks that may look at objects of a group and kind; for benches.
+    pub fn for_kind(&self, group: &str, kind: &str, most: usize) -> Self {
+        let wanted = |p: &&Policy| p.constraints.iter().any(|c| c.matching.wants(group, kind));
+        let policies: Vec<_> = self
+            .policies
+            .iter()
+            .filter(wanted)
+            .take(most)
+            .cloned()
+            .collect();
+        Self {
+            checks: policies.iter().map(|p| p.check.clone()).collect(),
+            policies: Arc::new(policies),
+            content: self.content.clone(),
+            notices: self.notices.clone(),
+        }
+    }
+
     /// Whether some template looks at other objects through `data.inventory`.
     pub(crate) fn uses_inventory(&self) -> bool {
         self.policies.iter().any(|p| p.template.inventory)

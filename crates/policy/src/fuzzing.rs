@@ -1,0 +1,51 @@
+//! Entry points for fuzzers: bytes in, nothing out, no panic and bounded memory.
+
+use crate::input::{self, Limits, Piece, Source};
+use crate::object::{Found, objects};
+use crate::{Baseline, LibraryBuilder, redact};
+
+/// Limits small enough that a fuzzer reaches them.
+fn limits() -> Limits {
+    Limits {
+        document_bytes: 64 << 10,
+        file_bytes: 256 << 10,
+        documents: 100,
+        depth: 40,
+        nodes: 5_000,
+        memory: 16 << 20,
+    }
+}
+
+/// The YAML and JSON reader, objects, expansion and redaction.
+pub fn fuzz_yaml(data: &[u8]) {
+    input::read(Source::new("fuzz.yaml", data), &limits(), &mut |piece| {
+        if let Piece::Document(document) = piece {
+            for found in objects("fuzz.yaml", document) {
+                if let Found::Object(object) = found {
+                    let _ = crate::expand::expand(&object);
+                    let _ = redact::object(&object.value);
+                }
+            }
+        }
+    });
+}
+
+/// The reader of policies, with all rewriting of Rego.
+pub fn fuzz_library(data: &[u8]) {
+    let mut builder = LibraryBuilder::new();
+    if builder.add("fuzz", "fuzz.yaml", data).is_ok() {
+        let _ = builder.build();
+    }
+}
+
+/// The rewriting of Rego alone.
+pub fn fuzz_rego(data: &[u8]) {
+    if let Ok(source) = std::str::from_utf8(data) {
+        let _ = crate::rego::prepare(source, false);
+    }
+}
+
+/// The reader of baseline files.
+pub fn fuzz_baseline(data: &[u8]) {
+    let _ = Baseline::parse("fuzz.yaml", data);
+}
