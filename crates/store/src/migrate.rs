@@ -74,3 +74,101 @@ pub(crate) async fn migrate(db: &Db, target: i64) -> Result<()> {
     }
     tx.commit().await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::{FindingFilter, FindingSort};
+    use crate::{Config, PageRequest, Store};
+    use bartizan_model::{TenantId, Timestamp};
+
+    /// The schema grows from the one before with its rows, and a newer one is refused.
+    async fn grows_and_refuses(config: Config) {
+        let now = Timestamp::from_micros(0);
+        let old = Store::open_at(&config, KNOWN - 1).await.unwrap();
+        for sql in [
+            "INSERT INTO tenants VALUES (1, 'default', 0)",
+            "INSERT INTO scopes VALUES (1, 1, 'cluster:prod', 0)",
+            "INSERT INTO names (tenant, sort, name, id) VALUES (1, 0, 'shop', 1), (1, 1, 'Pod', 2)",
+            "INSERT INTO assets VALUES (1, 1, 'cluster:prod//Pod/shop/web', 1, 2, 1, 'web')",
+            "INSERT INTO checks VALUES (1, 1, 'rego/x/a', 'No root', '', 3, '', '[]')",
+            "INSERT INTO finding_counts VALUES (1, 1, 1, 0, 3, 1)",
+        ] {
+            old.db().exec(sql, vec![]).await.unwrap();
+        }
+        old.db()
+            .exec(
+                "INSERT INTO findings (id, tenant, key, scope, chk, asset, asset_uid, ns, kind, \
+                 locus, status, severity, message, first_seen, changed) VALUES \
+                 ($1, 1, $2, 1, 1, 1, 'cluster:prod//Pod/shop/web', 1, 2, '', 0, 3, \
+                 'runs as root', 5, 5)",
+                args![(1_i64 << 32) + 1, vec![1_u8; 21]],
+            )
+            .await
+            .unwrap();
+        old.close().await;
+        let new = Store::open(&config, now).await.unwrap();
+        let tenant = new.tenant(&TenantId::default_tenant()).await.unwrap();
+        let filter = FindingFilter {
+            q: Some("Root Web".into()),
+            ..FindingFilter::default()
+        };
+        let page = tenant
+            .findings(&filter, FindingSort::Asset, &PageRequest::default())
+            .await
+            .unwrap();
+        let messages: Vec<&str> = page.page.items.iter().map(|f| f.message.as_str()).collect();
+        assert_eq!(messages, ["runs as root"]);
+        new.db()
+            .exec("INSERT INTO schema_version VALUES ($1)", args![KNOWN + 1])
+            .await
+            .unwrap();
+        new.close().await;
+        let error = Store::open(&config, now).await.unwrap_err();
+        assert!(
+            matches!(error, StoreError::NewerSchema { found, known } if found == known + 1),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn grows_and_refuses_sqlite() {
+        let folder = tempfile::tempdir().unwrap();
+        grows_and_refuses(Config::embedded(folder.path().join("data"))).await;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            for (path, mode) in [("data", 0o700), ("data/bartizan.db", 0o600)] {
+                let meta = std::fs::metadata(folder.path().join(path)).unwrap();
+                assert_eq!(meta.permissions().mode() & 0o777, mode, "{path}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn grows_and_refuses_postgres() {
+        let Ok(server) = std::env::var("BARTIZAN_TEST_POSTGRES") else {
+            eprintln!("skipped grows_and_refuses_postgres: BARTIZAN_TEST_POSTGRES is not set");
+            return;
+        };
+        let pool = sqlx::PgPool::connect(&server).await.unwrap();
+        let name = format!("migrate_{}", std::process::id());
+        let run = async |sql: String| {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+                .execute(&pool)
+                .await
+                .unwrap();
+        };
+        run(format!("CREATE DATABASE {name}")).await;
+        let (root, _) = server.rsplit_once('/').unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        grows_and_refuses(Config {
+            database: format!("{root}/{name}"),
+            objects: folder.path().display().to_string(),
+            data_folder: None,
+            connections: 2,
+        })
+        .await;
+        run(format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    }
+}

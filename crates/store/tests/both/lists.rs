@@ -263,7 +263,7 @@ async fn words_are_searched(w: World) {
         status: vec![],
         ..FindingFilter::default()
     };
-    let rows = all(&w, &find("ASSET-0007 high"), FindingSort::Severity, 5).await;
+    let rows = all(&w, &find("XAsset-0007 HIGH"), FindingSort::Severity, 5).await;
     assert!(!rows.is_empty());
     assert!(
         rows.iter()
@@ -395,7 +395,7 @@ async fn archived_scopes_are_hidden(w: World) {
 }
 
 async fn nothing_matches_unknown_names(w: World) {
-    populate(&w, 5).await;
+    populate(&w, 8).await;
     let d = FindingFilter::default;
     for filter in [
         FindingFilter {
