@@ -124,7 +124,8 @@ pub async fn issue(
         expires: act.at.plus_seconds(i64::from(order.valid_days) * 86_400),
     };
     let issuer = state.config.public_url();
-    let _logged = attest::audit_entry(&issuer, &attestation, actor).map_err(Problem::internal)?;
+    // What could not be issued must not be recorded.
+    attest::audit_entry(&issuer, &attestation, actor).map_err(Problem::internal)?;
     let kid = {
         let ring = state.work.keys.ring();
         let key = ring.active(order.alg).map_err(Problem::internal)?;

@@ -94,9 +94,14 @@ where
             error => error.into(),
         })?;
     let act = state.act(actor);
-    let media_type = upload
-        .content_type
-        .unwrap_or_else(|| "application/octet-stream".to_owned());
+    let media_type = upload.content_type.unwrap_or_else(|| {
+        match subject {
+            Subject::Evidence { .. } => "application/octet-stream",
+            Subject::Report { .. } => bartizan_formats::report::MEDIA_TYPE,
+            Subject::Sarif { .. } => bartizan_formats::sarif::MEDIA_TYPE,
+        }
+        .to_owned()
+    });
     let submission = match subject {
         Subject::Evidence { name } => {
             let artifact = Artifact {

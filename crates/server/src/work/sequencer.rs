@@ -4,8 +4,9 @@
 //! checkpoint, and in one compare-and-swap assign the indices and replace the ledger's state.
 //!
 //! A round that ends anywhere before the swap is repeated with the same bytes, as the
-//! entries, their salts and their order are stored. Of two sequencers at work at once, both
-//! write the same tiles and one wins the swap; the other begins anew. The public
+//! entries, their salts and their order are stored: an entry that becomes visible later never
+//! comes before one that was visible. So of two sequencers at work at once, both write the
+//! same tiles and one wins the swap; the other begins anew. The public
 //! `checkpoint` file is written last and, when a crash left an older one, at the next start.
 
 use super::keys::{Keys, KeysError};
@@ -107,19 +108,23 @@ impl Sequencer {
     /// One round of at most `batch` entries.
     pub async fn round(&mut self, now: Timestamp, batch: u32) -> Result<Round, SequencerError> {
         // Taken out, so that every early return forgets it.
-        let known = self.at.take();
+        let (state, mut edge) = match self.at.take() {
+            Some(known) => known,
+            None => self.load().await?,
+        };
         let pending = self.tenant.pending_audit(batch).await?;
         if pending.is_empty() {
             if !self.published {
                 self.publish_stored().await?;
             }
-            self.at = known;
+            self.at = Some((state, edge));
             return Ok(Round::Idle);
         }
-        let (state, mut edge) = match known {
-            Some(known) => known,
-            None => self.load().await?,
-        };
+        // Were the state another's by now, these would not be the entries that follow on it,
+        // and writing them would spoil tiles that the other has signed.
+        if self.tenant.ledger_state().await? != state {
+            return Ok(Round::Lost);
+        }
         let mut leaves = Vec::with_capacity(pending.len());
         let mut seqs = Vec::with_capacity(pending.len());
         for entry in &pending {

@@ -216,16 +216,15 @@ both!(filters_export_and_reports, |w| async move {
         ("limit=0", "`limit`"),
         ("framework=none", "`framework`"),
         ("control=D-2", "`control`"),
-        (
-            "colour=red",
-            "Failed to deserialize query string: unknown field `colour`",
-        ),
     ] {
         let answer = w.fetch(&format!("/findings?{query}")).await;
         assert_eq!(answer.status, 400, "{query}");
         let detail = answer.json()["detail"].as_str().unwrap().to_owned();
         assert!(detail.starts_with(field), "{query}: {detail}");
     }
+    let unheard = w.fetch("/findings?colour=red").await;
+    assert_eq!(unheard.status, 400);
+    assert!(unheard.text().contains("unknown field `colour`"));
     let facets = w.get("/findings/facets").await;
     assert_eq!(facets["severity"]["critical"], 2);
     let csv = w.fetch("/findings/export?format=csv").await;
