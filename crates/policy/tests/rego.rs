@@ -1,5 +1,5 @@
-//! Rego as OPA means it: tricky policies and what `opa eval` (1.17, v0) says of them, bounds,
-//! and what must not be reachable.
+//! Rego as OPA means it: tricky policies and what Gatekeeper 3.23 (`gator test`) says of them,
+//! bounds, and what must not be reachable.
 
 use bartizan_model::{AssetUid, Outcome, ScopeId, Timestamp};
 use bartizan_policy::{
@@ -114,6 +114,10 @@ fn tricky_policies_say_what_opa_says() {
         ),
         // Shapes of rules.
         (
+            "v = x { t := SPEC.missing; x := 1 }\nviolation[{\"msg\": \"x\"}] { not v }",
+            &["x"],
+        ),
+        (
             "violation[{\"msg\": \"x\"}] { SPEC.n == 4 } { SPEC.n == 5 }",
             &["x"],
         ),
@@ -121,7 +125,6 @@ fn tricky_policies_say_what_opa_says() {
             "violation[{\"msg\": \"x\"}] { a := SPEC.n\n (a - 1) >= 4 }",
             &["x"],
         ),
-        ("violation[{\"other\": \"x\"}] { true }", &[]),
         (
             "violation[{\"msg\": m}] { m := sprintf(\"%d\", [time.now_ns()]) }",
             &["1795219200000000000"],
@@ -170,6 +173,7 @@ fn what_cannot_be_told_is_unknown() {
             "opa.runtime",
         ),
         ("violation = 1 { true }", "no set"),
+        ("violation[{\"other\": \"x\"}] { true }", "without `msg`"),
     ] {
         let got = judge(body).expect_err(body);
         assert!(got.contains(part) || part == "error", "{body}: {got}");

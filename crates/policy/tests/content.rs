@@ -1,0 +1,78 @@
+//! Our own library: it loads whole, none of it is refused, and every suite passes.
+
+use bartizan_policy::{LibraryBuilder, suite};
+use std::path::{Path, PathBuf};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../content/policies")
+}
+
+fn files(folder: &Path, all: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, all);
+        } else {
+            all.push(path);
+        }
+    }
+}
+
+#[test]
+fn the_library_loads_and_nothing_is_refused() {
+    let mut all = Vec::new();
+    files(&folder(), &mut all);
+    let mut builder = LibraryBuilder::new();
+    for file in all {
+        builder
+            .add(
+                "bartizan",
+                &file.to_string_lossy(),
+                &std::fs::read(&file).unwrap(),
+            )
+            .unwrap();
+    }
+    let library = builder.build().unwrap();
+    assert_eq!(library.notices(), []);
+    assert!(
+        library.checks().len() >= 30,
+        "{} checks",
+        library.checks().len()
+    );
+    for check in library.checks() {
+        assert!(
+            !check.title.is_empty() && !check.description.is_empty(),
+            "{}",
+            check.uid
+        );
+        assert!(!check.remediation.is_empty(), "{}", check.uid);
+    }
+}
+
+#[test]
+fn every_suite_passes() {
+    let mut all = Vec::new();
+    files(&folder(), &mut all);
+    all.retain(|f| f.ends_with("suite.yaml"));
+    all.sort();
+    let mut cases = 0;
+    let mut faults = Vec::new();
+    for file in &all {
+        let base = file.parent().unwrap();
+        let read = |name: &str| std::fs::read(base.join(name)).map_err(|e| format!("{name}: {e}"));
+        for case in suite::run(&std::fs::read(file).unwrap(), &read).unwrap() {
+            assert!(!case.skipped, "{} skips {}", file.display(), case.name);
+            cases += 1;
+            faults.extend(
+                case.fault
+                    .map(|why| format!("{} {}: {why}", file.display(), case.name)),
+            );
+        }
+    }
+    assert_eq!(faults, Vec::<String>::new());
+    assert!(
+        all.len() >= 30 && cases >= 100,
+        "{} suites, {cases} cases",
+        all.len()
+    );
+}
