@@ -4,6 +4,14 @@
 //! the task at work: its transaction rolls back as a lost connection's does. (Real deaths, by
 //! `kill -9`, are the command line's tests.)
 
+// Helpers of tests may fail as tests do; clippy's exemption reaches test functions alone.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
 #[path = "flow_domain/support.rs"]
 #[allow(dead_code, unused_macros, unused_imports)]
 mod support;

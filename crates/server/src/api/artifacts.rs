@@ -69,7 +69,7 @@ pub(crate) struct StoredEvidence {
 /// The body is streamed into storage. `Content-Digest: sha-256=:…:` is checked when given.
 /// A report is identified by its scan id, or by `Idempotency-Key` when given; handing in the
 /// same again answers with the earlier job.
-#[utoipa::path(post, path = "/artifacts", tag = "artifacts", params(UploadQuery,
+#[utoipa::path(post, path = "/artifacts", tag = "artifacts", operation_id = "uploadArtifact", params(UploadQuery,
         ("Content-Digest" = Option<String>, Header, description = "RFC 9530: `sha-256=:base64:`"),
         ("Idempotency-Key" = Option<String>, Header, description = "Identifies the submission")),
     request_body(content(
@@ -133,7 +133,7 @@ pub(crate) async fn upload_artifact(
 }
 
 /// Download stored bytes.
-#[utoipa::path(get, path = "/artifacts/{digest}", tag = "artifacts",
+#[utoipa::path(get, path = "/artifacts/{digest}", tag = "artifacts", operation_id = "getArtifact",
     params(("digest" = String, Path, description = "`sha256:…`")),
     responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream")))]
 pub(crate) async fn get_artifact(
