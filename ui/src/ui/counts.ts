@@ -1,7 +1,15 @@
 // Counts of controls and outcomes as the parts of a bar, in one order everywhere.
 import type { ControlRow, Score, Tally } from '../api/types';
 import { CONTROL_MEANS, CONTROL_NAMES } from '../show/words';
-import type { Part } from './StackBar.svelte';
+
+/** A part of a bar: a count, its colour, and the way to its rows. */
+export interface Part {
+  name: string;
+  n: number;
+  tone: string;
+  href?: string;
+  means?: string;
+}
 
 const ORDER = ['passed', 'failed', 'accepted', 'not_assessed', 'manual', 'not_applicable'] as const;
 

@@ -8,6 +8,8 @@ export async function overview(h) {
   const { page } = h;
 
   await h.step('first JavaScript within 80 kB gzip, no inline script or style', async () => {
+    await h.settled();
+    await page.waitForTimeout(500);
     h.loaded.clear();
     await h.open('/');
     const html = await (await page.request.get(`${h.base}/`)).text();

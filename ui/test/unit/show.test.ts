@@ -1,6 +1,8 @@
 // Numbers and times as people read them.
 import { expect, test } from 'vitest';
 import { assetText, bytes, count, percent, plural, ruleOf, sentence, shortHash, total } from '../../src/show/number';
+import { entryName, entryReason, entrySubject } from '../../src/show/entry';
+import { blocks, withCommand } from '../../src/show/remedy';
 import { ago, dateIn, dayAfter, span, startOf } from '../../src/show/time';
 import { actionName } from '../../src/show/words';
 
@@ -41,4 +43,25 @@ test('dates of fields', () => {
   expect(dateIn(90, Date.parse('2026-11-21T23:59:00Z'))).toBe('2027-02-19');
   expect(startOf('2026-11-21')).toBe('2026-11-21T00:00:00Z');
   expect([dayAfter('2026-12-31'), dayAfter('x')]).toEqual(['2027-01-01', '']);
+});
+
+test('remediation: YAML is code, sentences are not', () => {
+  expect(blocks('spec:\n  containers:\n    - name: web   # yours')).toEqual([{ kind: 'code', text: 'spec:\n  containers:\n    - name: web   # yours' }]);
+  expect(blocks('Set `privileged: false`. See: the guide.')).toEqual([{ kind: 'text', text: 'Set `privileged: false`. See: the guide.' }]);
+  expect(blocks('Do this:\nand that.\n\nspec:\n  a: 1\n\nother:\n  b: 2').map((b) => b.kind)).toEqual(['text', 'code']);
+  expect([blocks(''), blocks('hostPID: false')]).toEqual([[], [{ kind: 'code', text: 'hostPID: false' }]]);
+});
+
+test('a reason that ends in a command', () => {
+  expect(withCommand('chart/a.yaml:1: an unrendered Helm template; run: helm template chart | bartizan scan k8s -')).toEqual({ text: 'chart/a.yaml:1: an unrendered Helm template.', command: 'helm template chart | bartizan scan k8s -' });
+  expect(withCommand('It took too long.')).toEqual({ text: 'It took too long.', command: '' });
+});
+
+test('audit entries name what they are about', () => {
+  const detail = { title: 'Privileged', asset: 'repository:x/apps/Deployment/shop/cart', acceptance: { reason: 'r', owner: 'o', expires: 'e' } };
+  expect(entrySubject({ subject: 'f1-x', detail })).toBe('Privileged · shop/Deployment/cart');
+  expect(entrySubject({ subject: 'ada', detail: null })).toBe('ada');
+  expect(entryReason(detail)).toEqual({ reason: 'r', owner: 'o', expires: 'e' });
+  expect(entryReason({ reason: 'why' })).toEqual({ reason: 'why', owner: '', expires: '' });
+  expect([entryName({ action: 'session.login', detail: { ok: false } }), entryName({ action: 'session.login', detail: { ok: true } })]).toEqual(['Sign-in refused', 'Sign-in']);
 });

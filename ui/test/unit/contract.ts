@@ -1,0 +1,36 @@
+// Holds the hand-written shapes against the document that the server prints: what the server
+// answers must be assignable to what the console expects. Checked by the compiler alone.
+import type { components } from '../../src/api/schema';
+import type * as Ours from '../../src/api/types';
+
+type Theirs = components['schemas'];
+type Fits<Server, Expected> = (answer: Server) => Expected;
+
+export const fits: [
+  Fits<Theirs['ActionAnswer'], Ours.ActionAnswer>,
+  Fits<Theirs['Assessment'], Ours.Assessment>,
+  Fits<Theirs['Attestation'], Ours.Attestation>,
+  Fits<Theirs['AuditEntry'], Ours.AuditEntry>,
+  Fits<Theirs['Check'], Ours.Check>,
+  Fits<Theirs['ControlDetail'], Ours.ControlDetail>,
+  Fits<Theirs['ControlRow'], Ours.ControlRow>,
+  Fits<Theirs['Finding'], Ours.Finding>,
+  Fits<Theirs['FindingDetail'], Ours.FindingDetail>,
+  Fits<Theirs['FindingPage'], Ours.FindingPage>,
+  Fits<Theirs['Framework'], Ours.FrameworkRow>,
+  Fits<Theirs['FrameworkDetail'], Ours.FrameworkDetail>,
+  Fits<Theirs['Job'], Ours.Job>,
+  Fits<Theirs['Key'], Ours.Key>,
+  Fits<Theirs['Ledger'], Ours.Ledger>,
+  Fits<Theirs['Overview'], Ours.Overview>,
+  Fits<Theirs['Problem'], Ours.ProblemBody>,
+  Fits<Theirs['ProofView'], Ours.Proof>,
+  Fits<Theirs['Result'], Ours.Result>,
+  Fits<Theirs['Scan'], Ours.Scan>,
+  Fits<Theirs['Scope'], Ours.Scope>,
+  Fits<Theirs['Session'], Ours.Session>,
+  Fits<Theirs['Token'], Ours.Token>,
+  Fits<Theirs['TokenCreated'], Ours.NewToken>,
+  Fits<Theirs['User'], Ours.User>,
+  Fits<Theirs['Verdict'], Ours.VerifyAnswer>,
+] = Array.from({ length: 26 }, () => (answer: unknown) => answer) as never;
