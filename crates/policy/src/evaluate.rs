@@ -99,10 +99,12 @@ pub struct Evaluator<'w> {
     world: &'w World,
     units: Vec<Result<Unit, String>>,
     parameters: Vec<Vec<Shared>>,
-    /// Which constraints may look at a group and kind: (policy, constraint).
-    index: HashMap<(String, String), Rc<[(usize, usize)]>>,
+    index: Index,
     namespaces: HashMap<String, Shared>,
 }
+
+/// Which constraints (policy, constraint) may look at a group and kind.
+type Index = HashMap<(String, String), Rc<[(usize, usize)]>>;
 
 /// One constraint's answer on one subject.
 enum Answer {
@@ -453,14 +455,12 @@ impl Tally {
             },
             (false, None) => Outcome::Pass,
         };
-        if failed {
-            if let Some(helm) = &object.helm {
-                self.evidence.push(Evidence {
-                    path: "helm template".into(),
-                    actual: Some(helm.clone()),
-                    expected: None,
-                });
-            }
+        if let Some(helm) = object.helm.as_ref().filter(|_| failed) {
+            self.evidence.push(Evidence {
+                path: "helm template".into(),
+                actual: Some(helm.clone()),
+                expected: None,
+            });
         }
         let location = match (&self.path, locus.is_empty() && !failed) {
             (Some(path), false) => within(object, path),

@@ -283,16 +283,20 @@ impl Selector {
     fn test(&self, label: impl Fn(&str) -> Known) -> Option<bool> {
         let mut told = true;
         for need in &self.needs {
-            let (key, verdict): (_, Box<dyn Fn(Option<&String>) -> bool>) = match need {
-                Requirement::In(k, vs) => (k, Box::new(|v| v.is_some_and(|v| vs.contains(v)))),
-                Requirement::NotIn(k, vs) => (k, Box::new(|v| !v.is_some_and(|v| vs.contains(v)))),
-                Requirement::Exists(k) => (k, Box::new(|v| v.is_some())),
-                Requirement::Absent(k) => (k, Box::new(|v| v.is_none())),
+            let holds = |value: Option<&String>| match need {
+                Requirement::In(_, all) => value.is_some_and(|v| all.contains(v)),
+                Requirement::NotIn(_, all) => !value.is_some_and(|v| all.contains(v)),
+                Requirement::Exists(_) => value.is_some(),
+                Requirement::Absent(_) => value.is_none(),
             };
+            let (Requirement::In(key, _)
+            | Requirement::NotIn(key, _)
+            | Requirement::Exists(key)
+            | Requirement::Absent(key)) = need;
             match label(key) {
                 Known::Untold => told = false,
-                Known::Is(value) if !verdict(Some(&value)) => return Some(false),
-                Known::Absent if !verdict(None) => return Some(false),
+                Known::Is(value) if !holds(Some(&value)) => return Some(false),
+                Known::Absent if !holds(None) => return Some(false),
                 _ => {}
             }
         }

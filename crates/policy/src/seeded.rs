@@ -19,7 +19,7 @@ impl SplitMix {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -29,7 +29,7 @@ impl SplitMix {
 
     /// A number below `n`; `n` must not be 0.
     pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n.max(1)
+        self.draw() % n.max(1)
     }
 }
 
@@ -44,7 +44,7 @@ pub fn pod(seed: u64, index: u64) -> Value {
     labels.insert("app".into(), format!("app-{}", random.below(200)).into());
     labels.insert(
         "tier".into(),
-        ["web", "job", "data"][(index % 3) as usize % 3].into(),
+        if index % 3 == 0 { "web" } else { "job" }.into(),
     );
     labels.insert("index".into(), index.to_string().into());
     let mut pod = json!({
@@ -54,7 +54,7 @@ pub fn pod(seed: u64, index: u64) -> Value {
             "name": format!("pod-{index}"),
             "namespace": format!("team-{}", random.below(20)),
             "labels": labels,
-            "annotations": {"example.com/build": format!("{:016x}", random.next())}
+            "annotations": {"example.com/build": format!("{:016x}", random.draw())}
         },
         "spec": {
             "serviceAccountName": format!("sa-{}", random.below(40)),
@@ -81,7 +81,7 @@ pub fn pod(seed: u64, index: u64) -> Value {
 }
 
 fn container(random: &mut SplitMix, index: u64, place: u64) -> Value {
-    let digest: String = (0..4).map(|_| format!("{:016x}", random.next())).collect();
+    let digest: String = (0..4).map(|_| format!("{:016x}", random.draw())).collect();
     json!({
         "name": format!("c{place}"),
         "image": format!("registry.internal/shop/app-{}:1.{index}@sha256:{digest}", random.below(50)),
@@ -116,8 +116,12 @@ fn spoil(random: &mut SplitMix, pod: &mut Value) {
     match fault {
         0 => spec["hostNetwork"] = true.into(),
         1 => spec["hostPID"] = true.into(),
-        2 => spec["securityContext"]["runAsUser"] = 0.into(),
-        3 => spec["securityContext"]["seccompProfile"] = json!({"type": "Unconfined"}),
+        2 => put(spec, "/securityContext/runAsUser", 0.into()),
+        3 => put(
+            spec,
+            "/securityContext/seccompProfile",
+            json!({"type": "Unconfined"}),
+        ),
         4 => spec["automountServiceAccountToken"] = true.into(),
         5 => {
             if let Some(volumes) = spec["volumes"].as_array_mut() {
@@ -132,16 +136,34 @@ fn spoil(random: &mut SplitMix, pod: &mut Value) {
                 return;
             };
             match fault {
-                6 => container["securityContext"]["privileged"] = true.into(),
-                7 => container["securityContext"]["capabilities"] = json!({"add": ["SYS_ADMIN"]}),
-                8 => container["securityContext"]["allowPrivilegeEscalation"] = true.into(),
+                6 => put(container, "/securityContext/privileged", true.into()),
+                7 => put(
+                    container,
+                    "/securityContext/capabilities",
+                    json!({"add": ["SYS_ADMIN"]}),
+                ),
+                8 => put(
+                    container,
+                    "/securityContext/allowPrivilegeEscalation",
+                    true.into(),
+                ),
                 9 => container["image"] = "docker.io/library/nginx:latest".into(),
                 10 => container["ports"] = json!([{"containerPort": 80, "hostPort": 80}]),
                 11 => container["resources"] = json!({}),
                 12 => container["env"] = json!([{"name": "API_TOKEN", "value": "s3cr3t-value"}]),
-                _ => container["securityContext"]["readOnlyRootFilesystem"] = false.into(),
+                _ => put(
+                    container,
+                    "/securityContext/readOnlyRootFilesystem",
+                    false.into(),
+                ),
             }
         }
+    }
+}
+
+fn put(value: &mut Value, pointer: &str, new: Value) {
+    if let Some(place) = value.pointer_mut(pointer) {
+        *place = new;
     }
 }
 
@@ -149,10 +171,8 @@ fn spoil(random: &mut SplitMix, pod: &mut Value) {
 pub fn object(seed: u64, index: u64) -> Object {
     let value = pod(seed, index);
     let text = |field: &str| {
-        value["metadata"][field]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned()
+        let found = value.get("metadata").and_then(|m| m.get(field));
+        found.and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     Object {
         group: String::new(),
