@@ -3,6 +3,7 @@
 use crate::error::ProblemBody;
 use crate::route::{self, Access, Route};
 use serde_json::json;
+use std::sync::LazyLock;
 use utoipa::PartialSchema;
 use utoipa::openapi::extensions::ExtensionsBuilder;
 use utoipa::openapi::path::{Operation, PathItem};
@@ -129,8 +130,9 @@ fn complete(operation: &mut Operation, access: Access) {
 #[utoipa::path(get, path = "/openapi.json", tag = "operations",
     responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value)))]
 pub(crate) async fn get_openapi() -> impl axum::response::IntoResponse {
+    static TEXT: LazyLock<String> = LazyLock::new(openapi_json);
     (
         [(axum::http::header::CONTENT_TYPE, "application/json")],
-        openapi_json(),
+        TEXT.as_str(),
     )
 }

@@ -45,7 +45,7 @@ async fn inner(state: &AppState, mut request: Request, next: Next) -> Response {
         .get::<MatchedPath>()
         .map_or_else(|| "other".to_owned(), |route| route.as_str().to_owned());
 
-    metrics::gauge!(names::HTTP_ACTIVE).increment(1.0);
+    let active = Active::begin();
     let response = match state.throttle.admit(client) {
         Ok(_permit) => AssertUnwindSafe(next.run(request))
             .catch_unwind()
@@ -56,7 +56,7 @@ async fn inner(state: &AppState, mut request: Request, next: Next) -> Response {
             }),
         Err(problem) => problem.into_response(),
     };
-    metrics::gauge!(names::HTTP_ACTIVE).decrement(1.0);
+    drop(active);
 
     let elapsed = started.elapsed();
     let status = response.status().as_u16();
@@ -75,6 +75,22 @@ async fn inner(state: &AppState, mut request: Request, next: Next) -> Response {
         "request"
     );
     response
+}
+
+/// Counts a request as at work; also one whose client hangs up, which ends by being dropped.
+struct Active;
+
+impl Active {
+    fn begin() -> Self {
+        metrics::gauge!(names::HTTP_ACTIVE).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        metrics::gauge!(names::HTTP_ACTIVE).decrement(1.0);
+    }
 }
 
 /// A request without a known peer (only in tests) is nobody's: neither loopback nor trusted.
