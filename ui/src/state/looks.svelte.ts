@@ -21,7 +21,9 @@ function keep(name: string, value: string): void {
 class Looks {
   theme = $state<Theme>('auto');
   density = $state<Density>('comfortable');
-  railSmall = $state(false);
+  /** What was chosen for the rail; without a choice the window's width decides. */
+  rail = $state<'auto' | 'wide' | 'small'>('auto');
+  narrow = $state(false);
   /** Counts changes of the effective colours, so that canvases draw again. */
   painted = $state(0);
 
@@ -29,7 +31,11 @@ class Looks {
     const theme = read('theme');
     if (theme === 'light' || theme === 'dark') this.theme = theme;
     if (read('density') === 'compact') this.density = 'compact';
-    this.railSmall = read('rail') === 'small';
+    const rail = read('rail');
+    if (rail === 'small' || rail === 'wide') this.rail = rail;
+    const narrow = matchMedia('(max-width: 1120px)');
+    this.narrow = narrow.matches;
+    narrow.addEventListener('change', () => (this.narrow = narrow.matches));
     this.#apply();
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.painted++);
   }
@@ -46,9 +52,13 @@ class Looks {
     this.#apply();
   }
 
+  get railSmall(): boolean {
+    return this.rail === 'small' || (this.rail === 'auto' && this.narrow);
+  }
+
   setRail(small: boolean): void {
-    this.railSmall = small;
-    keep('rail', small ? 'small' : 'wide');
+    this.rail = small ? 'small' : 'wide';
+    keep('rail', this.rail);
   }
 
   #apply(): void {
