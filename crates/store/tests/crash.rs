@@ -1,6 +1,14 @@
 //! The process is killed at every named write point; what follows must end as if it had not
 //! been. The test starts itself as the process that dies.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs
+)]
+
 use bartizan_model::report::Line;
 use bartizan_model::scan::ScopeKind;
 use bartizan_model::*;

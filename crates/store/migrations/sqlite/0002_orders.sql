@@ -6,6 +6,8 @@ CREATE INDEX findings_scope ON findings (tenant, scope, status, severity, change
 CREATE INDEX findings_check ON findings (tenant, chk, first_seen, id, status, severity, scope, ns, kind);
 CREATE INDEX findings_asset ON findings (tenant, scope, asset_uid, id, status, severity, chk, ns, kind);
 CREATE INDEX findings_ns ON findings (tenant, ns, kind, status, severity, id, scope, chk);
+CREATE INDEX assets_by_kind ON assets (tenant, kind, uid);
+CREATE INDEX assets_by_ns ON assets (tenant, ns, uid);
 -- Passes and failures are most of the results; what could not be told is looked for by itself.
 CREATE INDEX results_untold ON results (tenant, outcome, scope, chk, asset, locus) WHERE outcome > 1;
 CREATE INDEX audit_by_time ON audit (tenant, at, seq);

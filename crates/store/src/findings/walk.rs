@@ -164,7 +164,11 @@ fn by_time(
     };
     let after = match after {
         Some((moment, id)) => format!(" AND ({column}, id) < ({moment}, {id})"),
-        None => String::new(),
+        None => match (sort, plan.newest) {
+            // Passes over what other scopes first saw since.
+            (FindingSort::FirstSeen, Some(newest)) => format!(" AND first_seen <= {newest}"),
+            _ => String::new(),
+        },
     };
     plan.leg(
         index,
@@ -283,6 +287,9 @@ async fn by_asset(plan: &Plan, tx: &mut Tx, at: Option<&At>, limit: usize) -> Re
         int_list(&plan.status),
         int_list(&plan.severity)
     );
+    if plan.kind.is_some() || plan.ns.is_some() {
+        return by_named_asset(plan, tx, at, &filters, limit).await;
+    }
     // The counters tell which scopes have findings under these filters.
     let sql = format!(
         "SELECT DISTINCT scope FROM finding_counts WHERE {} AND {filters} AND n > 0",
@@ -308,4 +315,68 @@ async fn by_asset(plan: &Plan, tx: &mut Tx, at: Option<&At>, limit: usize) -> Re
         .collect();
     plan.union(tx, &legs, at.map_or("", |at| at.t.as_str()))
         .await
+}
+
+/// Walks the assets of a kind or namespace by uid, and the findings of each: kind and namespace
+/// are part of most uids, so that a walk over all findings could pass over nearly all.
+async fn by_named_asset(
+    plan: &Plan,
+    tx: &mut Tx,
+    at: Option<&At>,
+    filters: &str,
+    limit: usize,
+) -> Result<Vec<Hit>> {
+    let mut assets = format!("a.tenant = {} AND a.uid >= $2", plan.t);
+    for (column, wanted) in [("a.kind", plan.kind), ("a.ns", plan.ns)] {
+        if let Some(id) = wanted {
+            assets.push_str(&format!(" AND {column} = {id}"));
+        }
+    }
+    if plan.one_scope {
+        assets.push_str(&format!(" AND a.scope IN ({})", int_list(&plan.scopes)));
+    }
+    let after = match at {
+        Some(at) => format!(" AND (f.asset_uid, f.id) > ($2, {})", at.i),
+        None => String::new(),
+    };
+    let others = format!("{} AND {filters}", plan.others());
+    let row = "f.id, f.severity, CAST(0 AS BIGINT), f.asset_uid";
+    let on = "f.tenant = a.tenant AND f.scope = a.scope AND f.asset_uid = a.uid";
+    let index = if plan.ns.is_some() {
+        "assets_by_ns"
+    } else {
+        "assets_by_kind"
+    };
+    let sql = if plan.lite {
+        format!(
+            "SELECT {row} FROM assets a{} CROSS JOIN findings f{} ON {on} WHERE {assets} \
+             AND {}{after} AND $1 = $1 ORDER BY a.uid, f.id LIMIT {}",
+            plan.hint(index),
+            plan.hint("findings_asset"),
+            qualified(&others),
+            limit + 1
+        )
+    } else {
+        format!(
+            "SELECT {row} FROM assets a JOIN LATERAL (SELECT id, severity, asset_uid \
+             FROM findings f WHERE {on} AND {}{after} ORDER BY f.asset_uid, f.id LIMIT {}) f \
+             ON true WHERE {assets} AND $1 = $1 ORDER BY a.uid, f.id LIMIT {}",
+            qualified(&others),
+            limit + 1,
+            limit + 1
+        )
+    };
+    let mut args = plan.args();
+    args.extend(args![at.map_or("", |at| at.t.as_str())]);
+    tx.once(&sql, args).await?.iter().map(hit_of).collect()
+}
+
+/// Puts the findings' alias before the columns of conditions, which [`Plan`] writes joined by
+/// ` AND `, each beginning with its column.
+fn qualified(conditions: &str) -> String {
+    conditions
+        .split(" AND ")
+        .map(|condition| format!("f.{condition}"))
+        .collect::<Vec<_>>()
+        .join(" AND ")
 }

@@ -379,7 +379,7 @@ fn many(end: i64, n: usize) -> Said {
             results.push((
                 check,
                 name.as_str(),
-                if (i + end as usize) % 2 == 0 {
+                if (i + end as usize).is_multiple_of(2) {
                     Fail
                 } else {
                     Pass

@@ -2,6 +2,14 @@
 //! address of a server that lets us create databases; without it, these tests say so and
 //! do nothing.
 
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs
+)]
+
 mod actions;
 mod import;
 mod ledger;
