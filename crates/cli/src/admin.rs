@@ -6,8 +6,8 @@ use crate::serve::place_config;
 use crate::verify::now;
 use crate::{Verdict, show};
 use anyhow::{Context, Result};
-use bartizan_server::{reset_password as new_secret, store_config};
 use bartizan_server::state::{SystemClock, SystemRandom};
+use bartizan_server::{reset_password as new_secret, store_config};
 use bartizan_store::Store;
 use serde_json::{Value, json};
 
@@ -25,7 +25,9 @@ fn reset_password(user: &str, place: &Place) -> Result<Verdict> {
     })?;
     show::line(&format!("User: {}", secret.user))?;
     show::line(&format!("One-time secret: {}", secret.secret.expose()))?;
-    show::remark("It is shown once and must be changed at the next sign-in; all sessions of the user ended.");
+    show::remark(
+        "It is shown once and must be changed at the next sign-in; all sessions of the user ended.",
+    );
     Ok(Verdict::Good)
 }
 
@@ -74,9 +76,14 @@ pub fn keys(command: &Keys) -> Result<Verdict> {
         show::line(&serde_json::to_string_pretty(&answer)?)?;
         return Ok(Verdict::Good);
     }
-    let keys = answer.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    let keys = answer
+        .get("items")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
     for key in keys {
-        let retired = text(&key, "retired").map_or("active".to_owned(), |at| format!("retired {at}"));
+        let retired =
+            text(&key, "retired").map_or("active".to_owned(), |at| format!("retired {at}"));
         show::line(&format!(
             "{:<8} {:<45} made {}  {retired}",
             text(&key, "alg").unwrap_or("?"),

@@ -27,7 +27,9 @@ pub enum Command {
     /// Issue a signed attestation of a scope against a framework
     Attest(Attest),
     /// Print a shell completion script
-    #[command(after_help = "Example:\n  bartizan completions bash > /etc/bash_completion.d/bartizan")]
+    #[command(
+        after_help = "Example:\n  bartizan completions bash > /etc/bash_completion.d/bartizan"
+    )]
     Completions {
         /// For which shell
         shell: clap_complete::Shell,
@@ -228,8 +230,10 @@ pub struct Access {
 }
 
 #[derive(Args)]
-#[command(after_help = "Example:\n  bartizan attest --scope repository:shop --framework soc2 -o shop.jwt\n  \
-                  bartizan verify shop.jwt --jwks jwks.json")]
+#[command(
+    after_help = "Example:\n  bartizan attest --scope repository:shop --framework soc2 -o shop.jwt\n  \
+                  bartizan verify shop.jwt --jwks jwks.json"
+)]
 pub struct Attest {
     /// The scope, `kind:name`
     #[arg(long)]
@@ -257,8 +261,10 @@ pub struct Attest {
 }
 
 #[derive(Args)]
-#[command(after_help = "Examples:\n  bartizan verify shop.jwt --jwks jwks.json\n  \
-                  bartizan verify shop.jwt --jwks jwks.json --evidence shop.evidence.json --format json")]
+#[command(
+    after_help = "Examples:\n  bartizan verify shop.jwt --jwks jwks.json\n  \
+                  bartizan verify shop.jwt --jwks jwks.json --evidence shop.evidence.json --format json"
+)]
 pub struct Verify {
     /// The attestation; `-` reads standard input
     pub file: PathBuf,
@@ -282,7 +288,12 @@ pub struct Place {
     #[arg(long, env = "BARTIZAN_DATA", default_value = "./data")]
     pub data: PathBuf,
     /// Database address; default: SQLite in the data folder
-    #[arg(long, env = "BARTIZAN_DATABASE", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "BARTIZAN_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub database: Option<String>,
     /// Object storage address; default: the data folder
     #[arg(long, env = "BARTIZAN_OBJECTS", value_name = "URL")]

@@ -24,7 +24,10 @@ pub fn run(options: &Attest) -> Result<Verdict> {
     }
     if let Some(path) = &options.evidence {
         let id = segment(text(&issued, "id").unwrap_or_default());
-        show::to(Some(path), &client.download(&format!("/attestations/{id}/evidence"))?)?;
+        show::to(
+            Some(path),
+            &client.download(&format!("/attestations/{id}/evidence"))?,
+        )?;
     }
     if options.remote.format == Output::Json {
         show::line(&serde_json::to_string_pretty(&issued)?)?;
@@ -37,7 +40,10 @@ pub fn run(options: &Attest) -> Result<Verdict> {
         Some(path) => {
             show::to(Some(path), token.as_bytes())?;
             let percent = |name: &str| {
-                issued.get(name).and_then(serde_json::Value::as_f64).map_or("none".to_owned(), |v| format!("{v:.1}%"))
+                issued
+                    .get(name)
+                    .and_then(serde_json::Value::as_f64)
+                    .map_or("none".to_owned(), |v| format!("{v:.1}%"))
             };
             show::line(&format!(
                 "{}: {} against {}, score {}, coverage {}, until {}",

@@ -63,7 +63,9 @@ impl Client {
 
     /// POST of JSON, answered by JSON.
     pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        Ok(self.send(self.http.post(self.url(path)).json(body))?.json()?)
+        Ok(self
+            .send(self.http.post(self.url(path)).json(body))?
+            .json()?)
     }
 
     /// POST of bytes, answered by JSON.

@@ -37,8 +37,8 @@ pub fn library(builtin: bool, paths: &[PathBuf]) -> Result<Library> {
     for path in paths {
         let content = content_name(path);
         for file in crate::files::manifests(std::slice::from_ref(path))? {
-            let bytes = std::fs::read(&file)
-                .with_context(|| format!("cannot read {}", file.display()))?;
+            let bytes =
+                std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
             builder.add(&content, &file.to_string_lossy(), &bytes)?;
         }
     }
@@ -52,9 +52,19 @@ fn content_name(path: &Path) -> String {
     let name: String = stem
         .to_lowercase()
         .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' })
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
         .collect();
-    if name.is_empty() { "custom".to_owned() } else { name }
+    if name.is_empty() {
+        "custom".to_owned()
+    } else {
+        name
+    }
 }
 
 /// Lists the built-in policies.
@@ -91,7 +101,11 @@ mod tests {
         let refused: Vec<_> = library.notices().iter().collect();
         assert!(refused.is_empty(), "{refused:?}");
         for check in library.checks() {
-            assert!(!check.remediation.is_empty(), "{} says no remedy", check.uid);
+            assert!(
+                !check.remediation.is_empty(),
+                "{} says no remedy",
+                check.uid
+            );
         }
     }
 
@@ -107,7 +121,11 @@ mod tests {
                 for pattern in &control.checks {
                     let ours = pattern.contains("/bartizan");
                     let meets = library.checks().iter().any(|c| c.uid.matches(pattern));
-                    assert!(meets || !ours, "{name} {}: {pattern} meets no check", control.id);
+                    assert!(
+                        meets || !ours,
+                        "{name} {}: {pattern} meets no check",
+                        control.id
+                    );
                     reached += usize::from(meets);
                 }
             }

@@ -11,9 +11,11 @@ const MAX_FILES: usize = 200_000;
 
 /// Whether a name is one that manifests have.
 fn is_manifest(path: &Path) -> bool {
-    path.extension()
-        .and_then(|e| e.to_str())
-        .is_some_and(|e| ["yaml", "yml", "json"].iter().any(|m| e.eq_ignore_ascii_case(m)))
+    path.extension().and_then(|e| e.to_str()).is_some_and(|e| {
+        ["yaml", "yml", "json"]
+            .iter()
+            .any(|m| e.eq_ignore_ascii_case(m))
+    })
 }
 
 /// The manifests under the paths, each once, sorted. A file named directly is taken whatever
@@ -26,8 +28,7 @@ pub fn manifests(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
             found.push(path.clone());
             continue;
         }
-        let kind = fs::metadata(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        let kind = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?;
         if kind.is_dir() {
             walk(path, 0, &mut found)?;
         } else {
@@ -73,13 +74,23 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         fs::create_dir_all(at("b/.git")).unwrap();
-        for name in ["b/two.yml", "a.yaml", "c.txt", "b/.git/x.yaml", "b/.hidden.yaml", "z.JSON"] {
+        for name in [
+            "b/two.yml",
+            "a.yaml",
+            "c.txt",
+            "b/.git/x.yaml",
+            "b/.hidden.yaml",
+            "z.JSON",
+        ] {
             fs::write(at(name), "").unwrap();
         }
         std::os::unix::fs::symlink("/", at("root")).unwrap();
         std::os::unix::fs::symlink(at("a.yaml"), at("link.yaml")).unwrap();
         let found = manifests(&[folder.path().to_owned(), at("c.txt"), at("a.yaml")]).unwrap();
-        assert_eq!(found, [at("a.yaml"), at("b/two.yml"), at("c.txt"), at("z.JSON")]);
+        assert_eq!(
+            found,
+            [at("a.yaml"), at("b/two.yml"), at("c.txt"), at("z.JSON")]
+        );
     }
 
     #[test]

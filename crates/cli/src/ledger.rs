@@ -37,7 +37,8 @@ pub fn run(command: &Ledger) -> Result<Verdict> {
         format,
     } = command;
     let keys = jwks.clone().unwrap_or_else(|| data.join("jwks.json"));
-    let keys = Jwks::parse(&read(&keys)?).with_context(|| format!("cannot use {}", keys.display()))?;
+    let keys =
+        Jwks::parse(&read(&keys)?).with_context(|| format!("cannot use {}", keys.display()))?;
     let previous = since.as_deref().map(read).transpose()?;
     let ledgers = match folder {
         Some(folder) => vec![folder.clone()],
@@ -73,7 +74,11 @@ fn ledgers(data: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn one(folder: &Path, keys: &Jwks, previous: Option<&[u8]>) -> Result<std::result::Result<Summary, Fault>> {
+fn one(
+    folder: &Path,
+    keys: &Jwks,
+    previous: Option<&[u8]>,
+) -> Result<std::result::Result<Summary, Fault>> {
     let reader = Folder(folder.to_owned());
     let mut listing = Vec::new();
     list(folder, folder, &mut listing)?;
@@ -98,7 +103,11 @@ fn list(root: &Path, folder: &Path, into: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-fn show_one(folder: &Path, found: &std::result::Result<Summary, Fault>, format: Output) -> Result<()> {
+fn show_one(
+    folder: &Path,
+    found: &std::result::Result<Summary, Fault>,
+    format: Output,
+) -> Result<()> {
     match (format, found) {
         (Output::Json, Ok(summary)) => show::line(&serde_json::to_string(&json!({
             "folder": folder, "valid": true, "origin": summary.origin, "size": summary.size,
@@ -120,7 +129,9 @@ fn show_one(folder: &Path, found: &std::result::Result<Summary, Fault>, format: 
                 summary.root
             ))?;
             if let Some(size) = summary.extends {
-                show::line(&format!("  extends the earlier checkpoint of {size} entries"))?;
+                show::line(&format!(
+                    "  extends the earlier checkpoint of {size} entries"
+                ))?;
             }
             for path in &summary.ahead {
                 show::line(&format!("  not signed yet: {path}"))?;
@@ -130,8 +141,10 @@ fn show_one(folder: &Path, found: &std::result::Result<Summary, Fault>, format: 
             }
             Ok(())
         }
-        (Output::Table, Err(fault)) => {
-            show::line(&format!("{} {}: {fault}", show::mark(false), folder.display()))
-        }
+        (Output::Table, Err(fault)) => show::line(&format!(
+            "{} {}: {fault}",
+            show::mark(false),
+            folder.display()
+        )),
     }
 }

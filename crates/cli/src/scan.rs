@@ -47,14 +47,18 @@ pub fn run(command: &Scan) -> Result<Verdict> {
 pub fn k8s(options: &ScanK8s) -> Result<ScanOutput> {
     let library = content::library(!options.no_builtin, &options.policies)?;
     for notice in library.notices() {
-        show::remark(&format!("policy {}:{}: {}", notice.file, notice.line, notice.text));
+        show::remark(&format!(
+            "policy {}:{}: {}",
+            notice.file, notice.line, notice.text
+        ));
     }
     let paths = files::manifests(&options.paths)?;
     let baseline = match &options.baseline {
         Some(path) => {
             let bytes = std::fs::read(path)
                 .with_context(|| format!("cannot read the baseline {}", path.display()))?;
-            Baseline::parse(&path.to_string_lossy(), &bytes).context("the baseline cannot be used")?
+            Baseline::parse(&path.to_string_lossy(), &bytes)
+                .context("the baseline cannot be used")?
         }
         None => Baseline::default(),
     };
@@ -79,7 +83,10 @@ pub fn k8s(options: &ScanK8s) -> Result<ScanOutput> {
     let sources = paths.iter().map(|path| source(path));
     let mut output = scan(&library, sources, &scanning, &|progress: Progress| {
         bar.set_position(progress.judged);
-        bar.set_message(format!("{} objects in {} files", progress.objects, progress.files));
+        bar.set_message(format!(
+            "{} objects in {} files",
+            progress.objects, progress.files
+        ));
     })?;
     bar.finish_and_clear();
     output.report.scan.finished = now();
@@ -142,15 +149,32 @@ fn scope(options: &ScanK8s) -> Result<Scope> {
     if let Some(text) = &options.scope {
         return Ok(Scope::parse(text)?);
     }
-    let first = options.paths.first().map_or(Path::new("."), PathBuf::as_path);
-    let path = if first.as_os_str() == "-" { Path::new(".") } else { first };
+    let first = options
+        .paths
+        .first()
+        .map_or(Path::new("."), PathBuf::as_path);
+    let path = if first.as_os_str() == "-" {
+        Path::new(".")
+    } else {
+        first
+    };
     let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let folder = if absolute.is_file() { absolute.parent() } else { Some(absolute.as_path()) };
-    let name = folder
-        .and_then(Path::file_name)
-        .map_or_else(|| "manifests".to_owned(), |n| n.to_string_lossy().into_owned());
-    let scope = Scope { kind: ScopeKind::Repository, name };
-    scope.id().context("the folder's name cannot be a scope; give --scope repository:NAME")?;
+    let folder = if absolute.is_file() {
+        absolute.parent()
+    } else {
+        Some(absolute.as_path())
+    };
+    let name = folder.and_then(Path::file_name).map_or_else(
+        || "manifests".to_owned(),
+        |n| n.to_string_lossy().into_owned(),
+    );
+    let scope = Scope {
+        kind: ScopeKind::Repository,
+        name,
+    };
+    scope
+        .id()
+        .context("the folder's name cannot be a scope; give --scope repository:NAME")?;
     Ok(scope)
 }
 
@@ -248,8 +272,14 @@ pub fn report_bytes(report: &Report) -> Result<Vec<u8>> {
 }
 
 fn send(client: &Client, report: &Report) -> Result<()> {
-    let answer = client.upload("/artifacts?kind=report", MEDIA_TYPE, report_bytes(report)?.into())?;
-    let job = text(&answer, "job").context("the server answered without a job")?.to_owned();
+    let answer = client.upload(
+        "/artifacts?kind=report",
+        MEDIA_TYPE,
+        report_bytes(report)?.into(),
+    )?;
+    let job = text(&answer, "job")
+        .context("the server answered without a job")?
+        .to_owned();
     let bar = progress_bar();
     loop {
         let state = client.get(&format!("/jobs/{job}"))?;
@@ -279,7 +309,10 @@ fn verdict(snapshot: &Snapshot, fail_on: FailOn) -> Verdict {
         FailOn::High => Severity::High,
         FailOn::Critical => Severity::Critical,
     };
-    let found = snapshot.failing.iter().any(|row| row.finding.severity >= least);
+    let found = snapshot
+        .failing
+        .iter()
+        .any(|row| row.finding.severity >= least);
     if found { Verdict::Bad } else { Verdict::Good }
 }
 
@@ -298,10 +331,19 @@ fn write_baseline(path: &Path, report: &Report) -> Result<()> {
             continue;
         }
         // JSON strings are YAML strings, whatever a name contains.
-        text.push_str(&format!("- check: {}\n", serde_json::to_string(result.check.as_str())?));
-        text.push_str(&format!("  asset: {}\n", serde_json::to_string(result.asset.as_str())?));
+        text.push_str(&format!(
+            "- check: {}\n",
+            serde_json::to_string(result.check.as_str())?
+        ));
+        text.push_str(&format!(
+            "  asset: {}\n",
+            serde_json::to_string(result.asset.as_str())?
+        ));
         if !result.locus.is_empty() {
-            text.push_str(&format!("  locus: {}\n", serde_json::to_string(&result.locus)?));
+            text.push_str(&format!(
+                "  locus: {}\n",
+                serde_json::to_string(&result.locus)?
+            ));
         }
         text.push_str("  reason: \"\"\n");
     }
@@ -309,6 +351,10 @@ fn write_baseline(path: &Path, report: &Report) -> Result<()> {
         text.push_str("[]\n");
     }
     show::to(Some(path), text.as_bytes())?;
-    show::remark(&format!("{} failures written to {}", seen.len(), path.display()));
+    show::remark(&format!(
+        "{} failures written to {}",
+        seen.len(),
+        path.display()
+    ));
     Ok(())
 }

@@ -84,10 +84,7 @@ fn secret_file(path: Option<&Path>) -> Result<Option<Secret>> {
     .transpose()
 }
 
-fn run(
-    options: &Serve,
-    ready: impl FnOnce(Ready, &tokio::runtime::Handle),
-) -> Result<Verdict> {
+fn run(options: &Serve, ready: impl FnOnce(Ready, &tokio::runtime::Handle)) -> Result<Verdict> {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "info".to_owned());
     bartizan_server::log::init(&filter, bartizan_server::log::Format::Json);
     #[cfg(debug_assertions)]
@@ -119,7 +116,9 @@ fn announce(options: &Serve, ready: &Ready) {
     if let Some(first) = &ready.first_secret {
         lines.push(format!("  User: {}", first.user));
         lines.push(format!("  One-time secret: {}", first.secret.expose()));
-        lines.push("  The secret is shown once and must be changed at the first sign-in.".to_owned());
+        lines.push(
+            "  The secret is shown once and must be changed at the first sign-in.".to_owned(),
+        );
     }
     lines.push(String::new());
     for line in lines {
@@ -134,12 +133,19 @@ async fn scan_into(state: &AppState, path: &Path) -> Result<()> {
     let name = path.display().to_string();
     let output = tokio::task::spawn_blocking(move || scan::k8s(&options)).await??;
     let objects = output.report.observations.len();
-    let failures = output.report.results.iter().filter(|r| r.outcome.word() == "fail").count();
+    let failures = output
+        .report
+        .results
+        .iter()
+        .filter(|r| r.outcome.word() == "fail")
+        .count();
     let bytes = scan::report_bytes(&output.report)?;
     intake::import_now(state, bytes, "system")
         .await
         .with_context(|| format!("the scan of {name} could not be imported"))?;
-    show::line(&format!("  Scanned {name}: {objects} objects, {failures} failures"))
+    show::line(&format!(
+        "  Scanned {name}: {objects} objects, {failures} failures"
+    ))
 }
 
 fn scan_options(path: &Path) -> ScanK8s {

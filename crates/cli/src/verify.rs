@@ -19,9 +19,9 @@ pub fn run(options: &Verify) -> Result<Verdict> {
     let jwks = Jwks::parse(&read(&options.jwks)?)
         .with_context(|| format!("cannot use {}", options.jwks.display()))?;
     let evidence = match &options.evidence {
-        Some(path) => Some(
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?,
-        ),
+        Some(path) => {
+            Some(std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?)
+        }
         None => None,
     };
     let now = match &options.at {
@@ -42,12 +42,21 @@ pub fn run(options: &Verify) -> Result<Verdict> {
         }))?)?,
         Output::Table => table(&found)?,
     }
-    Ok(if found.valid() { Verdict::Good } else { Verdict::Bad })
+    Ok(if found.valid() {
+        Verdict::Good
+    } else {
+        Verdict::Bad
+    })
 }
 
 fn table(found: &Verification) -> Result<()> {
     for check in &found.checks {
-        show::line(&format!("{} {:<12} {}", show::mark(check.ok), check.name, check.detail))?;
+        show::line(&format!(
+            "{} {:<12} {}",
+            show::mark(check.ok),
+            check.name,
+            check.detail
+        ))?;
     }
     match (&found.refusal, &found.claims) {
         (None, Some(claims)) if found.valid() => {
@@ -76,7 +85,10 @@ fn table(found: &Verification) -> Result<()> {
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let taken = if path.as_os_str() == "-" {
-        std::io::stdin().lock().take(MAX_FILE + 1).read_to_end(&mut bytes)
+        std::io::stdin()
+            .lock()
+            .take(MAX_FILE + 1)
+            .read_to_end(&mut bytes)
     } else {
         std::fs::File::open(path)
             .with_context(|| format!("cannot read {}", path.display()))?

@@ -50,22 +50,25 @@ impl Scope {
 
     /// Parses `kind:name`; a bare name is a repository.
     pub fn parse(text: &str) -> Result<Self, IdError> {
-        let scope = match text.split_once(':') {
-            Some((kind, name)) if ScopeKind::parse(kind).is_some() => Self {
-                kind: ScopeKind::parse(kind).unwrap_or(ScopeKind::Repository),
-                name: name.to_owned(),
-            },
-            _ => Self {
-                kind: ScopeKind::Repository,
-                name: text.to_owned(),
-            },
+        let refuse = |why| IdError {
+            kind: "scope",
+            value: text.chars().take(80).collect(),
+            why,
+        };
+        let (kind, name) = match text.split_once(':') {
+            Some((kind, name)) => {
+                let kind = ScopeKind::parse(kind)
+                    .ok_or_else(|| refuse("its kind is none of cluster, host and repository"))?;
+                (kind, name)
+            }
+            None => (ScopeKind::Repository, text),
+        };
+        let scope = Self {
+            kind,
+            name: name.to_owned(),
         };
         if scope.name.is_empty() {
-            return Err(IdError {
-                kind: "scope",
-                value: text.chars().take(80).collect(),
-                why: "it has no name",
-            });
+            return Err(refuse("it has no name"));
         }
         scope.id().map(|_| scope)
     }
@@ -101,4 +104,21 @@ pub struct Scan {
     /// Policies and other content that judged.
     #[serde(default)]
     pub content: Vec<ContentDigest>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_parse_and_print() {
+        for text in ["cluster:prod", "host:db-1", "repository:shop"] {
+            let scope = Scope::parse(text).unwrap();
+            assert_eq!(scope.id().unwrap().as_str(), text);
+        }
+        assert_eq!(Scope::parse("shop").unwrap().kind, ScopeKind::Repository);
+        for bad in ["", "planet:mars", "cluster:", ":x", "cluster:a\nb"] {
+            assert!(Scope::parse(bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -8,15 +8,32 @@ fn scan_attest_verify_and_every_altered_byte() {
     for backend in backends() {
         let place = Installation::new(&backend);
         let sent = place.client(&[
-            "scan", "k8s", "examples/shop", "--scope", "repository:shop", "--fail-on", "never",
+            "scan",
+            "k8s",
+            "examples/shop",
+            "--scope",
+            "repository:shop",
+            "--fail-on",
+            "never",
         ]);
         assert_eq!(sent.code, 0, "{}", sent.err);
         let at = |name: &str| place.data.path().join(name).to_string_lossy().into_owned();
         let (token, jwks, evidence) = (at("shop.jwt"), at("keys.json"), at("evidence.json"));
         for algorithm in ["RS256", "ES256", "EdDSA"] {
             let issued = place.client(&[
-                "attest", "--scope", "repository:shop", "--framework", "soc2", "--algorithm", algorithm,
-                "-o", &token, "--jwks", &jwks, "--evidence", &evidence,
+                "attest",
+                "--scope",
+                "repository:shop",
+                "--framework",
+                "soc2",
+                "--algorithm",
+                algorithm,
+                "-o",
+                &token,
+                "--jwks",
+                &jwks,
+                "--evidence",
+                &evidence,
             ]);
             assert_eq!(issued.code, 0, "{}", issued.err);
             let good = run(&["verify", &token, "--jwks", &jwks, "--evidence", &evidence]);
@@ -25,7 +42,14 @@ fn scan_attest_verify_and_every_altered_byte() {
         }
 
         // Expired, by looking from later.
-        let late = run(&["verify", &token, "--jwks", &jwks, "--at", "2040-01-01T00:00:00Z"]);
+        let late = run(&[
+            "verify",
+            &token,
+            "--jwks",
+            &jwks,
+            "--at",
+            "2040-01-01T00:00:00Z",
+        ]);
         assert_eq!(late.code, 1);
         assert!(late.out.contains("expired"), "{}", late.out);
 
@@ -50,7 +74,11 @@ fn scan_attest_verify_and_every_altered_byte() {
             let mut altered = bytes.clone();
             altered[at] = if altered[at] == b'A' { b'B' } else { b'A' };
             let refused = run_with(&["verify", "-", "--jwks", &jwks], &altered);
-            assert_eq!(refused.code, 1, "byte {at} altered: {}{}", refused.out, refused.err);
+            assert_eq!(
+                refused.code, 1,
+                "byte {at} altered: {}{}",
+                refused.out, refused.err
+            );
         }
     }
 }
@@ -58,7 +86,15 @@ fn scan_attest_verify_and_every_altered_byte() {
 #[test]
 fn an_altered_ledger_file_is_found_and_named() {
     let place = Installation::new(&bartizan_xtask::running::Backend::Sqlite);
-    let sent = place.client(&["scan", "k8s", "examples/shop", "--scope", "repository:shop", "--fail-on", "never"]);
+    let sent = place.client(&[
+        "scan",
+        "k8s",
+        "examples/shop",
+        "--scope",
+        "repository:shop",
+        "--fail-on",
+        "never",
+    ]);
     assert_eq!(sent.code, 0, "{}", sent.err);
     place.settle();
     let data = place.setup.data.to_string_lossy().into_owned();
@@ -72,19 +108,31 @@ fn an_altered_ledger_file_is_found_and_named() {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                files.push(path)
+            }
         }
     }
     assert!(files.len() >= 3, "{files:?}");
     for file in files {
         let bytes = fs::read(&file).unwrap();
-        let name = file.strip_prefix(&ledger).unwrap().to_string_lossy().into_owned();
+        let name = file
+            .strip_prefix(&ledger)
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
         for at in [0, bytes.len() / 2, bytes.len() - 1] {
             let mut altered = bytes.clone();
             altered[at] ^= 1;
             fs::write(&file, &altered).unwrap();
             let found = run(&["ledger", "verify", "--data", &data]);
-            assert_eq!(found.code, 1, "{name} byte {at}: {}{}", found.out, found.err);
+            assert_eq!(
+                found.code, 1,
+                "{name} byte {at}: {}{}",
+                found.out, found.err
+            );
             assert!(found.out.contains(&name), "{name} byte {at}: {}", found.out);
         }
         fs::write(&file, &bytes).unwrap();

@@ -26,19 +26,30 @@ impl Victim {
         let data = tempfile::tempdir().unwrap();
         let mut setup = Setup::new(BINARY, data.path());
         setup.database = backend.fresh().unwrap();
-        setup.environment.push(("BARTIZAN_LEASE_SECONDS".into(), "2".into()));
+        setup
+            .environment
+            .push(("BARTIZAN_LEASE_SECONDS".into(), "2".into()));
         let mut server = Server::start(&setup).unwrap();
         server.sign_in().unwrap();
         server.import(report(1, 2_000)).unwrap();
         settle(&server);
         let token = server.token.clone();
-        (Self { setup, token, _data: data }, server)
+        (
+            Self {
+                setup,
+                token,
+                _data: data,
+            },
+            server,
+        )
     }
 
     fn start(&self, kill_at: Option<&str>) -> anyhow::Result<Server> {
         let mut setup = self.setup.clone();
         if let Some(point) = kill_at {
-            setup.environment.push(("BARTIZAN_KILL_AT".into(), point.into()));
+            setup
+                .environment
+                .push(("BARTIZAN_KILL_AT".into(), point.into()));
         }
         let mut server = Server::start(&setup)?;
         server.token.clone_from(&self.token);
@@ -52,12 +63,21 @@ impl Victim {
         server.wait(&job).unwrap();
         settle(&server);
         server.kill();
-        let mut command = bartizan(&["admin", "dump", "--data", &self.setup.data.to_string_lossy()]);
+        let mut command = bartizan(&[
+            "admin",
+            "dump",
+            "--data",
+            &self.setup.data.to_string_lossy(),
+        ]);
         if let Some(url) = &self.setup.database {
             command.args(["--database", url]);
         }
         let output = command.output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let data = self.setup.data.to_string_lossy().into_owned();
         let checked = crate::support::run(&["ledger", "verify", "--data", &data]);
         assert_eq!(checked.code, 0, "{}{}", checked.out, checked.err);
@@ -69,7 +89,10 @@ fn undisturbed(backend: &Backend, report: &[u8]) -> String {
     let (victim, server) = Victim::new(backend);
     drop(server);
     let state = victim.finish(report);
-    assert!(state.lines().count() > RESULTS as usize, "the dump must hold the results");
+    assert!(
+        state.lines().count() > RESULTS as usize,
+        "the dump must hold the results"
+    );
     state
 }
 
@@ -97,7 +120,9 @@ fn kill_at_every_write_point() {
             // one, lies in the middle of the work.
             let mut died = false;
             if let Ok(mut server) = victim.start(Some(&format!("{point}:2"))) {
-                let _ = server.upload(report.clone()).and_then(|job| server.wait(&job));
+                let _ = server
+                    .upload(report.clone())
+                    .and_then(|job| server.wait(&job));
                 for _ in 0..100 {
                     died = !server.is_running();
                     if died {
@@ -113,14 +138,24 @@ fn kill_at_every_write_point() {
                 let (victim, server) = Victim::new(&backend);
                 drop(server);
                 if let Ok(mut server) = victim.start(Some(&format!("{point}:1"))) {
-                    let _ = server.upload(report.clone()).and_then(|job| server.wait(&job));
+                    let _ = server
+                        .upload(report.clone())
+                        .and_then(|job| server.wait(&job));
                     std::thread::sleep(Duration::from_secs(2));
                     assert!(!server.is_running(), "{point} is never reached");
                 }
-                assert_same(&format!("{} at {point}", backend.name()), &want, &victim.finish(&report));
+                assert_same(
+                    &format!("{} at {point}", backend.name()),
+                    &want,
+                    &victim.finish(&report),
+                );
                 continue;
             }
-            assert_same(&format!("{} at {point}", backend.name()), &want, &victim.finish(&report));
+            assert_same(
+                &format!("{} at {point}", backend.name()),
+                &want,
+                &victim.finish(&report),
+            );
         }
     }
 }
@@ -143,10 +178,15 @@ fn kill_at_fifty_random_moments() {
                     let id = server.id().to_string();
                     std::thread::spawn(move || {
                         std::thread::sleep(moment);
-                        let _ = std::process::Command::new("kill").args(["-9", &id]).status();
+                        let _ = std::process::Command::new("kill")
+                            .args(["-9", &id])
+                            .status();
                     })
                 };
-                let done = server.upload(report.clone()).and_then(|job| server.wait(&job)).is_ok();
+                let done = server
+                    .upload(report.clone())
+                    .and_then(|job| server.wait(&job))
+                    .is_ok();
                 killer.join().unwrap();
                 drop(server);
                 kills += 1;

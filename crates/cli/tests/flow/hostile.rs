@@ -20,10 +20,24 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
     }
     vec![
         ("malformed", b"kind: Pod\n  name: [unclosed\n".to_vec()),
-        ("not utf-8", b"kind: Pod\nmetadata: {name: \"\xff\xfe\"}\n".to_vec()),
+        (
+            "not utf-8",
+            b"kind: Pod\nmetadata: {name: \"\xff\xfe\"}\n".to_vec(),
+        ),
         ("bomb", bomb.into_bytes()),
-        ("deep flow", [vec![b'['; 100_000], vec![b']'; 100_000]].concat()),
-        ("deep json", [b"{\"a\":".repeat(100_000), b"1".to_vec(), vec![b'}'; 100_000]].concat()),
+        (
+            "deep flow",
+            [vec![b'['; 100_000], vec![b']'; 100_000]].concat(),
+        ),
+        (
+            "deep json",
+            [
+                b"{\"a\":".repeat(100_000),
+                b"1".to_vec(),
+                vec![b'}'; 100_000],
+            ]
+            .concat(),
+        ),
         ("duplicate key", b"kind: Pod\nkind: Service\n".to_vec()),
         ("scalar", b"just words\n".to_vec()),
         ("nul", vec![0; 4096]),
@@ -36,20 +50,43 @@ fn scan_says_what_is_wrong_and_judges_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("good.yaml"), GOOD).unwrap();
     let path = folder.path().to_string_lossy().into_owned();
-    let scan = ["scan", "k8s", &path, "--scope", "repository:x", "--format", "json", "--fail-on", "never"];
+    let scan = [
+        "scan",
+        "k8s",
+        &path,
+        "--scope",
+        "repository:x",
+        "--format",
+        "json",
+        "--fail-on",
+        "never",
+    ];
     let (_, idle) = run_measured(bartizan(&scan));
     for (name, bytes) in hostile() {
         let file = folder.path().join("bad.yaml");
         fs::write(&file, &bytes).unwrap();
         let (found, peak) = run_measured(bartizan(&scan));
-        assert!(found.code == 0 || found.code == 2, "{name}: {} {}", found.code, found.err);
+        assert!(
+            found.code == 0 || found.code == 2,
+            "{name}: {} {}",
+            found.code,
+            found.err
+        );
         assert!(
             found.out.contains("bad.yaml") || found.err.contains("bad.yaml"),
-            "{name}: the file must be named: {}", found.err
+            "{name}: the file must be named: {}",
+            found.err
         );
-        assert!(found.out.contains("Pod/shop/good"), "{name}: the good object is lost: {}", found.err);
+        assert!(
+            found.out.contains("Pod/shop/good"),
+            "{name}: the good object is lost: {}",
+            found.err
+        );
         assert!(!found.err.contains("panicked"), "{name}: {}", found.err);
-        assert!(peak - idle < BOUND_MIB, "{name}: peak {peak:.0} MiB, idle {idle:.0} MiB");
+        assert!(
+            peak - idle < BOUND_MIB,
+            "{name}: peak {peak:.0} MiB, idle {idle:.0} MiB"
+        );
     }
 }
 
@@ -58,14 +95,27 @@ fn a_sparse_gigabyte_is_refused_in_bounded_memory() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("good.yaml"), GOOD).unwrap();
     let path = folder.path().to_string_lossy().into_owned();
-    let scan = ["scan", "k8s", &path, "--scope", "repository:x", "--format", "json", "--fail-on", "never"];
+    let scan = [
+        "scan",
+        "k8s",
+        &path,
+        "--scope",
+        "repository:x",
+        "--format",
+        "json",
+        "--fail-on",
+        "never",
+    ];
     let (_, idle) = run_measured(bartizan(&scan));
     let file = fs::File::create(folder.path().join("bad.yaml")).unwrap();
     file.set_len(1 << 30).unwrap();
     let (found, peak) = run_measured(bartizan(&scan));
     assert!(found.out.contains("bad.yaml"), "{}", found.err);
     assert!(found.out.contains("Pod/shop/good"), "{}", found.err);
-    assert!(peak - idle < BOUND_MIB, "peak {peak:.0} MiB, idle {idle:.0} MiB");
+    assert!(
+        peak - idle < BOUND_MIB,
+        "peak {peak:.0} MiB, idle {idle:.0} MiB"
+    );
 }
 
 /// YAML 1.1 words: as Kubernetes reads them, and never an accident.
@@ -73,13 +123,26 @@ fn a_sparse_gigabyte_is_refused_in_bounded_memory() {
 fn yaml_1_1_is_read_as_kubernetes_reads_it() {
     let input = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {on: \"yes\"}}\nspec:\n  hostNetwork: yes\n  containers: [{name: a, image: a}]\n  volumes: [{name: v, configMap: {name: c, defaultMode: 0644}}]\n";
     let found = run_with(
-        &["scan", "k8s", "-", "--scope", "repository:x", "--format", "json", "--fail-on", "never"],
+        &[
+            "scan",
+            "k8s",
+            "-",
+            "--scope",
+            "repository:x",
+            "--format",
+            "json",
+            "--fail-on",
+            "never",
+        ],
         input.as_bytes(),
     );
     assert_eq!(found.code, 0, "{}", found.err);
     let report: serde_json::Value = serde_json::from_str(&found.out).unwrap();
     let text = report.to_string();
-    assert!(text.contains("hostnamespaces"), "hostNetwork: yes must be seen as true");
+    assert!(
+        text.contains("hostnamespaces"),
+        "hostNetwork: yes must be seen as true"
+    );
 }
 
 #[test]
@@ -99,8 +162,14 @@ fn the_api_refuses_bad_reports_and_keeps_what_it_has() {
         text.replacen("bench-1-1000", id, 1).into_bytes()
     };
     let mut bad: Vec<(&str, Vec<u8>)> = hostile();
-    bad.push(("cut off", fresh_id(lines[..lines.len() - 1].concat(), "cut-off")));
-    bad.push(("cut in a line", fresh_id(good[..good.len() - 300].to_vec(), "cut-in-line")));
+    bad.push((
+        "cut off",
+        fresh_id(lines[..lines.len() - 1].concat(), "cut-off"),
+    ));
+    bad.push((
+        "cut in a line",
+        fresh_id(good[..good.len() - 300].to_vec(), "cut-in-line"),
+    ));
     let mut miscounted = fresh_id(good.clone(), "miscounted");
     let at = miscounted.len() - 5;
     miscounted[at] = if miscounted[at] == b'1' { b'2' } else { b'1' };
@@ -112,7 +181,10 @@ fn the_api_refuses_bad_reports_and_keeps_what_it_has() {
         eprintln!("{name}: {why}");
     }
     let peak = server.memory("VmHWM").unwrap();
-    assert!(peak - idle < BOUND_MIB, "peak {peak:.0} MiB, idle {idle:.0} MiB");
+    assert!(
+        peak - idle < BOUND_MIB,
+        "peak {peak:.0} MiB, idle {idle:.0} MiB"
+    );
     assert_eq!(server.get("/findings?limit=1").unwrap()["total"], before);
 }
 
@@ -133,10 +205,16 @@ fn the_api_takes_a_gigabyte_of_nothing_in_bounded_memory() {
         .send();
     // The server may close the connection once it has seen enough.
     if let Ok(answer) = answer {
-        assert!(answer.status().is_client_error() || answer.status().as_u16() == 202, "{}", answer.status());
+        assert!(
+            answer.status().is_client_error() || answer.status().as_u16() == 202,
+            "{}",
+            answer.status()
+        );
     }
     let peak = place.server.memory("VmHWM").unwrap();
-    assert!(peak - idle < BOUND_MIB, "peak {peak:.0} MiB, idle {idle:.0} MiB");
+    assert!(
+        peak - idle < BOUND_MIB,
+        "peak {peak:.0} MiB, idle {idle:.0} MiB"
+    );
     place.server.get("/findings").unwrap();
-
 }

@@ -8,15 +8,23 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_bartizan");
 
 /// The repository's root.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 /// A command of the binary with a scrubbed environment, in the repository's root.
 pub fn bartizan(arguments: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
-    command.args(arguments).current_dir(root()).stdin(Stdio::null());
+    command
+        .args(arguments)
+        .current_dir(root())
+        .stdin(Stdio::null());
     for (name, _) in std::env::vars() {
-        if name.starts_with("BARTIZAN_") || ["NO_COLOR", "COLUMNS", "RUST_LOG"].contains(&name.as_str()) {
+        if name.starts_with("BARTIZAN_")
+            || ["NO_COLOR", "COLUMNS", "RUST_LOG"].contains(&name.as_str())
+        {
             command.env_remove(name);
         }
     }
@@ -81,7 +89,11 @@ impl Installation {
         setup.database = backend.fresh().unwrap();
         let mut server = Server::start(&setup).unwrap();
         server.sign_in().unwrap();
-        Self { setup, server, data }
+        Self {
+            setup,
+            server,
+            data,
+        }
     }
 
     /// Runs the binary as a client of this server.
@@ -109,7 +121,10 @@ pub fn settle(server: &Server) {
         }
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    panic!("the ledger does not settle: {}", server.get("/ledger").unwrap());
+    panic!(
+        "the ledger does not settle: {}",
+        server.get("/ledger").unwrap()
+    );
 }
 
 /// Peak memory of a finished child in MiB is not kept by the system, so commands that are
@@ -125,7 +140,11 @@ pub fn run_measured(mut command: Command) -> (Run, f64) {
         let mut peak = 0.0_f64;
         while let Ok(status) = std::fs::read_to_string(format!("/proc/{id}/status")) {
             let Some(kib) = status.lines().find_map(|l| {
-                l.strip_prefix("VmHWM:")?.split_whitespace().next()?.parse::<f64>().ok()
+                l.strip_prefix("VmHWM:")?
+                    .split_whitespace()
+                    .next()?
+                    .parse::<f64>()
+                    .ok()
             }) else {
                 break;
             };
