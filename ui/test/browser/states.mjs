@@ -76,9 +76,20 @@ export async function states(h, person, { real }) {
       }
       h.base = filled;
       await stop();
+      await page.goto(`${filled}/`);
+      await enter(page, person.name, person.password);
+      await page.getByRole('heading', { name: 'Overview', level: 1 }).waitFor();
       h.refusals = false;
     });
   }
+
+  await h.step('the overview after all of this', async () => {
+    await h.open('/');
+    await page.setViewportSize({ width: 1440, height: 1000 });
+    await page.waitForTimeout(500);
+    await h.inBothThemes('overview-later');
+    await page.setViewportSize({ width: 1440, height: 900 });
+  });
 
   await h.step('sign out', async () => {
     h.refusals = true;
