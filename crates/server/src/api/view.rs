@@ -48,7 +48,6 @@ pub enum StatusWord {
 /// The words of an outcome.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = OutcomeWord)]
 pub enum OutcomeWord {
     /// Does what the check asks.
     Pass,
@@ -82,7 +81,6 @@ pub enum ControlStatusWord {
 /// The words of a person's verdict.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-#[schema(as = Verdict)]
 pub enum VerdictWord {
     /// The control is met.
     Passed,

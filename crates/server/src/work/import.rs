@@ -225,7 +225,11 @@ async fn report(
     shutdown: &CancellationToken,
 ) -> Result<Done, Failure> {
     let bytes = open(tenant, &artifact).await?;
-    let (scan, lines) = tokio::task::spawn_blocking(move || prove_whole(bytes)).await??;
+    let proving = tokio::task::spawn_blocking(move || prove_whole(bytes));
+    let (scan, lines) = tokio::select! {
+        proven = proving => proven??,
+        () = shutdown.cancelled() => return Err(Failure::Stopping),
+    };
     let plan = ImportPlan {
         scan,
         artifact: artifact.clone(),

@@ -106,7 +106,11 @@ impl Keys {
     /// The name of a tenant's log. A log that has begun keeps the name it began with,
     /// whatever the configuration says now.
     pub fn origin(&self, tenant: &TenantId) -> String {
-        origin_of(&self.ring(), tenant).unwrap_or_else(|| format!("{}/{tenant}", self.base))
+        let ring = self.ring();
+        origin_of(&ring, tenant).unwrap_or_else(|| {
+            let base = base_of(&ring).unwrap_or_else(|| self.base.clone());
+            format!("{base}/{tenant}")
+        })
     }
 
     /// Makes sure that a tenant's log has a key; returns the log's name.
@@ -123,11 +127,12 @@ impl Keys {
         if let Some(origin) = origin_of(&self.ring(), tenant) {
             return Ok(origin);
         }
-        let base = base_of(&self.ring()).unwrap_or_else(|| self.base.clone());
-        let origin = format!("{base}/{tenant}");
+        let origin = self.origin(tenant);
         let name = origin.clone();
-        self.change(None, move |ring| ring.ensure_log_key(&name, now).map(drop))
-            .await?;
+        self.change(None, now, move |ring| {
+            ring.ensure_log_key(&name, now).map(drop)
+        })
+        .await?;
         Ok(origin)
     }
 
@@ -136,8 +141,10 @@ impl Keys {
         let _changing = self.changing.lock().await;
         self.refresh().await?;
         let now = act.at;
-        self.change(Some(act), move |ring| ring.rotate(now, RsaSize::default()))
-            .await
+        self.change(Some(act), now, move |ring| {
+            ring.rotate(now, RsaSize::default())
+        })
+        .await
     }
 
     /// Reads the stored keyring again if another process changed it.
@@ -159,6 +166,7 @@ impl Keys {
     async fn change(
         &self,
         act: Option<&Act>,
+        now: Timestamp,
         change: impl FnOnce(&mut Keyring) -> Result<(), KeyError> + Send + 'static,
     ) -> Result<(), KeysError> {
         let master = Arc::clone(&self.master);
@@ -172,8 +180,7 @@ impl Keys {
             Ok((ring.seal(&master)?, ring))
         })
         .await?;
-        let blob = blob(&sealed, act.map_or(Timestamp::from_micros(0), |act| act.at));
-        self.home.put_key_blobs(&[blob], act).await?;
+        self.home.put_key_blobs(&[blob(&sealed, now)], act).await?;
         self.replace(sealed, ring);
         Ok(())
     }

@@ -24,8 +24,9 @@ use crate::state::{AppState, Clock, Random, Store};
 use bartizan_model::TenantId;
 use bartizan_posture::FrameworkError;
 use bartizan_store::StoreError;
-use sequencer::Sequencer;
+use sequencer::{Round, Sequencer};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -47,6 +48,8 @@ pub struct Work {
     entries: Notify,
     scores: Notify,
     changed: Mutex<BTreeSet<TenantId>>,
+    /// When the sequencer last got on, or had nothing to do; microseconds.
+    sequenced: AtomicI64,
 }
 
 /// Why the domain half cannot start; says whose fault it is.
@@ -81,6 +84,7 @@ impl Work {
             entries: Notify::new(),
             scores: Notify::new(),
             changed: Mutex::default(),
+            sequenced: AtomicI64::new(now.micros()),
         })
     }
 
@@ -116,19 +120,17 @@ impl Work {
         }
     }
 
-    /// For `/readyz`: the age in seconds of the oldest entry that waits for the sequencer.
+    /// For `/readyz`: for how many seconds entries have waited without the sequencer getting
+    /// on; none when nothing waits.
     pub async fn sequencer_lag(state: &AppState) -> Option<u64> {
-        let mut lag = None;
+        let mut waits = false;
         for id in state.store.tenants().await.ok()? {
             let tenant = state.store.tenant(&id).await.ok()?;
-            let oldest = tenant.pending_audit(1).await.ok()?.pop();
-            let age = oldest.map(|entry| {
-                let micros = state.now().micros() - entry.entry.at.micros();
-                micros.max(0).unsigned_abs() / 1_000_000
-            });
-            lag = lag.max(age);
+            waits |= !tenant.pending_audit(1).await.ok()?.is_empty();
         }
-        lag
+        let since = state.work.sequenced.load(Ordering::Relaxed);
+        let lag = (state.now().micros() - since).max(0).unsigned_abs() / 1_000_000;
+        waits.then_some(lag)
     }
 }
 
@@ -164,10 +166,12 @@ async fn sequence(state: AppState, shutdown: CancellationToken) {
     }
 }
 
+/// Sequences what is pending, tenant by tenant; one that fails does not hold up the others.
 async fn sequence_all(
     state: &AppState,
     sequencers: &mut BTreeMap<TenantId, Sequencer>,
 ) -> Result<(), sequencer::SequencerError> {
+    let mut failed = None;
     for id in state.store.tenants().await? {
         let sequencer = match sequencers.entry(id) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
@@ -176,9 +180,23 @@ async fn sequence_all(
                 entry.insert(Sequencer::new(tenant, Arc::clone(&state.work.keys)))
             }
         };
-        sequencer.drain(state.now()).await?;
+        loop {
+            match sequencer.round(state.now(), sequencer::BATCH).await {
+                Ok(round) => {
+                    let now = state.now().micros();
+                    state.work.sequenced.store(now, Ordering::Relaxed);
+                    if round == Round::Idle {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            }
+        }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }
 
 /// The loop of one import worker.

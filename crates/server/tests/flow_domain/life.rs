@@ -93,17 +93,13 @@ both!(an_acceptance_ends, |w| async move {
         w.get("/findings?status=accepted").await["total"]["count"],
         1
     );
-    bartizan_server::work::expiry::once(&w.state, false)
-        .await
-        .unwrap();
+    w.expire().await;
     assert_eq!(
         w.get("/findings?status=accepted").await["total"]["count"],
         1
     );
     w.clock.advance(3600);
-    bartizan_server::work::expiry::once(&w.state, false)
-        .await
-        .unwrap();
+    w.expire().await;
     assert_eq!(
         w.get("/findings?status=accepted").await["total"]["count"],
         0
@@ -189,8 +185,13 @@ both!(posture_and_overview, |w| async move {
     let framework = w.get("/frameworks/demo").await;
     assert_eq!(framework["score"], 50.0);
 
-    // The verdict ends, and the control waits for a person again.
+    // The verdict ends, which is recorded once, and the control waits for a person again.
     w.clock.set(start().plus_seconds(86_400 * 60));
+    w.expire().await;
+    w.expire().await;
+    let ends = w.get("/audit?action=assessment.expired").await;
+    assert_eq!(ends["items"].as_array().unwrap().len(), 1, "{ends}");
+    assert_eq!(ends["items"][0]["detail"]["control"], "D-3");
     let control = w.get("/frameworks/demo/controls/D-3").await;
     assert_eq!(
         (&control["status"], &control["assessments"][0]["expired"]),

@@ -11,8 +11,8 @@ use bartizan_model::{
 };
 use bartizan_server::limit::Peer;
 use bartizan_server::state::{Clock, SystemRandom};
-use bartizan_server::work::import;
 use bartizan_server::work::sequencer::Sequencer;
+use bartizan_server::work::{expiry, import};
 use bartizan_server::{AppState, Config, assemble, route, store_config};
 use bartizan_store::people::{Token, User};
 use bartizan_store::{Store, TenantStore};
@@ -234,6 +234,12 @@ impl World {
     pub async fn work(&self) {
         let stop = CancellationToken::new();
         while import::work_once(&self.state, "test", &stop).await.unwrap() {}
+    }
+
+    /// Lets the clock end what has ended, as a process that has just started.
+    pub async fn expire(&self) {
+        let mut ended = expiry::Ended::new();
+        expiry::once(&self.state, &mut ended, false).await.unwrap();
     }
 
     /// Sequences all pending entries.
