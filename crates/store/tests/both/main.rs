@@ -11,6 +11,7 @@
 )]
 
 mod actions;
+mod figures;
 mod import;
 mod ledger;
 mod lists;
