@@ -4,7 +4,10 @@ use crate::both;
 use crate::support::{Said, World, start};
 use axum::http::Method;
 use bartizan_model::Outcome::{Fail, Pass, Unknown};
+use bartizan_server::work::{Work, intake};
 use serde_json::json;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 fn first(id: &str, minutes: i64) -> Said {
     Said::new(id, "prod", minutes)
@@ -310,4 +313,25 @@ both!(sarif_comes_in, |w| async move {
     assert_eq!(states, ["done", "done"], "{jobs}");
     let found = w.get("/findings?scope=repository%3Ainfra").await;
     assert_eq!(found["total"]["count"], 2, "{found}");
+});
+
+both!(the_workers_do_it_by_themselves, |w| async move {
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(Work::run(w.state.clone(), stop.clone()));
+    let report = first("s1", 0);
+    let job = intake::import_now(&w.state, report.bytes(), "test")
+        .await
+        .unwrap();
+    assert_eq!(w.get(&format!("/jobs/{job}")).await["state"], "done");
+    let failed = intake::import_now(&w.state, b"{}\n".to_vec(), "test").await;
+    assert_eq!(failed.unwrap_err().status().as_u16(), 422);
+    let order = json!({"scope": "cluster:prod", "framework": "demo"});
+    let issued = w.post("/attestations", order).await;
+    assert_eq!(issued.status, 201, "{}", issued.text());
+    stop.cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(20), running).await;
+    ended.expect("the workers end").unwrap();
+    // What happened last is provable after the stop.
+    assert_eq!(w.tenant.pending_audit_count().await.unwrap(), 0);
+    assert_eq!(Work::sequencer_lag(&w.state).await, None);
 });
