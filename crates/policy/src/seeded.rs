@@ -84,12 +84,12 @@ fn container(random: &mut SplitMix, index: u64, place: u64) -> Value {
     let digest: String = (0..4).map(|_| format!("{:016x}", random.draw())).collect();
     json!({
         "name": format!("c{place}"),
-        "image": format!("registry.internal/shop/app-{}:1.{index}@sha256:{digest}", random.below(50)),
+        "image": format!("registry.example.com/shop/app-{}:1.{index}@sha256:{digest}", random.below(50)),
         "imagePullPolicy": "Always",
         "command": ["/app/serve", "--port=8080"],
         "env": [
             {"name": "LEVEL", "value": "info"},
-            {"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "db", "key": "password"}}}
+            {"name": "REGION", "valueFrom": {"configMapKeyRef": {"name": "site", "key": "region"}}}
         ],
         "ports": [{"containerPort": 8080 + place}],
         "resources": {

@@ -76,3 +76,39 @@ fn every_suite_passes() {
         all.len()
     );
 }
+
+#[test]
+fn half_of_the_seeded_pods_violate() {
+    use bartizan_model::{AssetUid, Outcome, Timestamp};
+    use bartizan_policy::{Budget, Evaluator, World, seeded};
+    let mut all = Vec::new();
+    files(&folder(), &mut all);
+    let mut builder = LibraryBuilder::new();
+    for file in all {
+        builder
+            .add(
+                "bartizan",
+                &file.to_string_lossy(),
+                &std::fs::read(&file).unwrap(),
+            )
+            .unwrap();
+    }
+    let library = builder.build().unwrap();
+    let world = World::default();
+    let mut evaluator = Evaluator::new(
+        &library,
+        &world,
+        Budget::default(),
+        Timestamp::from_micros(0),
+    );
+    for index in 0..100 {
+        let object = seeded::object(42, index);
+        let results = evaluator.judge(&AssetUid::new("a").unwrap(), &object);
+        assert!(results.iter().all(|r| r.outcome.word() != "unknown"));
+        let fails: Vec<_> = results
+            .iter()
+            .filter(|r| r.outcome == Outcome::Fail)
+            .collect();
+        assert_eq!(fails.is_empty(), index % 2 == 0, "{index}: {fails:?}");
+    }
+}
