@@ -171,11 +171,10 @@ fn document(
         Err(fault) => {
             // JSON with tabs, or several JSON texts in a row, is no YAML but is accepted by kubectl.
             let body = text.strip_prefix("---").unwrap_or(text);
-            if body.trim_start().starts_with(['{', '[']) {
-                if let Some(pieces) = json(body, start, limits) {
-                    pieces.into_iter().for_each(take);
-                    return Ok(());
-                }
+            let looks_json = body.trim_start().starts_with(['{', '[']);
+            if let Some(pieces) = looks_json.then(|| json(body, start, limits)).flatten() {
+                pieces.into_iter().for_each(take);
+                return Ok(());
             }
             Err((at(fault.line), fault.why))
         }

@@ -25,6 +25,7 @@ mod matching;
 mod object;
 pub mod redact;
 mod rego;
+mod scalar;
 pub mod scan;
 pub mod seeded;
 pub mod suite;

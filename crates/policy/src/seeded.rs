@@ -44,7 +44,12 @@ pub fn pod(seed: u64, index: u64) -> Value {
     labels.insert("app".into(), format!("app-{}", random.below(200)).into());
     labels.insert(
         "tier".into(),
-        if index % 3 == 0 { "web" } else { "job" }.into(),
+        if index.is_multiple_of(3) {
+            "web"
+        } else {
+            "job"
+        }
+        .into(),
     );
     labels.insert("index".into(), index.to_string().into());
     let mut pod = json!({

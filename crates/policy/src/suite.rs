@@ -97,13 +97,12 @@ fn read_objects(file: &str, read: &ReadFile<'_>) -> Result<Vec<Object>, String> 
             Piece::Document(document) => {
                 // An AdmissionReview has no name of its own.
                 let mut document = document;
-                if text(&document.value, "kind") == "AdmissionReview" {
-                    if let Value::Object(map) = &mut document.value {
-                        map.entry("metadata")
-                            .or_insert_with(|| json!({"name": "review"}));
-                        map.entry("apiVersion")
-                            .or_insert_with(|| "admission.k8s.io/v1".into());
-                    }
+                let is_review = text(&document.value, "kind") == "AdmissionReview";
+                if let (true, Value::Object(map)) = (is_review, &mut document.value) {
+                    map.entry("metadata")
+                        .or_insert_with(|| json!({"name": "review"}));
+                    map.entry("apiVersion")
+                        .or_insert_with(|| "admission.k8s.io/v1".into());
                 }
                 for found in objects(file, document) {
                     match found {
@@ -245,8 +244,8 @@ fn review(object: &Object) -> Value {
         "uid": "",
         "userInfo": {}
     });
-    if !object.namespace.is_empty() {
-        review["namespace"] = object.namespace.clone().into();
+    if let (false, Value::Object(map)) = (object.namespace.is_empty(), &mut review) {
+        map.insert("namespace".into(), object.namespace.clone().into());
     }
     review
 }

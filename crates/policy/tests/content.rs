@@ -1,5 +1,8 @@
 //! Our own library: it loads whole, none of it is refused, and every suite passes.
 
+// A test may panic, also in the functions that its tests share.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
+
 use bartizan_policy::{LibraryBuilder, suite};
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,9 @@
 //! Hostile input: a clear error with file and line, and bounded memory. One test, since the
 //! process's peak is what is measured.
 
+// A test may panic, also in the functions that its tests share.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
+
 use bartizan_model::Scan;
 use bartizan_policy::{Library, ScanOptions, Source, fuzzing, scan};
 use serde_json::json;

@@ -1,6 +1,9 @@
 //! Rego as OPA means it: tricky policies and what Gatekeeper 3.23 (`gator test`) says of them,
 //! bounds, and what must not be reachable.
 
+// A test may panic, also in the functions that its tests share.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
+
 use bartizan_model::{AssetUid, Outcome, ScopeId, Timestamp};
 use bartizan_policy::{
     Budget, Evaluator, LibraryBuilder, Object, ScanOptions, Source, World, scan,

@@ -1,5 +1,8 @@
 //! Whole scans: what comes out for files as people write them.
 
+// A test may panic, also in the functions that its tests share.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
+
 use bartizan_model::{Outcome, Scan, report::Report};
 use bartizan_policy::{Baseline, Library, LibraryBuilder, ScanOptions, ScanOutput, Source, scan};
 use serde_json::json;

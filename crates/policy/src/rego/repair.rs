@@ -16,10 +16,8 @@ pub(crate) fn repair(source: &str) -> Result<String, String> {
     for token in &all {
         let text = token.text(source);
         let after_value = before.is_some_and(|b| ends_value(b, source));
-        if text == "(" && token.fresh && after_value {
-            if let Some(before) = before {
-                inserts.push((before.end, ";".into()));
-            }
+        if let Some(before) = before.filter(|_| text == "(" && token.fresh && after_value) {
+            inserts.push((before.end, ";".into()));
         }
         if depth == 0 && body_depth.is_none() {
             if text == "{" && closed {

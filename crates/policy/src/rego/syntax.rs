@@ -87,10 +87,8 @@ pub(crate) fn visit<'t>(node: &'t Value, see: &mut dyn FnMut(&'t str, &'t Value)
     match node {
         Value::Array(items) => items.iter().for_each(|v| visit(v, see)),
         Value::Object(map) => {
-            if let Some((name, inner)) = variant(node) {
-                if inner.get("span").is_some() {
-                    see(name, inner);
-                }
+            if let Some((name, inner)) = variant(node).filter(|(_, n)| n.get("span").is_some()) {
+                see(name, inner);
             }
             map.iter()
                 .filter(|(k, _)| *k != "span")
