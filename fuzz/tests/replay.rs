@@ -1,5 +1,11 @@
 //! Replays each corpus, and cheap mutations of it, so that a fixed crash stays fixed.
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test may end by panicking"
+)]
+
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -19,7 +25,11 @@ fn corpora_neither_panic_nor_hang() {
             })
             .collect();
         inputs.sort();
-        assert!(inputs.len() >= 3, "fuzz/corpus/{name} has {} inputs", inputs.len());
+        assert!(
+            inputs.len() >= 3,
+            "fuzz/corpus/{name} has {} inputs",
+            inputs.len()
+        );
         for (path, bytes) in &inputs {
             for variant in variants(bytes) {
                 let start = Instant::now();
@@ -35,7 +45,10 @@ fn every_corpus_has_a_target() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     for entry in fs::read_dir(corpus).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(bartizan_fuzz::target(&name).is_some(), "{name} has no target");
+        assert!(
+            bartizan_fuzz::target(&name).is_some(),
+            "{name} has no target"
+        );
     }
 }
 
@@ -56,7 +69,7 @@ fn variants(bytes: &[u8]) -> Vec<Vec<u8>> {
             2 => variant[at] = b"\0\xff{[\"-:&*"[(seed >> 50) as usize % 9],
             _ => {
                 let end = bytes.len().min(at + 16);
-                variant.splice(at..at, bytes[at..end].iter().copied().collect::<Vec<_>>());
+                variant.splice(at..at, bytes[at..end].to_vec());
             }
         }
         all.push(variant);

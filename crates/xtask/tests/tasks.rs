@@ -1,5 +1,7 @@
 //! The tasks as CI calls them, and the binary that CI calls afterwards.
 
+#![allow(clippy::unwrap_used, reason = "a test may end by panicking")]
+
 use std::process::Command;
 
 fn task(arguments: &[&str]) -> (bool, String) {
@@ -9,7 +11,10 @@ fn task(arguments: &[&str]) -> (bool, String) {
         .output()
         .unwrap();
     let said = [output.stdout, output.stderr].concat();
-    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
 }
 
 #[test]
@@ -32,7 +37,11 @@ fn an_advisory_on_a_locked_package_is_found() {
     let db = tempfile::tempdir().unwrap();
     let folder = db.path().join("crates/serde");
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("RUSTSEC-0000-0000.md"), "[versions]\npatched = [\">= 99.0.0\"]\n").unwrap();
+    std::fs::write(
+        folder.join("RUSTSEC-0000-0000.md"),
+        "[versions]\npatched = [\">= 99.0.0\"]\n",
+    )
+    .unwrap();
     let (good, said) = task(&["advisories", "--db", &db.path().to_string_lossy()]);
     assert!(!good && said.contains("serde"), "{said}");
 }
