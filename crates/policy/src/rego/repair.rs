@@ -5,6 +5,7 @@ use super::lexer::{Kind, Token, tokens};
 /// Puts `;` before a `(` that begins a new line, and repeats the heads of chained bodies.
 pub(crate) fn repair(source: &str) -> Result<String, String> {
     let all = tokens(source)?;
+    bounded(&all, source)?;
     let mut inserts: Vec<(usize, String)> = Vec::new();
     let mut depth = 0_usize;
     // Where the rule at hand begins, its head's end, and whether its last body just closed.
@@ -70,6 +71,40 @@ pub(crate) fn repair(source: &str) -> Result<String, String> {
     Ok(out)
 }
 
+/// Refuses what would exhaust the stack of a recursive parser: deep brackets, and expressions
+/// of very many operators, which make a tree as deep.
+fn bounded(all: &[Token], source: &str) -> Result<(), String> {
+    const DEPTH: usize = 64;
+    const CHAIN: usize = 256;
+    let (mut depth, mut chain) = (0_usize, 0_usize);
+    let mut before: Option<&Token> = None;
+    for token in all {
+        let text = token.text(source);
+        match text {
+            "{" | "[" | "(" => depth += 1,
+            "}" | "]" | ")" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH {
+            return Err(format!("brackets deeper than {DEPTH}"));
+        }
+        let ends = before.is_some_and(|b| ends_value(b, source));
+        let new_rule_or_statement =
+            matches!(text, ";" | "," | "{" | "}") || (token.fresh && ends && text != ".");
+        let joins = token.kind == Kind::Sign || matches!(text, "not" | "in" | "with" | "else");
+        if new_rule_or_statement && text != "else" {
+            chain = 0;
+        } else if joins {
+            chain += 1;
+        }
+        if chain > CHAIN {
+            return Err(format!("an expression of more than {CHAIN} operators"));
+        }
+        before = Some(token);
+    }
+    Ok(())
+}
+
 /// Whether an expression may end with this token.
 fn ends_value(token: &Token, source: &str) -> bool {
     const OPEN_WORDS: [&str; 9] = [
@@ -114,6 +149,24 @@ mod tests {
                 .unwrap(),
             "p {\n  a := input.x;\n  (a - 1) >= b\n  f(\n   (1))\n  c := 1 +\n (2)\n}"
         );
+    }
+
+    #[test]
+    fn what_would_exhaust_the_stack_is_refused() {
+        for source in [
+            format!("package a\np {{ x := {} }}", "(".repeat(100_000)),
+            format!("package a\np {{ x := 1{} }}", " + 1".repeat(100_000)),
+            format!("package a\np {{ x := 1{} }}", " +\n 1".repeat(100_000)),
+            format!("package a\np {{ x := input{} }}", ".a".repeat(100_000)),
+            format!("package a\np {{ x := {}1 }}", "- ".repeat(100_000)),
+            format!("package a\np {{ {} x }}", "not ".repeat(100_000)),
+        ] {
+            assert!(
+                repair(&source).is_err(),
+                "{}",
+                source.get(..40).unwrap_or_default()
+            );
+        }
     }
 
     #[test]
