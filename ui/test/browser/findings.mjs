@@ -38,6 +38,9 @@ export async function findings(h) {
     await page.getByRole('button', { name: /^High/ }).click();
     await page.waitForURL(/severity=high/);
     await until(page, all, false);
+    // The head changes with the address, the rows with the answer.
+    await h.settled();
+    await page.locator('.stale').waitFor({ state: 'detached' });
     const high = await rows(page).locator('td.severity').allInnerTexts();
     must(high.length > 0 && high.every((text) => text.trim() === 'High'), `severities shown: ${[...new Set(high)]}`);
     const word = (await rows(page).first().locator('.name').innerText()).split(/\s+/).find((w) => w.length > 4) ?? 'container';
