@@ -7,6 +7,15 @@ use std::time::Duration;
 
 const RESULTS: u64 = 50_000;
 
+/// Write points that an import does not pass: jobs of other kinds end there, and refused
+/// sign-ins are recorded there. The store's own crash test kills at these, too.
+const ELSEWHERE: [&str; 4] = [
+    "audit.append.after_commit",
+    "audit.append.before_commit",
+    "job.complete.after_commit",
+    "job.complete.before_commit",
+];
+
 fn report(seed: u64, results: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     generate::report(&mut bytes, seed, "crash", results).unwrap();
@@ -129,7 +138,7 @@ fn kill_at_every_write_point() {
     let report = report(2, RESULTS);
     for backend in backends() {
         let want = undisturbed(&backend, &report);
-        for point in WRITE_POINTS {
+        for point in WRITE_POINTS.iter().filter(|p| !ELSEWHERE.contains(p)) {
             let (victim, server) = Victim::new(&backend);
             drop(server);
             // A point is met at start or during the import; the second hit, where there is
