@@ -77,6 +77,10 @@ impl Work {
         let content = content::Content::load(&config.frameworks)?;
         let now = clock.now();
         let keys = keys::Keys::open(config, store, now, random.as_ref()).await?;
+        let released = store.release_stale(now).await?;
+        if released > 0 {
+            tracing::info!(jobs = released, "jobs of an ended process are queued again");
+        }
         Ok(Self {
             content,
             keys: Arc::new(keys),

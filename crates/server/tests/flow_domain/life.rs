@@ -335,3 +335,27 @@ both!(the_workers_do_it_by_themselves, |w| async move {
     assert_eq!(w.tenant.pending_audit_count().await.unwrap(), 0);
     assert_eq!(Work::sequencer_lag(&w.state).await, None);
 });
+
+both!(
+    a_dead_process_gives_its_jobs_back_at_the_next_start,
+    |w| async move {
+        w.upload("/artifacts?kind=report", &[], first("s1", 0).bytes())
+            .await;
+        let claim = w
+            .state
+            .store
+            .claim("dead", w.state.now(), 3600)
+            .await
+            .unwrap();
+        assert!(claim.is_some());
+        let released = w.state.store.release_stale(w.state.now()).await.unwrap();
+        // On PostgreSQL the other process may live elsewhere: its lease has to run out.
+        let alone = w.state.config.database.is_none();
+        assert_eq!(released, u64::from(alone));
+        w.work().await;
+        assert_eq!(w.statuses().await.is_empty(), !alone);
+        w.clock.advance(3601);
+        w.work().await;
+        assert_eq!(w.statuses().await, ["api open", "web open"]);
+    }
+);

@@ -1,9 +1,11 @@
 //! The first transaction of an import, and what a later attempt reads of it.
 
 use super::{Buffer, Import, ImportPlan, ImportSummary, resolve};
-use crate::db::args;
+use crate::audit::import_entry_id;
+use crate::db::{Tx, args};
 use crate::queue::Lease;
 use crate::{Result, StoreError, TenantStore, fault};
+use bartizan_model::audit::action;
 use bartizan_model::{Digest, ScanId, Timestamp};
 use std::collections::HashSet;
 
@@ -73,7 +75,7 @@ impl TenantStore {
                 row.json::<ImportSummary>(4)?,
             ),
             None => {
-                let ordinal = match tx
+                let mut ordinal = match tx
                     .opt(
                         "SELECT ordinal FROM submissions WHERE tenant = $1 AND scan = $2 \
                          AND scan IS NOT NULL AND job = $3",
@@ -84,7 +86,7 @@ impl TenantStore {
                     Some(row) => row.int(0)?,
                     None => 0,
                 };
-                let uid = import_uid(&plan.scan.id, ordinal);
+                let mut uid = import_uid(&plan.scan.id, ordinal);
                 let taken = tx
                     .opt(
                         "SELECT 1 FROM scans WHERE tenant = $1 AND uid = $2",
@@ -95,6 +97,12 @@ impl TenantStore {
                     return Err(StoreError::Conflict(format!(
                         "scan {uid} was imported before; a new scan needs a new id"
                     )));
+                }
+                // A deleted scope takes its scans along, while the ledger keeps their entries,
+                // whose ids derive from the scan's: such an id is not used again.
+                while self.is_logged(&mut tx, &uid).await? {
+                    ordinal += 1;
+                    uid = import_uid(&plan.scan.id, ordinal);
                 }
                 let finished = plan.scan.finished.micros();
                 let newest = latest.unwrap_or(i64::MIN);
@@ -175,6 +183,20 @@ impl TenantStore {
         )
         .await?;
         Ok(id)
+    }
+}
+
+impl TenantStore {
+    /// Whether the ledger has an import of this scan.
+    async fn is_logged(&self, tx: &mut Tx, uid: &str) -> Result<bool> {
+        let entry = import_entry_id(&self.id, uid, uid, action::SCAN_IMPORTED);
+        let found = tx
+            .opt(
+                "SELECT 1 FROM audit WHERE tenant = $1 AND entry = $2",
+                args![self.t, entry],
+            )
+            .await?;
+        Ok(found.is_some())
     }
 }
 

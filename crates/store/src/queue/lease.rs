@@ -1,7 +1,7 @@
 //! Claiming work and holding on to it.
 
 use super::{COLUMNS, Claim, JobState, Lease, job_of};
-use crate::db::args;
+use crate::db::{Db, args};
 use crate::{Result, Store, StoreError, fault};
 use bartizan_model::Timestamp;
 
@@ -162,6 +162,23 @@ impl Store {
             args![now],
         )
         .await
+    }
+
+    /// Queues again, at once, what a process that died was working on; says how much. Only
+    /// SQLite under the data folder's lock tells that no other process works on it: anywhere
+    /// else nothing happens, and leases run out by themselves. Attempts count: a job that
+    /// kills its process must not do so for ever.
+    pub async fn release_stale(&self, now: Timestamp) -> Result<u64> {
+        let alone = self.inner.lock.lock().is_ok_and(|lock| lock.is_some());
+        if !alone || !matches!(self.db(), Db::Lite { .. }) {
+            return Ok(0);
+        }
+        self.db()
+            .exec(
+                "UPDATE jobs SET state = 0, run_at = $1, lease_until = NULL WHERE state = 1",
+                args![now],
+            )
+            .await
     }
 
     async fn on_lease(&self, lease: &Lease, set: &str, more: Vec<crate::db::Val>) -> Result<()> {
