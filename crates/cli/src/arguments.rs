@@ -329,6 +329,10 @@ pub struct Serve {
     /// The address that people and tokens name, such as https://bartizan.example.com
     #[arg(long, env = "BARTIZAN_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
+    /// Seconds after which another process may take over the work of one that died
+    #[arg(long, env = "BARTIZAN_LEASE_SECONDS", default_value_t = 30, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=3600), hide_short_help = true)]
+    pub lease_seconds: u32,
     /// Import workers
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub workers: usize,

@@ -7,6 +7,7 @@ use bartizan_server::config::{Config, Secret, Tls};
 use bartizan_server::work::intake;
 use bartizan_server::{AppState, Ready};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Where the kill tests say at which write point the process ends.
@@ -59,6 +60,7 @@ fn config(options: &Serve) -> Result<Config> {
     let mut config = place_config(&options.place)?;
     config.listen = options.listen;
     config.workers = options.workers;
+    config.lease = Duration::from_secs(u64::from(options.lease_seconds));
     config.metrics_token = secret_file(options.metrics_token_file.as_deref())?;
     config.public_url.clone_from(&options.public_url);
     if let (Some(cert), Some(key)) = (&options.tls_cert, &options.tls_key) {
