@@ -416,7 +416,12 @@ fn sort(output: &mut ScanOutput) {
     });
     output.notices.extend(twice.into_values());
     report.results.sort_by(|a, b| {
-        (&a.check, &a.asset, &a.locus, rank(a)).cmp(&(&b.check, &b.asset, &b.locus, rank(b)))
+        // Of equals the first in the source, whichever thread judged it first.
+        let place = |r: &CheckResult| r.location.as_ref().map(|l| (l.file.clone(), l.line));
+        (&a.check, &a.asset, &a.locus, rank(a))
+            .cmp(&(&b.check, &b.asset, &b.locus, rank(b)))
+            .then_with(|| place(a).cmp(&place(b)))
+            .then_with(|| a.message.cmp(&b.message))
     });
     report.results.dedup_by(|later, first| {
         (&later.check, &later.asset, &later.locus) == (&first.check, &first.asset, &first.locus)
