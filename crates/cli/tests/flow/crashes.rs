@@ -37,7 +37,7 @@ impl Victim {
         setup.database = backend.fresh().unwrap();
         setup
             .environment
-            .push(("BARTIZAN_LEASE_SECONDS".into(), "2".into()));
+            .push(("BARTIZAN_LEASE_SECONDS".into(), "5".into()));
         let mut server = Server::start(&setup).unwrap();
         server.sign_in().unwrap();
         server.import(report(1, 2_000)).unwrap();
@@ -197,7 +197,7 @@ fn kill_at_fifty_random_moments() {
             let (victim, mut server) = Victim::new(&backend);
             // Several kills in one import, at moments of its whole length; after five attempts
             // that died, a job is given up.
-            for _ in 0..4 {
+            for _ in 0..3 {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let moment = Duration::from_millis(20 + (seed >> 33) % 1_500);
                 let killer = {
