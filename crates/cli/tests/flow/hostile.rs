@@ -4,6 +4,7 @@ use crate::support::{Installation, bartizan, run_measured, run_with};
 use bartizan_xtask::running::{Backend, generate};
 use std::fs;
 use std::io::Read;
+use std::process::Command;
 
 /// The bound: peak memory over idle.
 const BOUND_MIB: f64 = 256.0;
@@ -45,15 +46,16 @@ fn hostile() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-#[test]
-fn scan_says_what_is_wrong_and_judges_the_rest() {
+/// A folder that holds one object which must be judged whatever stands beside it.
+fn with_a_good_object() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("good.yaml"), GOOD).unwrap();
-    let path = folder.path().to_string_lossy().into_owned();
-    let scan = [
-        "scan",
-        "k8s",
-        &path,
+    folder
+}
+
+fn scan_of(folder: &tempfile::TempDir) -> Command {
+    let path = folder.path().to_string_lossy();
+    let fixed = [
         "--scope",
         "repository:x",
         "--format",
@@ -61,11 +63,19 @@ fn scan_says_what_is_wrong_and_judges_the_rest() {
         "--fail-on",
         "never",
     ];
-    let (_, idle) = run_measured(bartizan(&scan));
+    let mut command = bartizan(&["scan", "k8s", &path]);
+    command.args(fixed);
+    command
+}
+
+#[test]
+fn scan_says_what_is_wrong_and_judges_the_rest() {
+    let folder = with_a_good_object();
+    let (_, idle) = run_measured(scan_of(&folder));
     for (name, bytes) in hostile() {
         let file = folder.path().join("bad.yaml");
         fs::write(&file, &bytes).unwrap();
-        let (found, peak) = run_measured(bartizan(&scan));
+        let (found, peak) = run_measured(scan_of(&folder));
         assert!(
             found.code == 0 || found.code == 2,
             "{name}: {} {}",
@@ -92,24 +102,11 @@ fn scan_says_what_is_wrong_and_judges_the_rest() {
 
 #[test]
 fn a_sparse_gigabyte_is_refused_in_bounded_memory() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("good.yaml"), GOOD).unwrap();
-    let path = folder.path().to_string_lossy().into_owned();
-    let scan = [
-        "scan",
-        "k8s",
-        &path,
-        "--scope",
-        "repository:x",
-        "--format",
-        "json",
-        "--fail-on",
-        "never",
-    ];
-    let (_, idle) = run_measured(bartizan(&scan));
+    let folder = with_a_good_object();
+    let (_, idle) = run_measured(scan_of(&folder));
     let file = fs::File::create(folder.path().join("bad.yaml")).unwrap();
     file.set_len(1 << 30).unwrap();
-    let (found, peak) = run_measured(bartizan(&scan));
+    let (found, peak) = run_measured(scan_of(&folder));
     assert!(found.out.contains("bad.yaml"), "{}", found.err);
     assert!(found.out.contains("Pod/shop/good"), "{}", found.err);
     assert!(
