@@ -42,6 +42,14 @@ export async function overview(h) {
     await page.getByRole('button', { name: 'Chart' }).first().click();
   });
 
+  await h.step('less motion: another theme is whole at once', async () => {
+    for (const colorScheme of ['dark', 'light']) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      const under = await page.evaluate(() => document.getAnimations().filter((one) => one instanceof CSSTransition).length);
+      must(under === 0, `${under} transitions under way in ${colorScheme}`);
+    }
+  });
+
   await h.step('overview in both themes, at 1024 and on a phone', async () => {
     await h.settled();
     await page.waitForTimeout(400);
