@@ -1,0 +1,1 @@
+//! Results written: XCCDF TestResult, OVAL results, ARF, our report.
