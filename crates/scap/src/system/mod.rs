@@ -4,6 +4,7 @@
 //! Facts that need a running system (systemd's units) come from a source that `cli` gives.
 
 mod rooted;
+pub mod units;
 
 pub use rooted::Rooted;
 
