@@ -3,6 +3,7 @@
 use super::fragment::Fragment;
 use super::testresult::{Context, address, moment};
 use super::xml::Xml;
+use crate::oval::evaluate::Evaluator;
 use crate::oval::item::{Flag, Item, Status, Value};
 use crate::oval::model::{
     Check, Criteria, Datatype, Definition, Document, Existence, Object, ObjectBody, Operator, Test,
@@ -55,6 +56,14 @@ pub trait Evaluated {
     fn objects(&self) -> Vec<ObjectView<'_>>;
     /// An item by its number.
     fn item(&self, id: u32) -> Option<&Item>;
+}
+
+/// The evaluators of a run, as results need them.
+pub fn views<'e>(
+    _evaluators: &'e [(Arc<str>, Evaluator<'e>)],
+) -> Vec<(Arc<str>, &'e dyn Evaluated)> {
+    // Until the evaluator tells what it collected.
+    Vec::new()
 }
 
 /// The `version` attributes of definitions, tests and objects, which results repeat and the

@@ -19,6 +19,7 @@ fn entity(name: &str, mask: bool) -> Entity {
         variable: None,
         var_check: Check::All,
         entity_check: Check::All,
+        existence: Existence::AtLeastOne,
         nil: false,
         value: "".into(),
         fields: Vec::new(),
