@@ -47,6 +47,9 @@ pub enum Command {
     /// Judge something
     #[command(subcommand)]
     Scan(Scan),
+    /// Look into SCAP content: data streams, XCCDF benchmarks, OVAL definitions
+    #[command(subcommand)]
+    Scap(Scap),
     /// Run the server
     Serve(Serve),
     /// Run everything embedded on this machine and scan a first folder
@@ -107,6 +110,14 @@ pub enum Ledger {
 
 #[derive(Subcommand)]
 pub enum Scan {
+    /// This machine, or a mounted one, against SCAP content
+    #[command(after_help = "Examples:\n  \
+                      bartizan scan host --content ssg-debian12-ds.xml --profile cis_level2_server\n  \
+                      bartizan scan host --content ds.xml --profile standard --arf arf.xml --fail-on never\n  \
+                      bartizan scan host --content ds.xml --rule xccdf_org.ssgproject.content_rule_no_empty_passwords\n  \
+                      bartizan scan host --content ds.xml --profile standard --root /mnt/image --scope host:image\n\n\
+                      Most rules need root; what cannot be read is unknown, not passed.")]
+    Host(ScanHost),
     /// Kubernetes manifests: files, folders, or `-` for standard input
     #[command(after_help = "Examples:\n  bartizan scan k8s manifests/\n  \
                       kustomize build overlays/prod | bartizan scan k8s - --scope cluster:prod\n  \
@@ -153,6 +164,137 @@ pub struct ScanK8s {
     /// Send the report to a server
     #[command(flatten)]
     pub remote: OptionalRemote,
+}
+
+#[derive(Args)]
+pub struct ScanHost {
+    /// SCAP content: a data stream, an XCCDF benchmark beside its OVAL files; also packed with
+    /// bzip2. Default: the own baseline
+    #[arg(long, value_name = "FILE")]
+    pub content: Option<PathBuf>,
+    #[command(flatten)]
+    pub choice: Choice,
+    /// Only this rule, selected or not; repeatable
+    #[arg(long, value_name = "ID", requires = "content")]
+    pub rule: Vec<String>,
+    /// CPE dictionary, or its OVAL definitions, beside the content's; repeatable
+    #[arg(long, value_name = "FILE", requires = "content")]
+    pub cpe: Vec<PathBuf>,
+    /// The machine's root folder
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// What is scanned, `host:NAME`; default: the machine's name
+    #[arg(long, value_name = "KIND:NAME")]
+    pub scope: Option<String>,
+    /// Also write the results as ARF, with content and OVAL results
+    #[arg(long, value_name = "FILE", requires = "content")]
+    pub arf: Option<PathBuf>,
+    /// Also write the results as an XCCDF TestResult
+    #[arg(long, value_name = "FILE", requires = "content")]
+    pub results: Option<PathBuf>,
+    /// How to show the result
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Where to write it; default: standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Exit with 1 when a finding is at least this severe
+    #[arg(long, value_enum, default_value_t = FailOn::High)]
+    pub fail_on: FailOn,
+    /// Send the report to a server
+    #[command(flatten)]
+    pub remote: OptionalRemote,
+}
+
+/// Which benchmark of a content, and which profile of it.
+#[derive(Args, Clone, Default)]
+pub struct Choice {
+    /// The profile's id or the end of it; `(all)` is every rule
+    #[arg(long, value_name = "ID")]
+    pub profile: Option<String>,
+    /// The data stream, where there are many
+    #[arg(long, value_name = "ID")]
+    pub datastream_id: Option<String>,
+    /// The benchmark's component reference or id, where there are many
+    #[arg(long, value_name = "ID")]
+    pub xccdf_id: Option<String>,
+    /// A tailoring document, whose profiles can be chosen too
+    #[arg(long, value_name = "FILE")]
+    pub tailoring: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub enum Scap {
+    /// What is in a file: streams, benchmarks, profiles, references that lead outside
+    #[command(after_help = "Example:\n  bartizan scap info ssg-debian12-ds.xml")]
+    Info(ScapFile),
+    /// Look for what is wrong with a file; exit code 1 when something is
+    #[command(after_help = "Example:\n  bartizan scap validate ssg-debian12-ds.xml")]
+    Validate(ScapFile),
+    /// List the profiles, one a line, with how many rules each selects
+    #[command(after_help = "Example:\n  bartizan scap profiles ssg-debian12-ds.xml")]
+    Profiles(ScapFile),
+    /// Evaluate OVAL definitions alone
+    #[command(after_help = "Examples:\n  bartizan scap oval definitions.xml\n  \
+                      bartizan scap oval definitions.xml --root /mnt/image --results results.xml")]
+    Oval(ScapOval),
+    /// List the fixes of a profile's rules
+    #[command(after_help = "Examples:\n  \
+                      bartizan scap fixes ds.xml --profile standard --system ansible\n  \
+                      bartizan scap fixes ds.xml --profile standard --failed-from arf.xml > fix.sh")]
+    Fixes(ScapFixes),
+}
+
+#[derive(Args)]
+pub struct ScapFile {
+    /// The content
+    pub file: PathBuf,
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Output,
+}
+
+#[derive(Args)]
+pub struct ScapOval {
+    /// OVAL definitions, or a data stream: then all of its definitions
+    pub file: PathBuf,
+    /// Only this definition; repeatable
+    #[arg(long, value_name = "ID")]
+    pub definition: Vec<String>,
+    /// The machine's root folder
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
+    /// Also write OVAL results; of a data stream those of its first definitions
+    #[arg(long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Output,
+}
+
+#[derive(Args)]
+pub struct ScapFixes {
+    /// The content
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub choice: Choice,
+    /// Only of rules that failed in these results (TestResult or ARF)
+    #[arg(long, value_name = "FILE")]
+    pub failed_from: Option<PathBuf>,
+    /// The kind of fix
+    #[arg(long, value_enum, default_value_t)]
+    pub system: FixSystem,
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum FixSystem {
+    /// Shell
+    #[default]
+    Bash,
+    /// Ansible tasks
+    Ansible,
+    /// Puppet classes
+    Puppet,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

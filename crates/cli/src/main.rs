@@ -6,8 +6,10 @@ mod attest;
 mod client;
 mod content;
 mod files;
+mod host;
 mod ledger;
 mod scan;
+mod scap;
 mod serve;
 mod show;
 mod verify;
@@ -51,6 +53,7 @@ fn run(command: Command) -> anyhow::Result<Verdict> {
         Command::Openapi => serve::openapi(),
         Command::Policies(options) => content::policies(&options),
         Command::Scan(command) => scan::run(&command),
+        Command::Scap(command) => scap::run(&command),
         Command::Serve(options) => serve::serve(&options),
         Command::Up(options) => serve::up(&options),
         Command::Verify(options) => verify::run(&options),

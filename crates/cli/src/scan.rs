@@ -24,7 +24,13 @@ const GENERATOR: &str = concat!("bartizan ", env!("CARGO_PKG_VERSION"));
 
 /// Runs a scan command.
 pub fn run(command: &Scan) -> Result<Verdict> {
-    let Scan::K8s(options) = command;
+    match command {
+        Scan::Host(options) => crate::host::run(options),
+        Scan::K8s(options) => run_k8s(options),
+    }
+}
+
+fn run_k8s(options: &ScanK8s) -> Result<Verdict> {
     // Before the work: a wrong token should not cost a scan.
     let client = match &options.remote.server {
         Some(server) => Some(Client::new(server, &options.remote.access)?),
@@ -34,8 +40,13 @@ pub fn run(command: &Scan) -> Result<Verdict> {
     if let Some(path) = &options.write_baseline {
         write_baseline(path, &output.report)?;
     }
-    let snapshot = snapshot(&output)?;
-    let rendered = render(&snapshot, &output.report, options)?;
+    let snapshot = snapshot(&output.report, &output.unused_suppressions)?;
+    let rendered = render(
+        &snapshot,
+        &output.report,
+        options.format,
+        options.output.is_none(),
+    )?;
     show::to(options.output.as_deref(), &rendered)?;
     if let Some(client) = client {
         send(&client, &output.report)?;
@@ -96,7 +107,8 @@ pub fn k8s(options: &ScanK8s) -> Result<ScanOutput> {
     Ok(output)
 }
 
-fn progress_bar() -> ProgressBar {
+/// A bar on a terminal, nothing elsewhere.
+pub fn progress_bar() -> ProgressBar {
     if !stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -179,12 +191,14 @@ fn scope(options: &ScanK8s) -> Result<Scope> {
 }
 
 /// The report as a snapshot, with how it stands against the built-in frameworks.
-fn snapshot(output: &ScanOutput) -> Result<Snapshot> {
-    let generated = output.report.scan.finished;
+pub fn snapshot(
+    report: &Report,
+    unused: &[bartizan_policy::UnusedSuppression],
+) -> Result<Snapshot> {
+    let generated = report.scan.finished;
     let tenant = TenantId::default_tenant();
-    let mut snapshot = Snapshot::from_report(&output.report, &tenant, GENERATOR, generated)?;
-    snapshot.unused_suppressions = output
-        .unused_suppressions
+    let mut snapshot = Snapshot::from_report(report, &tenant, GENERATOR, generated)?;
+    snapshot.unused_suppressions = unused
         .iter()
         .map(|unused| UnusedSuppression {
             by: unused.by.clone(),
@@ -193,7 +207,7 @@ fn snapshot(output: &ScanOutput) -> Result<Snapshot> {
             location: unused.location.clone(),
         })
         .collect();
-    let tallies = tallies(&output.report.results);
+    let tallies = tallies(&report.results);
     for entry in content::frameworks()?.all() {
         let stands = entry.evaluate(&tallies, &[], generated);
         snapshot.frameworks.push(FrameworkSection {
@@ -242,11 +256,16 @@ fn tallies(results: &[CheckResult]) -> Vec<CheckTally> {
     tallies.into_values().collect()
 }
 
-fn render(snapshot: &Snapshot, report: &Report, options: &ScanK8s) -> Result<Vec<u8>> {
+/// The result in the form that was asked for.
+pub fn render(
+    snapshot: &Snapshot,
+    report: &Report,
+    format: Format,
+    to_terminal: bool,
+) -> Result<Vec<u8>> {
     let mut out = Vec::new();
-    match options.format {
+    match format {
         Format::Table => {
-            let to_terminal = options.output.is_none();
             let table = terminal::render(
                 snapshot,
                 &terminal::Options {
@@ -271,7 +290,8 @@ pub fn report_bytes(report: &Report) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn send(client: &Client, report: &Report) -> Result<()> {
+/// Sends the report and waits until it is imported.
+pub fn send(client: &Client, report: &Report) -> Result<()> {
     let answer = client.upload(
         "/artifacts?kind=report",
         MEDIA_TYPE,
@@ -300,7 +320,8 @@ fn send(client: &Client, report: &Report) -> Result<()> {
     Ok(())
 }
 
-fn verdict(snapshot: &Snapshot, fail_on: FailOn) -> Verdict {
+/// Whether a finding is as severe as that.
+pub fn verdict(snapshot: &Snapshot, fail_on: FailOn) -> Verdict {
     let least = match fail_on {
         FailOn::Never => return Verdict::Good,
         FailOn::Info => Severity::Info,

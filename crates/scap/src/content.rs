@@ -10,6 +10,7 @@ mod resources;
 mod validate;
 
 pub(crate) use load::document;
+pub use load::unpacked;
 pub use resources::{Found, Resources};
 pub use validate::Problem;
 

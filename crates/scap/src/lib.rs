@@ -16,3 +16,4 @@ pub mod results;
 pub mod system;
 pub mod xccdf;
 pub mod xml;
+pub mod yaml;

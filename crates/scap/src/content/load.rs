@@ -82,7 +82,8 @@ fn first(stream: &mut Stream<'_>) -> Result<Element, XmlError> {
     }
 }
 
-fn unpacked(bytes: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
+/// The bytes of a file that may be packed with bzip2.
+pub fn unpacked(bytes: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
     if !bytes.starts_with(b"BZh") {
         return Ok(Cow::Borrowed(bytes));
     }

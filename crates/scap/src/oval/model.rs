@@ -249,6 +249,8 @@ pub struct Entity {
     pub var_check: Check,
     /// How many of an item's entities of this name must match (states only).
     pub entity_check: Check,
+    /// `check_existence`: how many of an item's entities must exist (states only).
+    pub existence: Existence,
     /// `xsi:nil`: matches only where the item has no value.
     pub nil: bool,
     /// The value, where no variable gives it.

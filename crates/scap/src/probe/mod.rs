@@ -4,7 +4,7 @@
 //! and only a place that was read can be empty.
 
 use crate::oval::compare::{Pattern, compare};
-use crate::oval::item::Collected;
+use crate::oval::item::{Collected, Item};
 use crate::oval::model::{Check, Datatype, Operation};
 use crate::oval::outcome::{Truth, combine};
 use crate::system::System;
@@ -18,6 +18,33 @@ pub struct Query {
     pub behaviors: Vec<(Arc<str>, Box<str>)>,
     /// Entities, in the object's order.
     pub entities: Vec<Bound>,
+    /// The object's filters.
+    pub keep: Keep,
+}
+
+type Keeps = dyn Fn(&Item, &Context<'_>) -> bool + Send + Sync;
+
+/// The filters of an object. The evaluator applies them to all that a probe collects; a probe
+/// that finds many items may ask before it keeps one.
+#[derive(Clone, Default)]
+pub struct Keep(Option<Arc<Keeps>>);
+
+impl Keep {
+    /// Keeps what the function says.
+    pub fn new(keeps: impl Fn(&Item, &Context<'_>) -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(keeps)))
+    }
+
+    /// Whether the item may be collected.
+    pub fn keeps(&self, item: &Item, context: &Context<'_>) -> bool {
+        self.0.as_ref().is_none_or(|keeps| keeps(item, context))
+    }
+}
+
+impl std::fmt::Debug for Keep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "filters" } else { "all" })
+    }
 }
 
 /// An entity of an object whose values are known.

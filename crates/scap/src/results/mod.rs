@@ -1,1 +1,10 @@
 //! Results written: XCCDF TestResult, OVAL results, ARF, our report.
+
+pub mod arf;
+pub mod convert;
+pub mod fragment;
+pub mod oval;
+pub mod testresult;
+mod xml;
+
+pub use xml::Xml;

@@ -1,0 +1,249 @@
+//! `bartizan scan host`: a machine judged by SCAP content.
+
+mod facts;
+
+use crate::arguments::{Choice, ScanHost};
+use crate::client::Client;
+use crate::scan::{progress_bar, render, send, snapshot, verdict};
+use crate::scap::{Content, read};
+use crate::verify::now;
+use crate::{Verdict, show};
+use anyhow::{Context, Result, bail};
+use bartizan_model::report::Report;
+use bartizan_model::scan::ContentDigest;
+use bartizan_model::{Digest, ScanId, Scope, ScopeKind, Timestamp};
+use bartizan_scap::content::Target;
+use bartizan_scap::probe;
+use bartizan_scap::results::testresult::{self, Host, Identity, Subject, TailoringFile};
+use bartizan_scap::results::{arf, convert, oval};
+use bartizan_scap::system::Rooted;
+use bartizan_scap::xccdf::evaluate::{Options, run_plan};
+use bartizan_scap::xccdf::plan::Plan;
+use bartizan_scap::xccdf::tailoring;
+use indicatif::ProgressStyle;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// More than this is no tailoring and no CPE file.
+const MAX_BESIDE: u64 = 64 << 20;
+
+/// Runs the command.
+pub fn run(options: &ScanHost) -> Result<Verdict> {
+    // Before the work: a wrong token should not cost a scan.
+    let client = match &options.remote.server {
+        Some(server) => Some(Client::new(server, &options.remote.access)?),
+        None => None,
+    };
+    let machine = Machine::open(&options.root)?;
+    let report = match &options.content {
+        Some(file) => scap(options, file, &machine)?,
+        None => own(options, &machine)?,
+    };
+    let snapshot = snapshot(&report, &[])?;
+    let rendered = render(&snapshot, &report, options.format, options.output.is_none())?;
+    show::to(options.output.as_deref(), &rendered)?;
+    if let Some(client) = client {
+        send(&client, &report)?;
+    }
+    Ok(verdict(&snapshot, options.fail_on))
+}
+
+/// A machine that is judged, and what is known of it.
+pub struct Machine {
+    /// Its files and the rest.
+    pub system: Rooted,
+    /// What is known of it.
+    pub host: Host,
+}
+
+impl Machine {
+    /// `/` is the running machine, any other folder one that does not run.
+    pub fn open(root: &Path) -> Result<Self> {
+        let root = root
+            .canonicalize()
+            .with_context(|| format!("cannot look into {}", root.display()))?;
+        if !root.is_dir() {
+            bail!("{} is no folder", root.display());
+        }
+        let live = root == Path::new("/");
+        let mut system = Rooted::new(root.clone(), live);
+        if live && Path::new("/run/systemd/system").is_dir() {
+            system = system.with_units(Box::new(facts::units));
+        }
+        let host = facts::of(&system, &root);
+        Ok(Self { system, host })
+    }
+}
+
+/// The own baseline, without any SCAP content.
+fn own(_options: &ScanHost, _machine: &Machine) -> Result<Report> {
+    bail!(
+        "without --content the own baseline will be used, which this build does not have yet; \
+         give --content FILE"
+    )
+}
+
+/// The scope as given, or the machine's name.
+fn scope(options: &ScanHost, host: &Host) -> Result<Scope> {
+    if let Some(text) = &options.scope {
+        return Ok(Scope::parse(text)?);
+    }
+    let scope = Scope {
+        kind: ScopeKind::Host,
+        name: host.name.clone(),
+    };
+    scope
+        .id()
+        .context("the machine's name cannot be a scope; give --scope host:NAME")?;
+    Ok(scope)
+}
+
+/// The head of a report; `source` tells contents apart, so that one does not close what the
+/// other found.
+fn head(options: &ScanHost, host: &Host, source: &str, started: Timestamp) -> Result<Head> {
+    Ok(bartizan_model::Scan {
+        id: ScanId::new(uuid::Uuid::now_v7().to_string())?,
+        source: source.to_owned(),
+        source_version: VERSION.to_owned(),
+        scope: scope(options, host)?,
+        complete: options.rule.is_empty(),
+        started,
+        finished: started,
+        content: Vec::new(),
+    })
+}
+
+type Head = bartizan_model::Scan;
+
+/// The options of the engine.
+pub fn engine_options(choice: &Choice) -> Result<(Options, Option<TailoringFile>)> {
+    let mut options = Options {
+        profile: choice.profile.clone(),
+        datastream_id: choice.datastream_id.clone(),
+        xccdf_id: choice.xccdf_id.clone(),
+        ..Options::default()
+    };
+    let mut file = None;
+    if let Some(path) = &choice.tailoring {
+        let bytes = read(path, MAX_BESIDE)?;
+        let tailoring = tailoring::load(&bytes)
+            .with_context(|| format!("cannot use the tailoring {}", path.display()))?;
+        file = Some(TailoringFile {
+            href: path.to_string_lossy().into_owned(),
+            id: tailoring.id.to_string(),
+            version: tailoring.version.clone(),
+            time: modified(path),
+        });
+        options.tailoring = Some(tailoring);
+    }
+    Ok((options, file))
+}
+
+fn modified(path: &Path) -> Timestamp {
+    let micros = std::fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .ok()
+        .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+        .and_then(|since| i64::try_from(since.as_micros()).ok());
+    Timestamp::from_micros(micros.unwrap_or_default())
+}
+
+/// Judges the machine by SCAP content.
+fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
+    let started = now();
+    let content = Content::load(file)?;
+    let (mut engine, tailoring) = engine_options(&options.choice)?;
+    engine.rule = options.rule.clone();
+    for path in &options.cpe {
+        let name = path.to_string_lossy().into_owned();
+        engine.cpe_files.push((name, read(path, MAX_BESIDE)?));
+    }
+    let plan = Plan::new(&content.bundle, &engine)
+        .with_context(|| format!("cannot evaluate {}", file.display()))?;
+    let context = probe::Context::new(&machine.system);
+    let bar = progress_bar();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} {wide_msg} ({elapsed})")
+    {
+        bar.set_style(style);
+    }
+    let (evaluation, evaluators) = run_plan(&plan, &context, &|rule, before, all| {
+        bar.set_length(all as u64);
+        bar.set_position(before as u64);
+        bar.set_message(rule.to_owned());
+    });
+    bar.finish_and_clear();
+    let finished = now();
+    if !evaluation.applicable {
+        show::remark("the benchmark is not for this system: its rules are not applicable");
+    }
+    let subject = Subject {
+        benchmark: plan.benchmark(),
+        policy: plan.policy(),
+        evaluation: &evaluation,
+    };
+    let about = testresult::Context {
+        started,
+        finished,
+        version: VERSION.to_owned(),
+        host: machine.host.clone(),
+        identity: identity(),
+        benchmark_href: file.to_string_lossy().into_owned(),
+        tailoring,
+    };
+    if let Some(path) = &options.results {
+        write(path, |out| {
+            testresult::write(out, &subject, &about).map(drop)
+        })?;
+    }
+    if let Some(path) = &options.arf {
+        let chosen = content
+            .bundle
+            .benchmark(engine.datastream_id.as_deref(), engine.xccdf_id.as_deref());
+        let component = match chosen.map(|chosen| &chosen.reference.target) {
+            Some(Target::Local(id)) => &**id,
+            _ => "",
+        };
+        let parts = arf::Parts {
+            source: content.source(),
+            bundle: &content.bundle,
+            component,
+            beside: &engine.cpe_files,
+            subject,
+            context: &about,
+            evaluated: oval::views(&evaluators),
+        };
+        write(path, |out| arf::write(out, &parts).map(drop))?;
+    }
+    let source = format!("bartizan/scap/{}", evaluation.benchmark);
+    let mut scan = head(options, &machine.host, &source, started)?;
+    scan.finished = finished;
+    scan.content.push(ContentDigest {
+        name: content.name.clone(),
+        digest: Digest::new(format!("sha256:{}", content.bundle.digest))?,
+    });
+    convert::report(&subject, scan, &machine.host)
+        .with_context(|| format!("the ids in {} cannot be used", file.display()))
+}
+
+/// Who runs this.
+pub fn identity() -> Identity {
+    let uid = rustix::process::geteuid();
+    let name = facts::user_name(uid.as_raw()).unwrap_or_else(|| uid.as_raw().to_string());
+    Identity {
+        name,
+        authenticated: false,
+        privileged: uid.is_root(),
+    }
+}
+
+/// Writes a file through a buffer.
+pub fn write(
+    path: &PathBuf,
+    content: impl FnOnce(BufWriter<File>) -> std::io::Result<()>,
+) -> Result<()> {
+    File::create(path)
+        .and_then(|file| content(BufWriter::new(file)))
+        .with_context(|| format!("cannot write {}", path.display()))
+}

@@ -1,0 +1,1 @@
+//! Any bytes as values, patterns and operands: an answer, no panic, in time.
