@@ -13,7 +13,11 @@ use std::sync::OnceLock;
 mod accounts;
 mod dpkginfo;
 mod environment;
+mod network;
 mod partition;
+mod process;
+mod rpm;
+mod selinux;
 mod sysctl;
 mod systemd;
 
@@ -25,8 +29,11 @@ type Table<T> = OnceLock<Result<T, String>>;
 pub struct Tables {
     dpkg: Table<dpkginfo::Packages>,
     lastlog: Table<Vec<u8>>,
+    owners: network::Owners,
     mounts: Table<Vec<partition::Mount>>,
     passwd: Table<Vec<accounts::Passwd>>,
+    rpm: Table<Vec<rpm::header::Package>>,
+    rpm_files: Table<Vec<rpm::header::Package>>,
     shadow: Table<Vec<accounts::Shadow>>,
     sysctl: Table<Vec<sysctl::Setting>>,
     units: OnceLock<systemd::Index>,
@@ -45,11 +52,34 @@ pub const PROBES: &[Probe] = &[
         answer(environment::of_process(query, ctx))
     }),
     probe("family", |_, _| environment::family()),
+    probe("fileextendedattribute", |query, ctx| {
+        answer(selinux::attribute(query, ctx))
+    }),
+    probe("inetlisteningservers", |query, ctx| {
+        answer(network::listening(query, ctx))
+    }),
+    probe("interface", |query, ctx| {
+        answer(network::interface(query, ctx))
+    }),
     probe("partition", |query, ctx| {
         answer(partition::collect(query, ctx))
     }),
     probe("password", |query, ctx| {
         answer(accounts::password(query, ctx))
+    }),
+    probe("process", |query, ctx| answer(process::process(query, ctx))),
+    probe("process58", |query, ctx| {
+        answer(process::process58(query, ctx))
+    }),
+    probe("rpminfo", |query, ctx| answer(rpm::info(query, ctx))),
+    probe("rpmverify", |_, ctx| answer(rpm::verify(ctx))),
+    probe("rpmverifyfile", |_, ctx| answer(rpm::verify(ctx))),
+    probe("rpmverifypackage", |_, ctx| answer(rpm::verify(ctx))),
+    probe("selinuxboolean", |query, ctx| {
+        answer(selinux::boolean(query, ctx))
+    }),
+    probe("selinuxsecuritycontext", |query, ctx| {
+        answer(selinux::context(query, ctx))
     }),
     probe("shadow", |query, ctx| answer(accounts::shadow(query, ctx))),
     probe("sysctl", |query, ctx| answer(sysctl::collect(query, ctx))),
