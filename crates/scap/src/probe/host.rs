@@ -180,7 +180,6 @@ mod tests {
     /// A query of equality with strings.
     pub fn query(entities: &[(&str, &str)]) -> Query {
         Query {
-            behaviors: Vec::new(),
             entities: entities
                 .iter()
                 .map(|(name, value)| Bound {
@@ -192,6 +191,7 @@ mod tests {
                     values: vec![(*value).into()],
                 })
                 .collect(),
+            ..Query::default()
         }
     }
 
