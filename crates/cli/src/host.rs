@@ -1,5 +1,6 @@
 //! `bartizan scan host`: a machine judged by SCAP content.
 
+mod beside;
 mod facts;
 
 use crate::arguments::{Choice, ScanHost};
@@ -157,8 +158,7 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
     let (mut engine, tailoring) = engine_options(&options.choice)?;
     engine.rule = options.rule.clone();
     for path in &options.cpe {
-        let name = path.to_string_lossy().into_owned();
-        engine.cpe_files.push((name, read(path, MAX_BESIDE)?));
+        engine.cpe_files.extend(beside::dictionary(path)?);
     }
     let plan = Plan::new(&content.bundle, &engine)
         .with_context(|| format!("cannot evaluate {}", file.display()))?;
