@@ -386,8 +386,10 @@ pub struct Accounts {
 #[serde(rename_all = "kebab-case")]
 pub enum AccountRule {
     /// No other user has uid 0.
+    #[serde(rename = "only-root-has-uid-0")]
     OnlyRootHasUid0,
     /// No other group has gid 0.
+    #[serde(rename = "only-root-has-gid-0")]
     OnlyRootHasGid0,
     /// The user root has gid 0.
     RootPrimaryGroup,
