@@ -184,6 +184,9 @@ pub struct File {
     /// The permission bits it may have at most, octal.
     #[serde(default)]
     pub mode: Option<Mode>,
+    /// Where it points, for a link.
+    #[serde(default)]
+    pub target: Option<String>,
     /// What absence means where owner, group or mode is asked; the default is a failure.
     #[serde(default)]
     pub missing: Option<Missing>,
