@@ -162,6 +162,7 @@ mod tests {
                     values: vec![(*value).into()],
                 })
                 .collect(),
+            ..Query::default()
         }
     }
 
