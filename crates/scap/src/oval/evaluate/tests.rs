@@ -330,6 +330,12 @@ const VARIABLES: &str = "<variables>
   <local_variable id='whole' datatype='string'><object_component object_ref='record' item_field='value'/></local_variable>
   <local_variable id='nofield' datatype='string'><object_component object_ref='two' item_field='other'/></local_variable>
   <local_variable id='chain' datatype='string'><variable_component var_ref='x'/></local_variable>
+  <local_variable id='count' datatype='int'><count><object_component object_ref='two' item_field='name'/><literal_component>x</literal_component></count></local_variable>
+  <local_variable id='zero' datatype='int'><count><object_component object_ref='none' item_field='name'/></count></local_variable>
+  <local_variable id='sum' datatype='int'><arithmetic arithmetic_operation='add'><count><object_component object_ref='none' item_field='name'/></count><literal_component>5</literal_component></arithmetic></local_variable>
+  <local_variable id='both' datatype='string'><concat><literal_component>^</literal_component><object_component object_ref='two' item_field='name'/></concat></local_variable>
+  <local_variable id='neither' datatype='string'><concat><literal_component>^</literal_component><variable_component var_ref='nobody'/></concat></local_variable>
+  <local_variable id='broke' datatype='string'><concat><literal_component>^</literal_component><variable_component var_ref='unset'/></concat></local_variable>
   <local_variable id='self' datatype='string'><variable_component var_ref='self'/></local_variable>
   <local_variable id='lost' datatype='string'><variable_component var_ref='nowhere'/></local_variable>
  </variables>";
@@ -350,6 +356,13 @@ fn variables_have_values_or_a_reason() {
             ("nofield", Flag::Error, vec![]),
             ("chain", Flag::Complete, vec!["five"]),
             ("self", Flag::Error, vec![]),
+            ("count", Flag::Complete, vec!["3"]),
+            // As OpenSCAP: what does not exist has no count, but the sum with it is there.
+            ("zero", Flag::DoesNotExist, vec!["0"]),
+            ("sum", Flag::Complete, vec!["5"]),
+            ("both", Flag::Complete, vec!["^a", "^b"]),
+            ("neither", Flag::DoesNotExist, vec![]),
+            ("broke", Flag::Error, vec![]),
             ("lost", Flag::Error, vec![]),
         ] {
             let outcome = evaluator.variable(id);
