@@ -27,7 +27,7 @@ struct Alternative {
 enum Test {
     /// This text, as a whole or at the beginning.
     Text(String),
-    Pattern(Pattern),
+    Pattern(Box<Pattern>),
 }
 
 impl Prefix {
@@ -126,7 +126,7 @@ impl Cut {
                 .map(|(plain, component)| format!("{plain}/{component}"));
             closed.push(match &plain {
                 Some(plain) => Test::Text(plain.clone()),
-                None => Test::Pattern(Pattern::new(&format!("{text}\\z")).ok()?),
+                None => Test::Pattern(Box::new(Pattern::new(&format!("{text}\\z")).ok()?)),
             });
         }
         let open = match &self.open {
@@ -139,7 +139,7 @@ impl Cut {
                 };
                 Some(match plain.zip(begin_literal) {
                     Some((plain, begin)) => Test::Text(format!("{plain}/{begin}")),
-                    None => Test::Pattern(Pattern::new(&format!("{text}/{begin}")).ok()?),
+                    None => Test::Pattern(Box::new(Pattern::new(&format!("{text}/{begin}")).ok()?)),
                 })
             }
         };

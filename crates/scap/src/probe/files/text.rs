@@ -3,10 +3,10 @@
 use super::Keep;
 use super::content::Content;
 use super::file::{Directory, Gather, Words, place};
-use super::select::{self, Found};
+use super::select;
 use super::walk::{Info, Trouble};
 use crate::oval::compare::{Flags, Pattern};
-use crate::oval::item::{Collected, Item};
+use crate::oval::item::{Collected, Item, Value};
 use crate::oval::model::{Datatype, Operation};
 use crate::oval::outcome::Truth;
 use crate::probe::{Bound, Context, Query};
@@ -132,10 +132,10 @@ fn collect(
             }
             Content::Bytes(bytes) => bytes,
         };
-        let place = std::cell::OnceCell::new();
+        let at = std::cell::OnceCell::new();
         let searched = search(&file, &mut |source, number, text, spans| {
-            let place = place.get_or_init(|| place_of(found, &mut directory, words));
-            gather.add(item(place, source, number, text, spans, words))
+            let at = at.get_or_init(|| place(found, &mut directory, words));
+            gather.add(item(at, source, number, text, spans, words))
         });
         match searched {
             Ok(more) => more,
@@ -151,16 +151,8 @@ fn collect(
     gather.finish(&trouble)
 }
 
-fn place_of(
-    found: &Found<'_>,
-    directory: &mut Directory,
-    words: &Words,
-) -> Vec<crate::oval::item::Value> {
-    place(found, directory, words)
-}
-
 fn item(
-    place: &[crate::oval::item::Value],
+    place: &[Value],
     source: &Arc<str>,
     number: usize,
     text: &[u8],

@@ -203,18 +203,20 @@ pub(super) enum Target {
     Directory(Arc<[u8]>, u64),
 }
 
+type ByPath<T> = Mutex<HashMap<Box<[u8]>, T>>;
+
 /// All directories that are known.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     root: Arc<Dir>,
     /// Directories that walks began at, by canonical path.
-    starts: Mutex<HashMap<Box<[u8]>, Arc<Dir>>>,
+    starts: ByPath<Arc<Dir>>,
     devices: Mutex<Vec<u64>>,
     /// Times before 1970 and after 2106, by path: rare.
-    times: Mutex<HashMap<Box<[u8]>, (i64, i64, i64)>>,
-    links: Mutex<HashMap<Box<[u8]>, Target>>,
+    times: ByPath<(i64, i64, i64)>,
+    links: ByPath<Target>,
     /// Canonical paths of starts.
-    canonical: Mutex<HashMap<Box<[u8]>, Arc<[u8]>>>,
+    canonical: ByPath<Arc<[u8]>>,
 }
 
 /// Marks a time that is in [`Tree::times`].
