@@ -27,6 +27,8 @@ pub struct TestView<'a> {
     pub test: &'a Test,
     /// Its result.
     pub truth: Truth,
+    /// Why it could not be evaluated.
+    pub message: Option<&'a str>,
     /// The items that were compared, by number, and their results.
     pub tested: Vec<(u32, Truth)>,
 }
@@ -58,12 +60,50 @@ pub trait Evaluated {
     fn item(&self, id: u32) -> Option<&Item>;
 }
 
+impl Evaluated for Evaluator<'_> {
+    fn document(&self) -> &Document {
+        Evaluator::document(self)
+    }
+
+    fn definitions(&self) -> Vec<(&Definition, Truth)> {
+        Evaluator::definitions(self).collect()
+    }
+
+    fn tests(&self) -> Vec<TestView<'_>> {
+        Evaluator::tests(self)
+            .map(|(test, outcome)| TestView {
+                test,
+                truth: outcome.truth,
+                message: outcome.message.as_deref(),
+                tested: outcome.tested.clone(),
+            })
+            .collect()
+    }
+
+    fn objects(&self) -> Vec<ObjectView<'_>> {
+        Evaluator::objects(self)
+            .map(|(object, outcome)| ObjectView {
+                object,
+                flag: outcome.flag,
+                message: outcome.message.as_deref(),
+                items: outcome.items.clone(),
+            })
+            .collect()
+    }
+
+    fn item(&self, id: u32) -> Option<&Item> {
+        Evaluator::item(self, id)
+    }
+}
+
 /// The evaluators of a run, as results need them.
 pub fn views<'e>(
-    _evaluators: &'e [(Arc<str>, Evaluator<'e>)],
+    evaluators: &'e [(Arc<str>, Evaluator<'e>)],
 ) -> Vec<(Arc<str>, &'e dyn Evaluated)> {
-    // Until the evaluator tells what it collected.
-    Vec::new()
+    let views = evaluators.iter();
+    views
+        .map(|(href, evaluator)| (Arc::clone(href), evaluator as &dyn Evaluated))
+        .collect()
 }
 
 /// The `version` attributes of definitions, tests and objects, which results repeat and the
@@ -271,11 +311,14 @@ impl Results<'_> {
                 ("state_operator", operator_word(test.state_operator)),
                 ("result", view.truth.word()),
             ];
-            if view.tested.is_empty() {
+            if view.tested.is_empty() && view.message.is_none() {
                 xml.empty("test", &attributes)?;
                 continue;
             }
             xml.open("test", &attributes)?;
+            if let Some(message) = view.message {
+                xml.leaf("message", &[("level", "info")], message)?;
+            }
             for (item, truth) in &view.tested {
                 let item = item.to_string();
                 let attributes = [("item_id", item.as_str()), ("result", truth.word())];
