@@ -224,8 +224,13 @@ impl Results<'_> {
     }
 
     fn definitions<W: Write>(&self, xml: &mut Xml<W>) -> io::Result<()> {
+        let definitions = self.evaluated.definitions();
+        // The schemas allow none of the lists to be empty.
+        if definitions.is_empty() {
+            return Ok(());
+        }
         xml.open("definitions", &[])?;
-        for (definition, truth) in self.evaluated.definitions() {
+        for (definition, truth) in definitions {
             let attributes = [
                 ("definition_id", &*definition.id),
                 ("result", truth.word()),
@@ -300,6 +305,9 @@ impl Results<'_> {
     }
 
     fn tests<W: Write>(&self, xml: &mut Xml<W>) -> io::Result<()> {
+        if self.tests.is_empty() {
+            return Ok(());
+        }
         xml.open("tests", &[])?;
         for (id, view) in &self.tests {
             let test = view.test;
@@ -347,11 +355,13 @@ impl Results<'_> {
         system_info(xml, context)?;
         let mut objects = self.evaluated.objects();
         objects.sort_by(|one, other| one.object.id.cmp(&other.object.id));
-        xml.open("collected_objects", &[])?;
-        for view in &objects {
-            self.object(xml, view)?;
+        if !objects.is_empty() {
+            xml.open("collected_objects", &[])?;
+            for view in &objects {
+                self.object(xml, view)?;
+            }
+            xml.close("collected_objects")?;
         }
-        xml.close("collected_objects")?;
         let masks = self.masks();
         // An item belongs to many objects, all of one kind; what one of them masks is masked.
         let mut items: BTreeMap<u32, (&str, HashSet<&str>)> = BTreeMap::new();
@@ -365,13 +375,15 @@ impl Results<'_> {
                 }
             }
         }
-        xml.open("system_data", &[])?;
-        for (id, (kind, masked)) in &items {
-            if let Some(item) = self.evaluated.item(*id) {
-                write_item(xml, *id, kind, item, masked)?;
+        if !items.is_empty() {
+            xml.open("system_data", &[])?;
+            for (id, (kind, masked)) in &items {
+                if let Some(item) = self.evaluated.item(*id) {
+                    write_item(xml, *id, kind, item, masked)?;
+                }
             }
+            xml.close("system_data")?;
         }
-        xml.close("system_data")?;
         xml.close("oval_system_characteristics")
     }
 
