@@ -14,6 +14,7 @@ mod hostile;
 #[cfg(test)]
 pub(super) mod nowhere;
 
+pub(super) use number::{is_space, skip_space};
 pub use pattern::{Flags, Pattern};
 pub use version::{debian_cmp, evr_cmp};
 

