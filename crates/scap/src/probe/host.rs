@@ -13,7 +13,10 @@ use std::sync::OnceLock;
 mod accounts;
 mod dpkginfo;
 mod environment;
+mod network;
 mod partition;
+mod process;
+mod selinux;
 mod sysctl;
 mod systemd;
 
@@ -25,6 +28,7 @@ type Table<T> = OnceLock<Result<T, String>>;
 pub struct Tables {
     dpkg: Table<dpkginfo::Packages>,
     lastlog: Table<Vec<u8>>,
+    owners: network::Owners,
     mounts: Table<Vec<partition::Mount>>,
     passwd: Table<Vec<accounts::Passwd>>,
     shadow: Table<Vec<accounts::Shadow>>,
@@ -45,11 +49,30 @@ pub const PROBES: &[Probe] = &[
         answer(environment::of_process(query, ctx))
     }),
     probe("family", |_, _| environment::family()),
+    probe("fileextendedattribute", |query, ctx| {
+        answer(selinux::attribute(query, ctx))
+    }),
+    probe("inetlisteningservers", |query, ctx| {
+        answer(network::listening(query, ctx))
+    }),
+    probe("interface", |query, ctx| {
+        answer(network::interface(query, ctx))
+    }),
     probe("partition", |query, ctx| {
         answer(partition::collect(query, ctx))
     }),
     probe("password", |query, ctx| {
         answer(accounts::password(query, ctx))
+    }),
+    probe("process", |query, ctx| answer(process::process(query, ctx))),
+    probe("process58", |query, ctx| {
+        answer(process::process58(query, ctx))
+    }),
+    probe("selinuxboolean", |query, ctx| {
+        answer(selinux::boolean(query, ctx))
+    }),
+    probe("selinuxsecuritycontext", |query, ctx| {
+        answer(selinux::context(query, ctx))
     }),
     probe("shadow", |query, ctx| answer(accounts::shadow(query, ctx))),
     probe("sysctl", |query, ctx| answer(sysctl::collect(query, ctx))),

@@ -3,6 +3,7 @@
 //! Implementations: [`Rooted`] reads a root folder, `/` (the live host) or a mounted one.
 //! Facts that need a running system (systemd's units) come from a source that `cli` gives.
 
+pub mod netlink;
 mod rooted;
 pub mod units;
 
