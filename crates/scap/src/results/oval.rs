@@ -17,8 +17,8 @@ use std::sync::Arc;
 const COMMON: &str = "http://oval.mitre.org/XMLSchema/oval-common-5";
 const RESULTS: &str = "http://oval.mitre.org/XMLSchema/oval-results-5";
 const SYSTEM: &str = "http://oval.mitre.org/XMLSchema/oval-system-characteristics-5";
-/// The version of OVAL that results are written in.
-const SCHEMA: &str = "5.11";
+/// The version of OVAL that results are written in: the first with all entities of items.
+const SCHEMA: &str = "5.11.3";
 
 /// A test that was evaluated.
 #[derive(Debug, Clone)]
