@@ -185,6 +185,7 @@ mod tests {
                     values: vec![(*value).into()],
                 })
                 .collect(),
+            ..Query::default()
         }
     }
 

@@ -267,7 +267,9 @@ impl<'a> Walk<'_, 'a> {
                     for value in item.named(name) {
                         is_there = true;
                         for (wanted, value) in wanted.concerns(value) {
-                            let is_masked = wanted.entity.mask || is_masked(object, name);
+                            let is_masked = wanted.entity.mask
+                                || is_masked(object, name)
+                                || is_text(name) && is_of_secrets(item);
                             self.tell(
                                 format!("{}: {}", identity(object, item), value.name),
                                 Some(shown(value, is_masked)),
@@ -368,7 +370,8 @@ fn content(object: &Object, item: &Item) -> String {
     });
     match value {
         Some(value) if value.fields.is_empty() => {
-            format!("exists: {}", shown(value, is_masked(object, &value.name)))
+            let is_masked = is_masked(object, &value.name) || is_of_secrets(item);
+            format!("exists: {}", shown(value, is_masked))
         }
         _ => "exists".to_owned(),
     }
@@ -384,6 +387,22 @@ fn is_masked(object: &Object, name: &str) -> bool {
                 .any(|entity| entity.mask && &*entity.name == name),
             ObjectBody::Set(_) => false,
         }
+}
+
+fn is_text(name: &str) -> bool {
+    matches!(name, "text" | "subexpression" | "line")
+}
+
+/// Whether it is of a file whose lines have password hashes.
+fn is_of_secrets(item: &Item) -> bool {
+    const FILES: [&str; 6] = [
+        "shadow", "shadow-", "gshadow", "gshadow-", "opasswd", "user.cfg",
+    ];
+    let name = item.text("filename").or_else(|| {
+        let path = item.text("filepath")?;
+        path.rsplit('/').next()
+    });
+    name.is_some_and(|name| FILES.contains(&name))
 }
 
 fn shown(value: &Value, is_masked: bool) -> String {
