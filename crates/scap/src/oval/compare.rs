@@ -15,7 +15,7 @@ mod hostile;
 pub(super) mod nowhere;
 
 pub(super) use number::{is_space, skip_space};
-pub use pattern::{Flags, Pattern};
+pub use pattern::{Flags, Pattern, Spans};
 pub use version::{debian_cmp, evr_cmp};
 
 use super::model::{Datatype, Operation};

@@ -116,9 +116,9 @@ fn first(arguments: &[Vec<Arc<str>>]) -> Result<&[Arc<str>], String> {
 }
 
 /// How many results the product of the arguments has; an error when that is too many.
-fn product(counts: impl Iterator<Item = usize>) -> Result<usize, String> {
+fn product(mut counts: impl Iterator<Item = usize>) -> Result<usize, String> {
     counts
-        .fold(Some(1usize), |product, count| product?.checked_mul(count))
+        .try_fold(1usize, |product, count| product.checked_mul(count))
         .filter(|product| *product <= MAX_VALUES)
         .ok_or_else(|| "function has too many values".into())
 }

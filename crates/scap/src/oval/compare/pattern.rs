@@ -44,7 +44,7 @@ pub struct Flags {
 }
 
 /// Where the groups of a match are; group 0 is the match itself.
-pub(crate) type Spans = Vec<Option<(usize, usize)>>;
+pub type Spans = Vec<Option<(usize, usize)>>;
 
 /// A compiled pattern.
 #[derive(Debug)]
@@ -131,11 +131,7 @@ impl Pattern {
     /// The groups of each match from the start on, at most `limit` matches. After a match the
     /// search goes on at its end, one character behind it where nothing else was searched: so
     /// an empty match may follow another match directly, as in OpenSCAP.
-    pub fn find_all(
-        &self,
-        haystack: &[u8],
-        limit: usize,
-    ) -> Result<Vec<Vec<Option<(usize, usize)>>>, String> {
+    pub fn find_all(&self, haystack: &[u8], limit: usize) -> Result<Vec<Spans>, String> {
         let form = self.form(haystack)?;
         let mut search = Search {
             regex: form.small_or()?,

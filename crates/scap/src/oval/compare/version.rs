@@ -361,9 +361,8 @@ mod tests {
     proptest! {
         #[test]
         fn orders(a in text(), b in text(), c in text()) {
-            let version = |a: &str, b: &str| version_checked(a, b).unwrap();
-            let all: [&dyn Fn(&str, &str) -> Ordering; 3] = [&evr_cmp, &debian_cmp, &version];
-            for cmp in all {
+            let version: fn(&str, &str) -> Ordering = |a, b| version_checked(a, b).unwrap();
+            for cmp in [evr_cmp, debian_cmp, version] {
                 prop_assert_eq!(cmp(&a, &a), Ordering::Equal);
                 prop_assert_eq!(cmp(&a, &b), cmp(&b, &a).reverse());
                 let (ab, bc) = (cmp(&a, &b), cmp(&b, &c));
