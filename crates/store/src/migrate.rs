@@ -19,6 +19,10 @@ const STEPS: &[Step] = &[
         sqlite: include_str!("../migrations/sqlite/0002_orders.sql"),
         postgres: include_str!("../migrations/postgres/0002_orders.sql"),
     },
+    Step {
+        sqlite: include_str!("../migrations/sqlite/0003_scope_first.sql"),
+        postgres: include_str!("../migrations/postgres/0003_scope_first.sql"),
+    },
 ];
 
 /// The newest schema that this program knows.
@@ -82,10 +86,10 @@ mod tests {
     use crate::{Config, PageRequest, Store};
     use bartizan_model::{TenantId, Timestamp};
 
-    /// The schema grows from the one before with its rows, and a newer one is refused.
+    /// The schema grows from the first with its rows, and a newer one is refused.
     async fn grows_and_refuses(config: Config) {
         let now = Timestamp::from_micros(0);
-        let old = Store::open_at(&config, KNOWN - 1).await.unwrap();
+        let old = Store::open_at(&config, 1).await.unwrap();
         for sql in [
             "INSERT INTO tenants VALUES (1, 'default', 0)",
             "INSERT INTO scopes VALUES (1, 1, 'cluster:prod', 0)",

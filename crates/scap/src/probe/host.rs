@@ -16,6 +16,7 @@ mod environment;
 mod network;
 mod partition;
 mod process;
+mod rpm;
 mod selinux;
 mod sysctl;
 mod systemd;
@@ -31,6 +32,8 @@ pub struct Tables {
     owners: network::Owners,
     mounts: Table<Vec<partition::Mount>>,
     passwd: Table<Vec<accounts::Passwd>>,
+    rpm: Table<Vec<rpm::header::Package>>,
+    rpm_files: Table<Vec<rpm::header::Package>>,
     shadow: Table<Vec<accounts::Shadow>>,
     sysctl: Table<Vec<sysctl::Setting>>,
     units: OnceLock<systemd::Index>,
@@ -68,6 +71,10 @@ pub const PROBES: &[Probe] = &[
     probe("process58", |query, ctx| {
         answer(process::process58(query, ctx))
     }),
+    probe("rpminfo", |query, ctx| answer(rpm::info(query, ctx))),
+    probe("rpmverify", |_, ctx| answer(rpm::verify(ctx))),
+    probe("rpmverifyfile", |_, ctx| answer(rpm::verify(ctx))),
+    probe("rpmverifypackage", |_, ctx| answer(rpm::verify(ctx))),
     probe("selinuxboolean", |query, ctx| {
         answer(selinux::boolean(query, ctx))
     }),

@@ -36,6 +36,8 @@ const BATCH_LINES: usize = 512;
 const BATCH_BYTES: u64 = 1 << 20;
 /// Batches that may wait.
 const BATCHES: usize = 2;
+/// How long an attempt may go on that seems to have lost its job.
+const GRACE: Duration = Duration::from_secs(3);
 /// How often SARIF jobs are tried.
 const ATTEMPTS: u32 = 5;
 
@@ -98,9 +100,13 @@ pub async fn work_once(
     };
     let lost = CancellationToken::new();
     let beat = tokio::spawn(heartbeat(state.clone(), claim.lease.clone(), lost.clone()));
+    let mut running = std::pin::pin!(run(state, &claim, shutdown));
     let ended = tokio::select! {
-        ended = run(state, &claim, shutdown) => ended,
-        () = lost.cancelled() => Err(Failure::Lost),
+        ended = &mut running => ended,
+        // The beat may also fail because the job has just ended well; commits are fenced.
+        () = lost.cancelled() => tokio::time::timeout(GRACE, running)
+            .await
+            .unwrap_or(Err(Failure::Lost)),
     };
     beat.abort();
     settle(state, &claim, ended).await?;
@@ -147,6 +153,9 @@ async fn settle(
                 state.work.nudge();
                 let scope = done.scope;
                 scores::rescore(state, &done.tenant, &scope, Some(done.finished)).await;
+                if let Err(error) = state.store.tidy(&done.summary).await {
+                    tracing::warn!(%job, %error, "nothing was tidied up after the import");
+                }
             }
             "done"
         }

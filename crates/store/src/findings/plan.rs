@@ -36,8 +36,6 @@ pub(super) struct Plan {
     pub(super) asset: Option<(i64, String)>,
     pub(super) ns: Option<i64>,
     pub(super) kind: Option<i64>,
-    /// The end of the newest scan of the one scope: nothing there was first seen later.
-    pub(super) newest: Option<i64>,
     pub(super) words: Option<Vec<String>>,
 }
 
@@ -96,7 +94,6 @@ impl Plan {
             asset: None,
             ns: None,
             kind: None,
-            newest: None,
             words: None,
         };
         let wanted = filter.scope.as_ref().map(|s| s.as_str());
@@ -116,18 +113,6 @@ impl Plan {
         }
         if plan.scopes.is_empty() {
             return Ok(None);
-        }
-        if let (true, Some(scope)) = (plan.one_scope, plan.scopes.first()) {
-            plan.newest = db
-                .opt(
-                    "SELECT MAX(latest_finished) FROM scope_sources \
-                     WHERE tenant = $1 AND scope = $2",
-                    args![t, *scope],
-                )
-                .await?
-                .map(|row| row.opt_int(0))
-                .transpose()?
-                .flatten();
         }
         plan.status = filter
             .status

@@ -158,17 +158,14 @@ fn by_time(
     limit: usize,
 ) -> String {
     let (column, index) = match sort {
+        FindingSort::FirstSeen if plan.one_scope => ("first_seen", "findings_scope_first"),
         FindingSort::FirstSeen => ("first_seen", "findings_first"),
         _ if plan.one_scope => ("changed", "findings_scope"),
         _ => ("changed", "findings_changed"),
     };
     let after = match after {
         Some((moment, id)) => format!(" AND ({column}, id) < ({moment}, {id})"),
-        None => match (sort, plan.newest) {
-            // Passes over what other scopes first saw since.
-            (FindingSort::FirstSeen, Some(newest)) => format!(" AND first_seen <= {newest}"),
-            _ => String::new(),
-        },
+        None => String::new(),
     };
     plan.leg(
         index,

@@ -16,11 +16,6 @@ use std::collections::HashMap;
 /// Rows that absences are looked for in at once.
 const BATCH: usize = 4_000;
 
-/// Lines from which on an import is followed by new statistics, and what for.
-const ANALYZE_FROM: u64 = 5_000;
-const ANALYZE: &str = "ANALYZE assets, audit, checks, finding_counts, finding_words, findings, \
-                       names, observations, results, scans, tallies";
-
 /// A stored result that the scan did not see.
 struct Gone {
     chk: i64,
@@ -49,14 +44,6 @@ impl Import {
         fault::point("import.finish.before_commit");
         tx.commit().await?;
         fault::point("import.finish.after_commit");
-        // Best effort, and after the fact: what was imported stands.
-        if self.store.db().is_lite() {
-            // Gives the writer's cache back; nobody needs it until the next import.
-            let _ = self.store.db().raw("PRAGMA shrink_memory").await;
-        } else if self.lines >= ANALYZE_FROM {
-            // Lists must be fast at once, not when autovacuum gets round to it.
-            let _ = self.store.db().raw(ANALYZE).await;
-        }
         Ok(self.summary)
     }
 

@@ -21,6 +21,7 @@ mod begin;
 pub(crate) mod chunk;
 mod facts;
 mod resolve;
+mod tidy;
 
 use crate::queue::Lease;
 use crate::{Result, Salts, StoreError, TenantStore};

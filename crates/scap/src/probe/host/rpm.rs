@@ -1,0 +1,205 @@
+//! RPM packages, from the database of headers: `rpmdb.sqlite`. The older formats (Berkeley
+//! DB, ndb) are not read, which is said as an error.
+
+use super::{absent, wanted};
+use crate::oval::item::{Collected, Item};
+use crate::oval::model::Datatype;
+use crate::probe::{Context, Query};
+use crate::system::System;
+use std::path::Path;
+
+pub mod header;
+mod sqlite;
+
+use header::Package;
+
+const FOLDERS: [&str; 2] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
+const SQLITE: &str = "rpmdb.sqlite";
+const MAX_DATABASE: u64 = 1 << 30;
+const MAX_PACKAGES: usize = 500_000;
+
+/// Reads a file of a database folder; None where there is none.
+fn read(system: &dyn System, folder: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
+    let path = Path::new(folder).join(name);
+    match system.read(&path, MAX_DATABASE) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if absent(&error) => Ok(None),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+fn load(system: &dyn System, files: bool) -> Result<Vec<Package>, String> {
+    for folder in FOLDERS {
+        if let Some(database) = read(system, folder, SQLITE)? {
+            let journal = read(system, folder, &format!("{SQLITE}-wal"))?;
+            return packages(&database, &journal.unwrap_or_default(), files)
+                .map_err(|error| format!("{folder}/{SQLITE}: {error}"));
+        }
+        for old in ["Packages.db", "Packages"] {
+            let path = Path::new(folder).join(old);
+            match system.stat(&path) {
+                Ok(_) => return Err(format!("{}: format not supported", path.display())),
+                Err(error) if absent(&error) => {}
+                Err(error) => return Err(format!("{}: {error}", path.display())),
+            }
+        }
+    }
+    // No database: nothing was ever installed by rpm.
+    Ok(Vec::new())
+}
+
+fn packages(database: &[u8], journal: &[u8], files: bool) -> Result<Vec<Package>, String> {
+    let mut packages = Vec::new();
+    // An empty file is a database before its first table.
+    if database.is_empty() && journal.is_empty() {
+        return Ok(packages);
+    }
+    sqlite::blobs(database, journal, "Packages", |blob| {
+        if packages.len() >= MAX_PACKAGES {
+            return Err(format!("more than {MAX_PACKAGES} packages"));
+        }
+        packages.push(Package::parse(blob, files).ok_or("a broken header")?);
+        Ok(())
+    })?;
+    Ok(packages)
+}
+
+/// `rpminfo_object`.
+pub fn info(query: &Query, ctx: &Context<'_>) -> Result<Collected, String> {
+    let files = query.behavior("filepaths") == Some("true");
+    let table = if files {
+        &ctx.tables.rpm_files
+    } else {
+        &ctx.tables.rpm
+    };
+    let packages = table
+        .get_or_init(|| load(ctx.system, files))
+        .as_ref()
+        .map_err(Clone::clone)?;
+    let mut items = Vec::new();
+    for package in packages {
+        if wanted(query, ctx, "name", &package.name)? {
+            items.push(item(package));
+        }
+    }
+    Ok(Collected::complete(items))
+}
+
+fn item(package: &Package) -> Item {
+    let Package {
+        name,
+        epoch,
+        version,
+        release,
+        arch,
+        ..
+    } = package;
+    let number = epoch.unwrap_or(0);
+    let shown = epoch.map_or_else(|| "(none)".into(), |epoch| epoch.to_string());
+    let mut item = Item::new()
+        .string("name", name.as_str())
+        .string("arch", arch.as_str())
+        .string("epoch", shown)
+        .string("release", release.as_str())
+        .string("version", version.as_str())
+        .with(
+            "evr",
+            Datatype::EvrString,
+            format!("{number}:{version}-{release}"),
+        )
+        .string("signature_keyid", package.key.as_deref().unwrap_or("0"))
+        .string(
+            "extended_name",
+            format!("{name}-{number}:{version}-{release}.{arch}"),
+        );
+    for file in &package.files {
+        item = item.string("filepath", file.as_str());
+    }
+    item
+}
+
+/// `rpmverifyfile_object` and its like: without packages there is nothing to verify.
+pub fn verify(ctx: &Context<'_>) -> Result<Collected, String> {
+    let packages = ctx
+        .tables
+        .rpm
+        .get_or_init(|| load(ctx.system, false))
+        .as_ref()
+        .map_err(Clone::clone)?;
+    if packages.is_empty() {
+        return Ok(Collected::complete(Vec::new()));
+    }
+    Err("verifying RPM packages is not supported".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{collect, query, root};
+    use super::packages;
+    use crate::oval::item::Flag;
+    use crate::probe::Context;
+    use std::io::Read;
+
+    /// Made by rpm 4.18: one package, `tiny-4:1.2-3.noarch`.
+    fn database() -> Vec<u8> {
+        let packed: &[u8] = include_bytes!("testdata/rpmdb.sqlite.bz2");
+        let mut bytes = Vec::new();
+        bzip2::read::BzDecoder::new(packed)
+            .read_to_end(&mut bytes)
+            .unwrap();
+        bytes
+    }
+
+    #[test]
+    fn a_real_database() {
+        let (folder, system) = root(&[("/var/lib/rpm/x", "")]);
+        std::fs::write(folder.path().join("var/lib/rpm/rpmdb.sqlite"), database()).unwrap();
+        let context = Context::new(&system);
+        let mut query = query(&[("name", "tiny")]);
+        query.behaviors.push(("filepaths".into(), "true".into()));
+        let found = super::info(&query, &context).unwrap();
+        assert_eq!(found.items.len(), 1);
+        let item = &found.items[0];
+        for (name, value) in [
+            ("arch", "noarch"),
+            ("epoch", "4"),
+            ("evr", "4:1.2-3"),
+            ("signature_keyid", "0"),
+            ("extended_name", "tiny-4:1.2-3.noarch"),
+        ] {
+            assert_eq!(item.text(name), Some(value), "{name}");
+        }
+        let files: Vec<&str> = item.named("filepath").map(|file| &*file.text).collect();
+        assert_eq!(files, ["/opt/tiny", "/opt/tiny/file"]);
+        let found = collect(&system, "rpminfo", &[("name", "other")]);
+        assert_eq!(found.flag, Flag::DoesNotExist);
+        let found = collect(&system, "rpmverifyfile", &[("name", "tiny")]);
+        assert_eq!(found.flag, Flag::Error);
+    }
+
+    #[test]
+    fn no_database_old_and_broken() {
+        let get = |files: &[(&str, &str)]| {
+            let (_folder, system) = root(files);
+            let found = collect(&system, "rpminfo", &[("name", "tiny")]);
+            let verify = collect(&system, "rpmverifyfile", &[("name", "tiny")]);
+            assert_eq!(found.flag, verify.flag);
+            found.flag
+        };
+        assert_eq!(get(&[]), Flag::DoesNotExist);
+        assert_eq!(get(&[("/var/lib/rpm/Packages", "x")]), Flag::Error);
+        assert_eq!(get(&[("/var/lib/rpm/rpmdb.sqlite", "x")]), Flag::Error);
+        // Every cut and every changed byte of the first page ends, whatever it says.
+        let database = database();
+        for length in (0..database.len()).step_by(1021) {
+            let _ = packages(&database[..length], &[], true);
+        }
+        for at in 0..512 {
+            for value in [0, 0x7f, 0xff] {
+                let mut changed = database.clone();
+                changed[at] = value;
+                let _ = packages(&changed, &[], true);
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! An RPM header as the database has it: counts, an index of tags, data.
+
+const MAX_TAGS: usize = 0xffff;
+const MAX_FILES: usize = 2_000_000;
+
+const NAME: u32 = 1000;
+const VERSION: u32 = 1001;
+const RELEASE: u32 = 1002;
+const EPOCH: u32 = 1003;
+const ARCH: u32 = 1022;
+const DIRINDEXES: u32 = 1116;
+const BASENAMES: u32 = 1117;
+const DIRNAMES: u32 = 1118;
+const OLDFILENAMES: u32 = 1027;
+const SIGPGP: u32 = 259;
+const SIGGPG: u32 = 262;
+
+/// An installed package.
+#[derive(Debug, Default)]
+pub struct Package {
+    pub name: String,
+    pub epoch: Option<u32>,
+    pub version: String,
+    pub release: String,
+    pub arch: String,
+    /// The key of the signature, 16 hexadecimal digits.
+    pub key: Option<String>,
+    /// Where asked for.
+    pub files: Vec<String>,
+}
+
+/// Where a tag's values are.
+struct Entry {
+    tag: u32,
+    kind: u32,
+    offset: usize,
+    count: usize,
+}
+
+struct Header<'a> {
+    entries: Vec<Entry>,
+    data: &'a [u8],
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+impl<'a> Header<'a> {
+    fn parse(blob: &'a [u8]) -> Option<Self> {
+        let count = usize::try_from(word(blob, 0)?).ok()?;
+        let length = usize::try_from(word(blob, 4)?).ok()?;
+        if count > MAX_TAGS {
+            return None;
+        }
+        let start = count.checked_mul(16)?.checked_add(8)?;
+        let data = blob.get(start..start.checked_add(length)?)?;
+        let mut entries = Vec::with_capacity(count);
+        for place in 0..count {
+            let at = 8 + place * 16;
+            entries.push(Entry {
+                tag: word(blob, at)?,
+                kind: word(blob, at + 4)?,
+                // The entry of a region has a negative offset: it is never asked for.
+                offset: usize::try_from(word(blob, at + 8)?).ok()?,
+                count: usize::try_from(word(blob, at + 12)?).ok()?,
+            });
+        }
+        Some(Self { entries, data })
+    }
+
+    fn entry(&self, tag: u32, kinds: &[u32]) -> Option<(&Entry, &'a [u8])> {
+        let entry = self
+            .entries
+            .iter()
+            .find(|entry| entry.tag == tag && kinds.contains(&entry.kind))?;
+        Some((entry, self.data.get(entry.offset..)?))
+    }
+
+    fn strings(&self, tag: u32) -> Option<Vec<String>> {
+        let (entry, data) = self.entry(tag, &[6, 8, 9])?;
+        if entry.count > MAX_FILES {
+            return None;
+        }
+        let strings: Vec<String> = data
+            .split(|byte| *byte == 0)
+            .take(entry.count)
+            .map(|text| String::from_utf8_lossy(text).into_owned())
+            .collect();
+        (strings.len() == entry.count).then_some(strings)
+    }
+
+    /// As rpm's own format shows what is not there.
+    fn string(&self, tag: u32) -> String {
+        let strings = self.strings(tag).unwrap_or_default();
+        strings
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| "(none)".into())
+    }
+
+    fn numbers(&self, tag: u32) -> Option<Vec<u32>> {
+        let (entry, data) = self.entry(tag, &[4])?;
+        let end = entry.count.checked_mul(4)?;
+        let words = data.get(..end)?.chunks_exact(4);
+        Some(words.filter_map(|bytes| word(bytes, 0)).collect())
+    }
+
+    fn bytes(&self, tag: u32) -> Option<&'a [u8]> {
+        let (entry, data) = self.entry(tag, &[7])?;
+        data.get(..entry.count)
+    }
+
+    /// None where the lists contradict each other.
+    fn files(&self) -> Option<Vec<String>> {
+        let Some(names) = self.strings(BASENAMES) else {
+            return Some(self.strings(OLDFILENAMES).unwrap_or_default());
+        };
+        let folders = self.strings(DIRNAMES)?;
+        let places = self.numbers(DIRINDEXES)?;
+        let mut files = Vec::with_capacity(names.len());
+        for (place, name) in names.iter().enumerate() {
+            let folder = usize::try_from(*places.get(place)?).ok()?;
+            files.push(format!("{}{name}", folders.get(folder)?));
+        }
+        Some(files)
+    }
+}
+
+impl Package {
+    /// From a header's bytes; None where it is broken.
+    pub fn parse(blob: &[u8], files: bool) -> Option<Self> {
+        let header = Header::parse(blob)?;
+        let signature = header.bytes(SIGGPG).or_else(|| header.bytes(SIGPGP));
+        Some(Self {
+            // A header without a name is none of rpm's.
+            name: header.strings(NAME)?.into_iter().next()?,
+            epoch: header
+                .numbers(EPOCH)
+                .and_then(|epochs| epochs.first().copied()),
+            version: header.string(VERSION),
+            release: header.string(RELEASE),
+            arch: header.string(ARCH),
+            key: signature.and_then(key),
+            files: if files { header.files()? } else { Vec::new() },
+        })
+    }
+}
+
+/// The key of an OpenPGP signature packet (RFC 4880, 5.2).
+fn key(packet: &[u8]) -> Option<String> {
+    let (tag, rest) = packet.split_first()?;
+    let (kind, length_bytes) = if tag & 0x40 != 0 {
+        let first = *rest.first()?;
+        let bytes = match first {
+            0..=191 => 1,
+            192..=223 => 2,
+            _ => 5,
+        };
+        (tag & 0x3f, bytes)
+    } else {
+        (tag >> 2 & 0xf, 1usize.checked_shl(u32::from(tag & 3))?)
+    };
+    if tag & 0x80 == 0 || kind != 2 {
+        return None;
+    }
+    let body = rest.get(length_bytes..)?;
+    let issuer = match body.first()? {
+        3 => body.get(7..15)?,
+        4 => {
+            let hashed = usize::from(u16::from_be_bytes(*body.get(4..)?.first_chunk()?));
+            let rest = body.get(6..)?;
+            let (first, rest) = rest.split_at_checked(hashed)?;
+            let unhashed = usize::from(u16::from_be_bytes(*rest.first_chunk()?));
+            let second = rest.get(2..)?.get(..unhashed)?;
+            issuer(second).or_else(|| issuer(first))?
+        }
+        _ => return None,
+    };
+    Some(hex::encode(issuer))
+}
+
+/// The key in a list of subpackets.
+fn issuer(mut packets: &[u8]) -> Option<&[u8]> {
+    loop {
+        let first = *packets.first()?;
+        let (length, start) = match first {
+            0..=191 => (usize::from(first), 1),
+            192..=254 => {
+                let second = usize::from(*packets.get(1)?);
+                ((usize::from(first) - 192) * 256 + second + 192, 2)
+            }
+            255 => (usize::try_from(word(packets, 1)?).ok()?, 5),
+        };
+        let packet = packets.get(start..)?.get(..length)?;
+        match packet.split_first() {
+            Some((kind, issuer)) if kind & 0x7f == 16 && issuer.len() == 8 => return Some(issuer),
+            // A fingerprint of version 4 ends with the key's number.
+            Some((kind, print)) if kind & 0x7f == 33 && print.len() == 21 => {
+                return print.get(13..);
+            }
+            _ => {}
+        }
+        packets = packets.get(start..)?.get(length..)?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys() {
+        let three = [
+            0x89, 0, 20, 3, 5, 0, 1, 2, 3, 4, 0xaa, 0xbb, 0xcc, 0xdd, 1, 2, 3, 4, 1, 8,
+        ];
+        assert_eq!(key(&three).as_deref(), Some("aabbccdd01020304"));
+        let four = [
+            0x89, 0, 40, 4, 0, 1, 8, 0, 2, 1, 2, 0, 10, 9, 16, 1, 2, 3, 4, 5, 6, 7, 8,
+        ];
+        assert_eq!(key(&four).as_deref(), Some("0102030405060708"));
+        for length in 0..four.len() {
+            assert_eq!(key(&four[..length]), None);
+        }
+    }
+
+    #[test]
+    fn broken_headers() {
+        assert!(Package::parse(&[], false).is_none());
+        assert!(Package::parse(&[0xff; 64], true).is_none());
+        assert!(Package::parse(&[0; 8], true).is_none());
+    }
+}

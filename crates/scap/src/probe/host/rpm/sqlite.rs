@@ -1,0 +1,242 @@
+//! As much of SQLite's file format as reading the blobs of one table needs: table b-trees,
+//! overflow pages and the write-ahead log. Read only, bounded by the file's own size.
+
+use std::collections::{HashMap, HashSet};
+
+const MAGIC: &[u8] = b"SQLite format 3\0";
+const FRAME: usize = 24;
+
+struct Database<'a> {
+    bytes: &'a [u8],
+    page: usize,
+    /// The part of a page that holds content.
+    usable: usize,
+    /// Newer pages, from the write-ahead log.
+    newer: HashMap<u32, &'a [u8]>,
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
+}
+
+fn half(bytes: &[u8], at: usize) -> Option<usize> {
+    Some(usize::from(u16::from_be_bytes(
+        *bytes.get(at..)?.first_chunk()?,
+    )))
+}
+
+/// A number of one to nine bytes, and how many.
+fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
+    let mut value = 0u64;
+    for (place, byte) in bytes.iter().take(9).enumerate() {
+        if place == 8 {
+            return Some((value << 8 | u64::from(*byte), 9));
+        }
+        value = value << 7 | u64::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            return Some((value, place + 1));
+        }
+    }
+    None
+}
+
+/// The committed pages of a write-ahead log.
+fn log(journal: &[u8], page: usize) -> HashMap<u32, &[u8]> {
+    let mut committed = HashMap::new();
+    let mut pending = HashMap::new();
+    let salts = journal.get(16..24);
+    let mut rest = journal.get(32..).unwrap_or_default();
+    // Frames of an earlier round have other salts.
+    while let Some(frame) = rest.get(..FRAME + page) {
+        let (Some(number), Some(size)) = (word(frame, 0), word(frame, 4)) else {
+            break;
+        };
+        if frame.get(8..16) != salts {
+            break;
+        }
+        pending.insert(number, frame.get(FRAME..).unwrap_or_default());
+        if size != 0 {
+            committed.extend(pending.drain());
+        }
+        rest = rest.get(FRAME + page..).unwrap_or_default();
+    }
+    committed
+}
+
+impl<'a> Database<'a> {
+    fn open(bytes: &'a [u8], journal: &'a [u8]) -> Option<Self> {
+        let first = if bytes.is_empty() {
+            journal.get(32 + FRAME..)?
+        } else {
+            bytes
+        };
+        if first.get(..16)? != MAGIC {
+            return None;
+        }
+        let page = match half(first, 16)? {
+            1 => 65_536,
+            size if size >= 512 && size.is_power_of_two() => size,
+            _ => return None,
+        };
+        let usable = page.checked_sub(usize::from(*first.get(20)?))?;
+        (usable >= 480).then(|| Self {
+            bytes,
+            page,
+            usable,
+            newer: log(journal, page),
+        })
+    }
+
+    fn page(&self, number: u32) -> Option<&'a [u8]> {
+        if let Some(page) = self.newer.get(&number) {
+            return Some(page);
+        }
+        let start = usize::try_from(number.checked_sub(1)?)
+            .ok()?
+            .checked_mul(self.page)?;
+        self.bytes.get(start..start.checked_add(self.page)?)
+    }
+
+    /// The payload of every row of a table, in order.
+    fn rows(
+        &self,
+        root: u32,
+        mut each: impl FnMut(&[u8]) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let broken = || String::from("a broken b-tree");
+        let mut open = vec![root];
+        let mut seen = HashSet::new();
+        while let Some(number) = open.pop() {
+            // A page twice would be a loop.
+            if !seen.insert(number) {
+                return Err(broken());
+            }
+            let page = self.page(number).ok_or_else(broken)?;
+            let start = if number == 1 { 100 } else { 0 };
+            let head = page.get(start..).ok_or_else(broken)?;
+            let count = half(head, 3).ok_or_else(broken)?;
+            match head.first() {
+                Some(0x05) => {
+                    let mut children = Vec::with_capacity(count + 1);
+                    for cell in 0..count {
+                        let at = half(head, 12 + cell * 2).ok_or_else(broken)?;
+                        children.push(word(page, at).ok_or_else(broken)?);
+                    }
+                    children.push(word(head, 8).ok_or_else(broken)?);
+                    open.extend(children.into_iter().rev());
+                }
+                Some(0x0d) => {
+                    for cell in 0..count {
+                        let at = half(head, 8 + cell * 2).ok_or_else(broken)?;
+                        let cell = page.get(at..self.usable).ok_or_else(broken)?;
+                        each(&self.payload(cell).ok_or_else(broken)?)?;
+                    }
+                }
+                _ => return Err(broken()),
+            }
+        }
+        Ok(())
+    }
+
+    /// A leaf's cell with what overflows from it.
+    fn payload(&self, cell: &[u8]) -> Option<Vec<u8>> {
+        let (length, used) = varint(cell)?;
+        let cell = cell.get(used..)?;
+        let (_, used) = varint(cell)?;
+        let cell = cell.get(used..)?;
+        let length = usize::try_from(length).ok()?;
+        if length > self.bytes.len() + self.newer.len() * self.page {
+            return None;
+        }
+        let most = self.usable - 35;
+        if length <= most {
+            return Some(cell.get(..length)?.to_owned());
+        }
+        let least = (self.usable - 12) * 32 / 255 - 23;
+        let local = least + (length - least) % (self.usable - 4);
+        let local = if local <= most { local } else { least };
+        let mut payload = Vec::with_capacity(length);
+        payload.extend(cell.get(..local)?);
+        let mut next = word(cell, local)?;
+        // Each round adds to the payload, so that a loop ends.
+        while payload.len() < length {
+            let page = self.page(next)?.get(..self.usable)?;
+            next = word(page, 0)?;
+            let part = page.get(4..)?;
+            let wanted = part.len().min(length - payload.len());
+            payload.extend(part.get(..wanted)?);
+        }
+        Some(payload)
+    }
+}
+
+/// The columns of a row: how they are stored, and the bytes.
+fn columns(row: &[u8]) -> Option<Vec<(u64, &[u8])>> {
+    let (size, used) = varint(row)?;
+    let size = usize::try_from(size).ok()?;
+    let mut kinds = row.get(used..size)?;
+    let mut data = row.get(size..)?;
+    let mut columns = Vec::new();
+    while !kinds.is_empty() {
+        let (kind, used) = varint(kinds)?;
+        kinds = kinds.get(used..)?;
+        let length = match kind {
+            0 | 8 | 9 => 0,
+            1..=4 => kind,
+            5 => 6,
+            6 | 7 => 8,
+            _ => kind.checked_sub(12)? / 2,
+        };
+        let (column, rest) = data.split_at_checked(usize::try_from(length).ok()?)?;
+        columns.push((kind, column));
+        data = rest;
+    }
+    Some(columns)
+}
+
+/// Calls with each blob of the table's second column.
+pub fn blobs(
+    database: &[u8],
+    journal: &[u8],
+    table: &str,
+    mut each: impl FnMut(&[u8]) -> Result<(), String>,
+) -> Result<(), String> {
+    let database = Database::open(database, journal).ok_or("not an SQLite database")?;
+    let mut root = None;
+    // The schema: type, name, table's name, root page, statement.
+    database.rows(1, |row| {
+        let columns = columns(row).ok_or("a broken row")?;
+        let mut columns = columns.iter().map(|(_, bytes)| *bytes);
+        if columns.next() == Some(b"table") && columns.next() == Some(table.as_bytes()) {
+            let number = columns.nth(1).unwrap_or_default();
+            root = Some(number.iter().try_fold(0u32, |value, byte| {
+                value.checked_mul(256)?.checked_add(u32::from(*byte))
+            }));
+        }
+        Ok(())
+    })?;
+    let root = root
+        .flatten()
+        .ok_or_else(|| format!("there is no table {table}"))?;
+    database.rows(root, |row| {
+        let columns = columns(row).ok_or("a broken row")?;
+        match columns.get(1) {
+            Some((kind, blob)) if *kind >= 12 && kind % 2 == 0 => each(blob),
+            _ => Err("a row without a blob".into()),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::varint;
+
+    #[test]
+    fn varints() {
+        assert_eq!(varint(&[0x7f]), Some((127, 1)));
+        assert_eq!(varint(&[0x81, 0x00]), Some((128, 2)));
+        assert_eq!(varint(&[0xff; 9]), Some((u64::MAX, 9)));
+        assert_eq!(varint(&[0x80; 8]), None);
+        assert_eq!(varint(&[]), None);
+    }
+}

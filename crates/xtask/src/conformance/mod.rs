@@ -1,0 +1,43 @@
+//! Conformance runs against public suites and peers, on data given by path.
+
+mod changes;
+mod scap;
+mod verdicts;
+
+use anyhow::Result;
+use std::path::PathBuf;
+
+/// What to run on what.
+#[derive(clap::Args)]
+pub struct Options {
+    #[command(subcommand)]
+    suite: Suite,
+}
+
+#[derive(clap::Subcommand)]
+enum Suite {
+    /// The examples of the public Gatekeeper library.
+    Gatekeeper {
+        /// A checkout of open-policy-agent/gatekeeper-library.
+        library: PathBuf,
+    },
+    /// SCAP content judged by OpenSCAP and by us on the same root, rule by rule.
+    Scap(scap::Options),
+}
+
+/// Runs a suite.
+pub fn run(options: &Options) -> Result<()> {
+    match &options.suite {
+        Suite::Gatekeeper { library } => crate::tree::cargo(&[
+            "run",
+            "--quiet",
+            "--package",
+            "bartizan-policy",
+            "--example",
+            "gatekeeper_library",
+            "--",
+            &library.to_string_lossy(),
+        ]),
+        Suite::Scap(options) => scap::run(options),
+    }
+}
