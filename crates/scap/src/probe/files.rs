@@ -5,9 +5,12 @@ mod file;
 mod matcher;
 mod prefix;
 mod select;
+mod structured;
 mod text;
 mod tree;
 mod walk;
+mod xpath;
+mod yaml;
 
 use super::{Context, Probe, Query};
 use crate::oval::item::{Collected, Item};
@@ -164,6 +167,14 @@ pub const PROBES: &[Probe] = &[
         kind: "textfilecontent54",
         collect: |query, ctx| text::textfilecontent54(query, ctx, ALL),
     },
+    Probe {
+        kind: "xmlfilecontent",
+        collect: |query, ctx| structured::xmlfilecontent(query, ctx, ALL),
+    },
+    Probe {
+        kind: "yamlfilecontent",
+        collect: |query, ctx| structured::yamlfilecontent(query, ctx, ALL),
+    },
 ];
 
 /// The same probes with an object's filters: of a walk over a whole system only what the
@@ -176,6 +187,8 @@ pub fn filtered(kind: &str) -> Option<Filtered> {
         "symlink" => file::symlink,
         "textfilecontent" => text::textfilecontent,
         "textfilecontent54" => text::textfilecontent54,
+        "xmlfilecontent" => structured::xmlfilecontent,
+        "yamlfilecontent" => structured::yamlfilecontent,
         _ => return None,
     })
 }

@@ -614,3 +614,30 @@ fn values_of_variables_are_places_to_begin_at() {
     query.entities[0].var_check = Check::All;
     assert_eq!(collect(&ctx, "file", &query).flag, Flag::DoesNotExist);
 }
+
+#[test]
+fn documents_give_values() {
+    let system = Counting::new(&[
+        ("/x.xml", "<a b='1'/>"),
+        ("/bad.xml", "<a>"),
+        ("/y", "k: [v]"),
+    ]);
+    let ctx = Context::new(&system);
+    let xml = |entities: &[&str]| collect(&ctx, "xmlfilecontent", &query(entities, &[]));
+    let found = xml(&["filepath=/x.xml", "xpath=/a/@b"]);
+    assert_eq!(found.items[0].text("value_of"), Some("1"));
+    assert_eq!(
+        xml(&["filepath=/x.xml", "xpath=/b"]).flag,
+        Flag::DoesNotExist
+    );
+    let unknown = xml(&["filepath=/x.xml", "xpath=count(/a)"]);
+    assert_eq!(unknown.flag, Flag::Error);
+    assert!(unknown.message.unwrap().contains("count(/a)"));
+    assert_eq!(xml(&["filepath=/bad.xml", "xpath=/a"]).flag, Flag::Error);
+    let yaml = query(&["filepath=/y", "yamlpath=.k[:]"], &[]);
+    let found = collect(&ctx, "yamlfilecontent", &yaml);
+    assert_eq!(
+        &*found.items[0].named("value").next().unwrap().fields[0].text,
+        "v"
+    );
+}
