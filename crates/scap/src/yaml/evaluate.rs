@@ -69,7 +69,9 @@ impl Facts<'_> {
 
     fn one_file(&self, file: &File, path: &Path) -> Result<Verdict, String> {
         let shown = path.to_string_lossy();
-        let own = matches!(file.kind, Some(Kind::Link)) || file.state == Presence::Absent;
+        let own = matches!(file.kind, Some(Kind::Link))
+            || file.target.is_some()
+            || file.state == Presence::Absent;
         let metadata = if own {
             self.lstat(path)?
         } else {
@@ -94,6 +96,16 @@ impl Facts<'_> {
                 format!("{shown} is a {actual}"),
                 evidence(&*shown, actual, kind.word()),
             ));
+        }
+        if let Some(target) = &file.target {
+            let found = self.link(path)?.unwrap_or_default();
+            if found != Path::new(target) {
+                let actual = found.to_string_lossy();
+                wrong.push((
+                    format!("{shown} does not point to {target}"),
+                    evidence(format!("{shown} target"), &actual, target),
+                ));
+            }
         }
         for (what, names, number) in [
             ("owner", &file.owner.0, metadata.uid),

@@ -95,6 +95,11 @@ impl Facts<'_> {
             let message = format!("{} {words}", hits.len());
             return Verdict::of(false, message, list.collect());
         }
+        let but = if find.except.is_empty() {
+            ""
+        } else {
+            " but those excepted"
+        };
         let gap = found
             .gaps
             .iter()
@@ -104,7 +109,7 @@ impl Facts<'_> {
             None if found.entries == 0 => Verdict::unknown("there are no files"),
             None => Verdict::of(
                 true,
-                format!("no {words} among {} entries", found.entries),
+                format!("no {words}{but} among {} entries", found.entries),
                 vec![],
             ),
         }

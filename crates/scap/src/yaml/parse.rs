@@ -135,13 +135,11 @@ fn document(bytes: &[u8]) -> Result<Document, String> {
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! { max_depth: 64 },
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| -> String {
+        // It begins with line and column, and names the field.
         let full = error.to_string();
-        let place = error.location().map_or_else(String::new, |at| {
-            format!("line {} column {}: ", at.line(), at.column())
-        });
         let text = full.strip_prefix("error: ").unwrap_or(&full);
-        format!("{place}{}", text.chars().take(1000).collect::<String>())
+        text.chars().take(1000).collect()
     })
 }
 

@@ -184,6 +184,9 @@ pub struct File {
     /// The permission bits it may have at most, octal.
     #[serde(default)]
     pub mode: Option<Mode>,
+    /// Where it points, for a link.
+    #[serde(default)]
+    pub target: Option<String>,
     /// What absence means where owner, group or mode is asked; the default is a failure.
     #[serde(default)]
     pub missing: Option<Missing>,
@@ -386,8 +389,10 @@ pub struct Accounts {
 #[serde(rename_all = "kebab-case")]
 pub enum AccountRule {
     /// No other user has uid 0.
+    #[serde(rename = "only-root-has-uid-0")]
     OnlyRootHasUid0,
     /// No other group has gid 0.
+    #[serde(rename = "only-root-has-gid-0")]
     OnlyRootHasGid0,
     /// The user root has gid 0.
     RootPrimaryGroup,

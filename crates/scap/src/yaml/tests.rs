@@ -26,12 +26,16 @@ fn files() {
         "/etc/passwd",
         "root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n",
     );
-    fake.write("/etc/shut/in", "x");
+    fake.write("/etc/shut/in", "x")
+        .link("/etc/l/null", "/dev/null");
     fake.owners.insert("/etc/b".into(), (1000, 7));
     fake.closed.push("/etc/shut".into());
     for (yaml, word) in [
         ("file: {path: /etc/a}", "pass"),
         ("file: {path: /etc/none}", "fail"),
+        ("file: {path: /etc/l/null, target: /dev/null}", "pass"),
+        ("file: {path: /etc/l/null, target: /dev/zero}", "fail"),
+        ("file: {path: /etc/a, target: /dev/null}", "fail"),
         (
             "file: {path: /etc/none, mode: '0600', missing: pass}",
             "pass",
