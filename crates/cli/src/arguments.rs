@@ -110,8 +110,9 @@ pub enum Ledger {
 
 #[derive(Subcommand)]
 pub enum Scan {
-    /// This machine, or a mounted one, against SCAP content
+    /// This machine, or a mounted one, by a baseline or SCAP content
     #[command(after_help = "Examples:\n  \
+                      bartizan scan host\n  \
                       bartizan scan host --content ssg-debian12-ds.xml --profile cis_level2_server\n  \
                       bartizan scan host --content ds.xml --profile standard --arf arf.xml --fail-on never\n  \
                       bartizan scan host --content ds.xml --rule xccdf_org.ssgproject.content_rule_no_empty_passwords\n  \
@@ -168,8 +169,8 @@ pub struct ScanK8s {
 
 #[derive(Args)]
 pub struct ScanHost {
-    /// SCAP content: a data stream, an XCCDF benchmark beside its OVAL files; also packed with
-    /// bzip2. Default: the own baseline
+    /// SCAP content: a data stream, or an XCCDF benchmark beside its OVAL files, also packed
+    /// with bzip2; or an own baseline as YAML. Default: the baseline that is built in
     #[arg(long, value_name = "FILE")]
     pub content: Option<PathBuf>,
     #[command(flatten)]

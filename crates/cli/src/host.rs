@@ -21,11 +21,14 @@ use bartizan_scap::system::Rooted;
 use bartizan_scap::xccdf::evaluate::{Options, run_plan};
 use bartizan_scap::xccdf::plan::Plan;
 use bartizan_scap::xccdf::tailoring;
+use bartizan_scap::yaml;
 use indicatif::ProgressStyle;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
+/// What to say of options that need SCAP content.
+const NOT_SCAP: &str = "a baseline has no such thing";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// More than this is no tailoring and no CPE file.
 const MAX_BESIDE: u64 = 64 << 20;
@@ -39,8 +42,9 @@ pub fn run(options: &ScanHost) -> Result<Verdict> {
     };
     let machine = Machine::open(&options.root)?;
     let report = match &options.content {
+        Some(file) if is_yaml(file) => own(options, Some(file), &machine)?,
         Some(file) => scap(options, file, &machine)?,
-        None => own(options, &machine)?,
+        None => own(options, None, &machine)?,
     };
     let snapshot = snapshot(&report, &[])?;
     let rendered = render(&snapshot, &report, options.format, options.output.is_none())?;
@@ -49,6 +53,12 @@ pub fn run(options: &ScanHost) -> Result<Verdict> {
         send(&client, &report)?;
     }
     Ok(verdict(&snapshot, options.fail_on))
+}
+
+/// Baselines are YAML, SCAP content is XML, maybe packed.
+fn is_yaml(file: &Path) -> bool {
+    let extension = file.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| matches!(extension, "yaml" | "yml"))
 }
 
 /// A machine that is judged, and what is known of it.
@@ -78,12 +88,58 @@ impl Machine {
     }
 }
 
-/// The own baseline, without any SCAP content.
-fn own(_options: &ScanHost, _machine: &Machine) -> Result<Report> {
-    bail!(
-        "without --content the own baseline will be used, which this build does not have yet; \
-         give --content FILE"
-    )
+/// The machine judged by the own baselines, or by those of a YAML file.
+fn own(options: &ScanHost, file: Option<&Path>, machine: &Machine) -> Result<Report> {
+    let choice = &options.choice;
+    let asked = [&choice.profile, &choice.datastream_id, &choice.xccdf_id];
+    if asked.into_iter().any(Option::is_some) || choice.tailoring.is_some() {
+        bail!("profiles, data streams and tailorings are of SCAP content; give --content FILE");
+    }
+    if !options.rule.is_empty() || options.arf.is_some() || options.results.is_some() {
+        bail!("--rule, --arf and --results are for SCAP content; {NOT_SCAP}");
+    }
+    let started = now();
+    let facts = yaml::Facts::new(&machine.system);
+    let (all, source) = match file {
+        Some(path) => {
+            let name = path.to_string_lossy().into_owned();
+            let bytes = read(path, MAX_BESIDE)?;
+            let all = yaml::custom(&[(&name, &bytes)])
+                .with_context(|| format!("cannot use {}", path.display()))?;
+            let ids: Vec<&str> = all.iter().map(|one| &*one.id).collect();
+            let source = format!("bartizan/host/{}", ids.join("+"));
+            (all, source)
+        }
+        None => {
+            show::remark("no --content: the own baseline is used");
+            let all = yaml::builtin().context("a built-in baseline is broken")?;
+            (all, "bartizan/host".to_owned())
+        }
+    };
+    // Where it cannot be told whether one applies, its checks are unknown, not left out.
+    let fitting: Vec<_> = all
+        .iter()
+        .filter(|baseline| yaml::applies(baseline, &facts).unwrap_or(true))
+        .collect();
+    if fitting.is_empty() {
+        bail!("no baseline is for this system; give --content FILE");
+    }
+    let bar = progress_bar();
+    let mut answered = Vec::new();
+    for baseline in fitting {
+        let answers = yaml::evaluate_with(baseline, &facts, &|done, all| {
+            bar.set_position(done as u64);
+            bar.set_message(format!("of {all} checks of {}", baseline.title));
+        });
+        answered.push((baseline, answers));
+    }
+    bar.finish_and_clear();
+    let mut scan = head(options, &machine.host, &source, started)?;
+    scan.finished = now();
+    let asset = convert::asset(&scan, &machine.host.name)?;
+    let mut report = yaml::report(&answered, scan, asset.clone())?;
+    report.observations = vec![convert::observation(asset, &machine.host)];
+    Ok(report)
 }
 
 /// The scope as given, or the machine's name.

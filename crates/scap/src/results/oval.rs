@@ -17,8 +17,8 @@ use std::sync::Arc;
 const COMMON: &str = "http://oval.mitre.org/XMLSchema/oval-common-5";
 const RESULTS: &str = "http://oval.mitre.org/XMLSchema/oval-results-5";
 const SYSTEM: &str = "http://oval.mitre.org/XMLSchema/oval-system-characteristics-5";
-/// The version of OVAL that results are written in.
-const SCHEMA: &str = "5.11";
+/// The version of OVAL that results are written in: the first with all entities of items.
+const SCHEMA: &str = "5.11.3";
 
 /// A test that was evaluated.
 #[derive(Debug, Clone)]
@@ -27,6 +27,8 @@ pub struct TestView<'a> {
     pub test: &'a Test,
     /// Its result.
     pub truth: Truth,
+    /// Why it could not be evaluated.
+    pub message: Option<&'a str>,
     /// The items that were compared, by number, and their results.
     pub tested: Vec<(u32, Truth)>,
 }
@@ -58,12 +60,50 @@ pub trait Evaluated {
     fn item(&self, id: u32) -> Option<&Item>;
 }
 
+impl Evaluated for Evaluator<'_> {
+    fn document(&self) -> &Document {
+        Evaluator::document(self)
+    }
+
+    fn definitions(&self) -> Vec<(&Definition, Truth)> {
+        Evaluator::definitions(self).collect()
+    }
+
+    fn tests(&self) -> Vec<TestView<'_>> {
+        Evaluator::tests(self)
+            .map(|(test, outcome)| TestView {
+                test,
+                truth: outcome.truth,
+                message: outcome.message.as_deref(),
+                tested: outcome.tested.clone(),
+            })
+            .collect()
+    }
+
+    fn objects(&self) -> Vec<ObjectView<'_>> {
+        Evaluator::objects(self)
+            .map(|(object, outcome)| ObjectView {
+                object,
+                flag: outcome.flag,
+                message: outcome.message.as_deref(),
+                items: outcome.items.clone(),
+            })
+            .collect()
+    }
+
+    fn item(&self, id: u32) -> Option<&Item> {
+        Evaluator::item(self, id)
+    }
+}
+
 /// The evaluators of a run, as results need them.
 pub fn views<'e>(
-    _evaluators: &'e [(Arc<str>, Evaluator<'e>)],
+    evaluators: &'e [(Arc<str>, Evaluator<'e>)],
 ) -> Vec<(Arc<str>, &'e dyn Evaluated)> {
-    // Until the evaluator tells what it collected.
-    Vec::new()
+    let views = evaluators.iter();
+    views
+        .map(|(href, evaluator)| (Arc::clone(href), evaluator as &dyn Evaluated))
+        .collect()
 }
 
 /// The `version` attributes of definitions, tests and objects, which results repeat and the
@@ -184,8 +224,13 @@ impl Results<'_> {
     }
 
     fn definitions<W: Write>(&self, xml: &mut Xml<W>) -> io::Result<()> {
+        let definitions = self.evaluated.definitions();
+        // The schemas allow none of the lists to be empty.
+        if definitions.is_empty() {
+            return Ok(());
+        }
         xml.open("definitions", &[])?;
-        for (definition, truth) in self.evaluated.definitions() {
+        for (definition, truth) in definitions {
             let attributes = [
                 ("definition_id", &*definition.id),
                 ("result", truth.word()),
@@ -260,6 +305,9 @@ impl Results<'_> {
     }
 
     fn tests<W: Write>(&self, xml: &mut Xml<W>) -> io::Result<()> {
+        if self.tests.is_empty() {
+            return Ok(());
+        }
         xml.open("tests", &[])?;
         for (id, view) in &self.tests {
             let test = view.test;
@@ -271,11 +319,14 @@ impl Results<'_> {
                 ("state_operator", operator_word(test.state_operator)),
                 ("result", view.truth.word()),
             ];
-            if view.tested.is_empty() {
+            if view.tested.is_empty() && view.message.is_none() {
                 xml.empty("test", &attributes)?;
                 continue;
             }
             xml.open("test", &attributes)?;
+            if let Some(message) = view.message {
+                xml.leaf("message", &[("level", "info")], message)?;
+            }
             for (item, truth) in &view.tested {
                 let item = item.to_string();
                 let attributes = [("item_id", item.as_str()), ("result", truth.word())];
@@ -304,11 +355,13 @@ impl Results<'_> {
         system_info(xml, context)?;
         let mut objects = self.evaluated.objects();
         objects.sort_by(|one, other| one.object.id.cmp(&other.object.id));
-        xml.open("collected_objects", &[])?;
-        for view in &objects {
-            self.object(xml, view)?;
+        if !objects.is_empty() {
+            xml.open("collected_objects", &[])?;
+            for view in &objects {
+                self.object(xml, view)?;
+            }
+            xml.close("collected_objects")?;
         }
-        xml.close("collected_objects")?;
         let masks = self.masks();
         // An item belongs to many objects, all of one kind; what one of them masks is masked.
         let mut items: BTreeMap<u32, (&str, HashSet<&str>)> = BTreeMap::new();
@@ -322,13 +375,15 @@ impl Results<'_> {
                 }
             }
         }
-        xml.open("system_data", &[])?;
-        for (id, (kind, masked)) in &items {
-            if let Some(item) = self.evaluated.item(*id) {
-                write_item(xml, *id, kind, item, masked)?;
+        if !items.is_empty() {
+            xml.open("system_data", &[])?;
+            for (id, (kind, masked)) in &items {
+                if let Some(item) = self.evaluated.item(*id) {
+                    write_item(xml, *id, kind, item, masked)?;
+                }
             }
+            xml.close("system_data")?;
         }
-        xml.close("system_data")?;
         xml.close("oval_system_characteristics")
     }
 

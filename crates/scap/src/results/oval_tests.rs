@@ -114,6 +114,7 @@ impl Evaluated for Given {
             .map(|test| TestView {
                 test,
                 truth: Truth::True,
+                message: Some("m&"),
                 tested: vec![(7, Truth::True)],
             })
             .collect()
@@ -149,6 +150,7 @@ fn results_say_what_was_decided_and_collected() {
         "<criterion test_ref=\"oval:t:tst:1\" version=\"1\" result=\"true\"/>",
         "<criterion test_ref=\"oval:t:tst:9\" version=\"1\" result=\"not evaluated\" negate=\"true\"/>",
         "<test test_id=\"oval:t:tst:1\" version=\"1\" check_existence=\"at_least_one_exists\" check=\"all\" state_operator=\"AND\" result=\"true\">",
+        "<message level=\"info\">m&amp;</message>",
         "<tested_item item_id=\"7\" result=\"true\"/>",
         "<object id=\"oval:t:obj:1\" version=\"12\" flag=\"incomplete\">",
         "<message level=\"warning\">a &lt;b&gt;</message>",
