@@ -17,6 +17,7 @@ mod network;
 mod partition;
 mod process;
 mod rpm;
+mod runlevel;
 mod selinux;
 mod sysctl;
 mod systemd;
@@ -75,6 +76,9 @@ pub const PROBES: &[Probe] = &[
     probe("rpmverify", |_, ctx| answer(rpm::verify(ctx))),
     probe("rpmverifyfile", |_, ctx| answer(rpm::verify(ctx))),
     probe("rpmverifypackage", |_, ctx| answer(rpm::verify(ctx))),
+    probe("runlevel", |query, ctx| {
+        answer(runlevel::collect(query, ctx))
+    }),
     probe("selinuxboolean", |query, ctx| {
         answer(selinux::boolean(query, ctx))
     }),
@@ -192,6 +196,27 @@ mod tests {
                 })
                 .collect(),
             ..Query::default()
+        }
+    }
+
+    #[test]
+    fn the_live_system() {
+        let system = Rooted::new("/".into(), true);
+        let context = Context::new(&system);
+        for (kind, entity, pattern) in [
+            ("sysctl", "name", r"^kernel\.ost\wpe$"),
+            ("partition", "mount_point", "^/pro"),
+            ("password", "username", "^ro+t$"),
+            ("environmentvariable", "name", "^PAT."),
+        ] {
+            let mut query = query(&[(entity, pattern)]);
+            query.entities[0].operation = Operation::PatternMatch;
+            let probe = PROBES.iter().find(|probe| probe.kind == kind).unwrap();
+            let found = (probe.collect)(&query, &context);
+            assert!(!found.items.is_empty(), "{kind}: {found:?}");
+            assert_ne!(found.flag, Flag::Error);
+            query.entities[0].values = vec!["(".into()];
+            assert_eq!((probe.collect)(&query, &context).flag, Flag::Error);
         }
     }
 

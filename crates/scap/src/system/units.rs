@@ -102,11 +102,44 @@ fn scalar(key: &str, value: &str) -> String {
             | "FragmentPath"
             | "SourcePath"
     );
+    if key.ends_with("USec")
+        && let Some(span) = microseconds(value)
+    {
+        return span.to_string();
+    }
     match value {
         "yes" if !string => "true".into(),
         "no" if !string => "false".into(),
         other => other.to_owned(),
     }
+}
+
+/// A time span as `systemctl` writes it (`1min 30s`), as D-Bus has it.
+fn microseconds(span: &str) -> Option<u64> {
+    if span == "infinity" {
+        return Some(u64::MAX);
+    }
+    let mut total = 0f64;
+    for part in span.split_whitespace() {
+        let digits = part.find(|character: char| character.is_ascii_alphabetic());
+        let (number, unit) = part.split_at_checked(digits.unwrap_or(part.len()))?;
+        let unit = match unit {
+            "" | "us" => 1.0,
+            "ms" => 1e3,
+            "s" => 1e6,
+            "min" => 60e6,
+            "h" => 3_600e6,
+            "d" => 86_400e6,
+            "w" => 604_800e6,
+            "month" => 2_629_800e6,
+            "y" => 31_557_600e6,
+            _ => return None,
+        };
+        total += number.parse::<f64>().ok()? * unit;
+    }
+    // Spans are far below the 53 bits where a float is exact.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    (!span.is_empty()).then_some(total.round() as u64)
 }
 
 /// Undoes the quoting of list elements that have a space or a quote in them.
@@ -123,6 +156,15 @@ fn unescaped(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spans() {
+        assert_eq!(scalar("JobTimeoutUSec", "infinity"), u64::MAX.to_string());
+        assert_eq!(scalar("StartLimitIntervalUSec", "1min 30.5s"), "90500000");
+        assert_eq!(scalar("JobTimeoutUSec", "0"), "0");
+        assert_eq!(scalar("JobTimeoutUSec", "soon"), "soon");
+        assert_eq!(scalar("JobTimeoutUSec", ""), "");
+    }
 
     #[test]
     fn blocks_and_lists() {
