@@ -12,17 +12,15 @@ mod walk;
 mod xpath;
 mod yaml;
 
-use super::{Context, Probe, Query};
-use crate::oval::item::{Collected, Item};
+use super::Probe;
+use crate::oval::item::Item;
 use crate::system::System;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock};
 
-/// Whether an item is wanted: an object's filters, applied before items pile up.
-pub type Keep<'k> = &'k dyn Fn(&Item) -> bool;
-
-/// Collects only what is wanted.
-pub type Filtered = fn(&Query, &Context<'_>, Keep<'_>) -> Collected;
+/// Whether an item is wanted: an object's filters, applied before items pile up. No lock is
+/// held while they run.
+type Keep<'k> = &'k dyn Fn(&Item) -> bool;
 
 /// The most items of one object.
 pub const MAX_ITEMS: usize = 200_000;
@@ -139,59 +137,49 @@ impl Cache {
     }
 }
 
-const ALL: Keep<'static> = &|_| true;
-
 /// The probes.
 pub const PROBES: &[Probe] = &[
     Probe {
         kind: "file",
-        collect: |query, ctx| file::file(query, ctx, ALL),
+        collect: |query, ctx| file::file(query, ctx, &|item| query.keep.keeps(item, ctx)),
     },
     Probe {
         kind: "filehash",
-        collect: |query, ctx| file::filehash(query, ctx, ALL),
+        collect: |query, ctx| file::filehash(query, ctx, &|item| query.keep.keeps(item, ctx)),
     },
     Probe {
         kind: "filehash58",
-        collect: |query, ctx| file::filehash58(query, ctx, ALL),
+        collect: |query, ctx| file::filehash58(query, ctx, &|item| query.keep.keeps(item, ctx)),
     },
     Probe {
         kind: "symlink",
-        collect: |query, ctx| file::symlink(query, ctx, ALL),
+        collect: |query, ctx| file::symlink(query, ctx, &|item| query.keep.keeps(item, ctx)),
     },
     Probe {
         kind: "textfilecontent",
-        collect: |query, ctx| text::textfilecontent(query, ctx, ALL),
+        collect: |query, ctx| {
+            text::textfilecontent(query, ctx, &|item| query.keep.keeps(item, ctx))
+        },
     },
     Probe {
         kind: "textfilecontent54",
-        collect: |query, ctx| text::textfilecontent54(query, ctx, ALL),
+        collect: |query, ctx| {
+            text::textfilecontent54(query, ctx, &|item| query.keep.keeps(item, ctx))
+        },
     },
     Probe {
         kind: "xmlfilecontent",
-        collect: |query, ctx| structured::xmlfilecontent(query, ctx, ALL),
+        collect: |query, ctx| {
+            structured::xmlfilecontent(query, ctx, &|item| query.keep.keeps(item, ctx))
+        },
     },
     Probe {
         kind: "yamlfilecontent",
-        collect: |query, ctx| structured::yamlfilecontent(query, ctx, ALL),
+        collect: |query, ctx| {
+            structured::yamlfilecontent(query, ctx, &|item| query.keep.keeps(item, ctx))
+        },
     },
 ];
-
-/// The same probes with an object's filters: of a walk over a whole system only what the
-/// filters let through is held. No lock is held while the filter runs.
-pub fn filtered(kind: &str) -> Option<Filtered> {
-    Some(match kind {
-        "file" => file::file,
-        "filehash" => file::filehash,
-        "filehash58" => file::filehash58,
-        "symlink" => file::symlink,
-        "textfilecontent" => text::textfilecontent,
-        "textfilecontent54" => text::textfilecontent54,
-        "xmlfilecontent" => structured::xmlfilecontent,
-        "yamlfilecontent" => structured::yamlfilecontent,
-        _ => return None,
-    })
-}
 
 #[cfg(test)]
 mod tests;

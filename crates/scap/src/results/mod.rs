@@ -5,6 +5,7 @@ pub mod convert;
 pub mod fragment;
 pub mod oval;
 pub mod testresult;
+mod words;
 mod xml;
 
 pub use xml::Xml;

@@ -2,6 +2,7 @@
 
 use super::super::testresult::tests::context;
 use super::*;
+use crate::oval::model::{Check, Existence, Operator};
 use crate::oval::model::{Entity, Operation, State};
 use crate::xml::parse;
 

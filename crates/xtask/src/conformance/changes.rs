@@ -226,7 +226,9 @@ impl Changes {
         }
         chown(&path, Some(owner), Some(owner))?;
         fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-        Ok(format!("{folder}/{name}: new, mode {mode:04o}, owner {owner}"))
+        Ok(format!(
+            "{folder}/{name}: new, mode {mode:04o}, owner {owner}"
+        ))
     }
 
     /// Masks or unmasks a unit in the files; systemd is not told.
