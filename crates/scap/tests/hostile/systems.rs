@@ -42,12 +42,12 @@ fn special_files_are_not_opened() {
     fs::create_dir(root.join("etc")).unwrap();
     fs::write(root.join("proc/kcore"), "trap").unwrap();
     fs::write(root.join("etc/good"), "here").unwrap();
-    mknodat(CWD, &root.join("etc/fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
+    mknodat(CWD, root.join("etc/fifo"), FileType::Fifo, Mode::RWXU, 0).unwrap();
     // Only root makes devices: 5:1 is the console, 10:130 a watchdog that starts when opened.
     for (name, major, minor) in [("console", 5, 1), ("watchdog", 10, 130), ("zero", 1, 5)] {
         let made = mknodat(
             CWD,
-            &root.join("etc").join(name),
+            root.join("etc").join(name),
             FileType::CharacterDevice,
             Mode::RWXU,
             makedev(major, minor),
