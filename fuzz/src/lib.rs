@@ -15,6 +15,14 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("policy_yaml", bartizan_policy::fuzzing::fuzz_yaml),
     ("report", bartizan_formats::fuzzing::report),
     ("sarif", bartizan_formats::fuzzing::sarif),
+    ("scap_content", bartizan_scap::fuzzing::content),
+    ("scap_dpkg", bartizan_scap::fuzzing::dpkg),
+    ("scap_host_checks", bartizan_scap::fuzzing::host_checks),
+    ("scap_paths", bartizan_scap::fuzzing::paths),
+    ("scap_patterns", bartizan_scap::fuzzing::patterns),
+    ("scap_rpmdb", bartizan_scap::fuzzing::rpmdb),
+    ("scap_tailoring", bartizan_scap::fuzzing::tailoring),
+    ("scap_units", bartizan_scap::fuzzing::units),
 ];
 
 /// The target of that name.

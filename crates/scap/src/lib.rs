@@ -10,6 +10,7 @@
 //! at is error, unknown or not checked, never pass.
 
 pub mod content;
+pub mod fuzzing;
 pub mod oval;
 pub mod probe;
 pub mod results;

@@ -223,3 +223,87 @@ fn the_api_takes_a_gigabyte_of_nothing_in_bounded_memory() {
     );
     place.server.get("/findings").unwrap();
 }
+
+/// Who may not look says so: a pass would be a lie.
+#[test]
+fn another_user_gets_no_pass_for_what_it_may_not_see() {
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let allow = |path: &std::path::Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    allow(folder.path(), 0o755);
+    let binary = folder.path().join("bartizan");
+    fs::copy(crate::support::BINARY, &binary).unwrap();
+    let root = folder.path().join("root");
+    for (name, mode) in [("closed", 0o700), ("listed", 0o744), ("open", 0o755)] {
+        fs::create_dir_all(root.join(name)).unwrap();
+        fs::write(root.join(name).join("f"), "secret\n").unwrap();
+        allow(&root.join(name), mode);
+    }
+    fs::write(root.join("unread"), "secret\n").unwrap();
+    allow(&root.join("unread"), 0o600);
+    let content = folder.path().join("oval.xml");
+    fs::write(&content, questions()).unwrap();
+    let output = Command::new(&binary)
+        .args(["scap", "oval", "--format", "json", "--root"])
+        .args([&root, &content])
+        .env_clear()
+        .current_dir(&root)
+        .uid(65_534)
+        .gid(65_534)
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let read: serde_json::Value = serde_json::from_str(&text)
+        .unwrap_or_else(|e| panic!("{e}: {text}{}", String::from_utf8_lossy(&output.stderr)));
+    let results: Vec<&str> = read["definitions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["result"].as_str().unwrap())
+        .collect();
+    assert_eq!(results.len(), 5);
+    assert_eq!(results[4], "true", "{results:?}");
+    for result in &results[..4] {
+        assert!(["unknown", "error"].contains(result), "{results:?}");
+    }
+}
+
+/// Whether nothing is in a closed folder, in a listed one, in an unreadable file, anywhere;
+/// and whether something is in an open folder.
+fn questions() -> String {
+    let (mut definitions, mut tests, mut objects) = (String::new(), String::new(), String::new());
+    let lines =
+        "<pattern operation='pattern match'>nothing</pattern><instance datatype='int'>1</instance>";
+    let below = |path: &str| {
+        format!("<path>{path}</path><filename operation='pattern match'>^f</filename>")
+    };
+    for (number, (kind, existence, object)) in [
+        ("unix#file", "none_exist", below("/closed")),
+        ("unix#file", "none_exist", below("/listed")),
+        ("independent#textfilecontent54", "none_exist", format!("<filepath>/unread</filepath>{lines}")),
+        (
+            "unix#file",
+            "none_exist",
+            "<behaviors recurse='directories' recurse_direction='down'/><path>/</path><filename>none</filename>".to_owned(),
+        ),
+        ("unix#file", "all_exist", below("/open")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (space, kind) = kind.split_once('#').unwrap();
+        let space = format!("xmlns='http://oval.mitre.org/XMLSchema/oval-definitions-5#{space}'");
+        definitions.push_str(&format!("<definition id='oval:x:def:{number}' class='compliance' version='1'><criteria><criterion test_ref='oval:x:tst:{number}'/></criteria></definition>"));
+        tests.push_str(&format!("<{kind}_test {space} id='oval:x:tst:{number}' version='1' check='all' check_existence='{existence}' comment='c'><object object_ref='oval:x:obj:{number}'/></{kind}_test>"));
+        objects.push_str(&format!("<{kind}_object {space} id='oval:x:obj:{number}' version='1'>{object}</{kind}_object>"));
+    }
+    format!(
+        "<oval_definitions xmlns='http://oval.mitre.org/XMLSchema/oval-definitions-5'><definitions>{definitions}</definitions><tests>{tests}</tests><objects>{objects}</objects></oval_definitions>"
+    )
+}
