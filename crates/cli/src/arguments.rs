@@ -237,7 +237,8 @@ pub enum Scap {
     Profiles(ScapFile),
     /// Evaluate OVAL definitions alone
     #[command(after_help = "Examples:\n  bartizan scap oval definitions.xml\n  \
-                      bartizan scap oval definitions.xml --root /mnt/image --results results.xml")]
+                      bartizan scap oval definitions.xml --root /mnt/image --results results.xml\n  \
+                      bartizan scap oval definitions.xml --characteristics collected.xml")]
     Oval(ScapOval),
     /// List the fixes of a profile's rules
     #[command(after_help = "Examples:\n  \
@@ -264,6 +265,12 @@ pub struct ScapOval {
     /// The machine's root folder
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
+    /// System characteristics to judge in place of a machine
+    #[arg(long, value_name = "FILE", conflicts_with = "root")]
+    pub characteristics: Option<PathBuf>,
+    /// Values of external variables (oval_variables)
+    #[arg(long, value_name = "FILE")]
+    pub variables: Option<PathBuf>,
     /// Also write OVAL results; of a data stream those of its first definitions
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
