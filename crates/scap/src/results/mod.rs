@@ -1,6 +1,7 @@
 //! Results written: XCCDF TestResult, OVAL results, ARF, our report.
 
 pub mod arf;
+mod collected;
 pub mod convert;
 pub mod fragment;
 pub mod oval;
