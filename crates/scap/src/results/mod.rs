@@ -5,6 +5,7 @@ mod collected;
 pub mod convert;
 pub mod fragment;
 pub mod oval;
+mod secret;
 pub mod testresult;
 mod words;
 mod xml;
