@@ -1,7 +1,9 @@
 //! What was collected: OVAL System Characteristics within results.
 
 use super::oval::{COMMON, ObjectView, Results, generator};
+use super::secret::{has_hash, hides};
 use super::testresult::{Context, address};
+use super::variables::of_object;
 use super::words::{family, flag_word, item_kind, status_word};
 use super::xml::Xml;
 use crate::oval::item::{Flag, Item, Status, Value};
@@ -99,7 +101,9 @@ impl Results<'_> {
             ("version", self.version(&view.object.id)),
             ("flag", flag_word(view.flag)),
         ];
-        if view.items.is_empty() && view.message.is_none() {
+        let used = of_object(self.evaluated.document(), view.object);
+        let variables = self.variables.named(used.into_iter());
+        if view.items.is_empty() && view.message.is_none() && variables.is_empty() {
             return xml.empty("object", &attributes);
         }
         xml.open("object", &attributes)?;
@@ -111,6 +115,10 @@ impl Results<'_> {
             };
             xml.leaf("message", &[("level", level)], message)?;
         }
+        for remark in self.variables.remarks(&variables) {
+            xml.leaf("message", &[("level", "info")], &remark)?;
+        }
+        self.variables.write(xml, "variable_value", &variables)?;
         for item in &view.items {
             xml.empty("reference", &[("item_ref", &item.to_string())])?;
         }
@@ -157,7 +165,8 @@ fn write_item<W: Write>(
     }
     for value in &item.values {
         let name = format!("{family}:{}", value.name);
-        write_value(xml, &name, value, &[], masked.contains(&*value.name))?;
+        let hidden = masked.contains(&*value.name) || hides(kind, item, value);
+        write_value(xml, &name, value, &[], hidden)?;
     }
     xml.close(&name)
 }
@@ -187,7 +196,8 @@ fn write_value<W: Write>(
     xml.open(name, &attributes)?;
     for field in &value.fields {
         if field.datatype != Datatype::Record {
-            write_value(xml, "field", field, &[("name", &field.name)], false)?;
+            let hidden = has_hash(&field.text);
+            write_value(xml, "field", field, &[("name", &field.name)], hidden)?;
         }
     }
     xml.close(name)

@@ -2,6 +2,7 @@
 
 use super::fragment::Fragment;
 use super::testresult::{Context, moment};
+use super::variables::{Variables, of_states};
 use super::words::{check_word, existence_word, operator_word};
 use super::xml::Xml;
 use crate::oval::evaluate::Evaluator;
@@ -54,6 +55,8 @@ pub trait Evaluated {
     fn tests(&self) -> Vec<TestView<'_>>;
     /// The objects that were collected.
     fn objects(&self) -> Vec<ObjectView<'_>>;
+    /// The variables that were computed, with their values.
+    fn variables(&self) -> Vec<(&str, &[Arc<str>])>;
     /// An item by its number.
     fn item(&self, id: u32) -> Option<&Item>;
 }
@@ -86,6 +89,12 @@ impl Evaluated for Evaluator<'_> {
                 message: outcome.message.as_deref(),
                 items: outcome.items.clone(),
             })
+            .collect()
+    }
+
+    fn variables(&self) -> Vec<(&str, &[Arc<str>])> {
+        Evaluator::variables(self)
+            .map(|(variable, outcome)| (&*variable.id, outcome.values.as_slice()))
             .collect()
     }
 
@@ -188,6 +197,7 @@ pub(super) fn element<W: Write>(
             .into_iter()
             .map(|view| (&*view.test.id, view))
             .collect(),
+        variables: Variables::of(evaluated),
     };
     xml.open("results", &[])?;
     xml.open("system", &[])?;
@@ -214,6 +224,7 @@ pub(super) struct Results<'e> {
     truths: HashMap<&'e str, Truth>,
     /// By id, so that results are written in the same order each time.
     tests: BTreeMap<&'e str, TestView<'e>>,
+    pub(super) variables: Variables<'e>,
 }
 
 impl Results<'_> {
@@ -317,7 +328,9 @@ impl Results<'_> {
                 ("state_operator", operator_word(test.state_operator)),
                 ("result", view.truth.word()),
             ];
-            if view.tested.is_empty() && view.message.is_none() {
+            let document = self.evaluated.document();
+            let variables = self.variables.named(of_states(document, &test.states));
+            if view.tested.is_empty() && view.message.is_none() && variables.is_empty() {
                 xml.empty("test", &attributes)?;
                 continue;
             }
@@ -325,11 +338,15 @@ impl Results<'_> {
             if let Some(message) = view.message {
                 xml.leaf("message", &[("level", "info")], message)?;
             }
+            for remark in self.variables.remarks(&variables) {
+                xml.leaf("message", &[("level", "info")], &remark)?;
+            }
             for (item, truth) in &view.tested {
                 let item = item.to_string();
                 let attributes = [("item_id", item.as_str()), ("result", truth.word())];
                 xml.empty("tested_item", &attributes)?;
             }
+            self.variables.write(xml, "tested_variable", &variables)?;
             xml.close("test")?;
         }
         xml.close("tests")
