@@ -2,6 +2,7 @@
 
 mod changes;
 mod scap;
+mod tools;
 mod verdicts;
 
 use anyhow::Result;
