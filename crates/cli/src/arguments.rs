@@ -190,7 +190,7 @@ pub struct ScanHost {
     /// Also write the results as ARF, with content and OVAL results
     #[arg(long, value_name = "FILE", requires = "content")]
     pub arf: Option<PathBuf>,
-    /// Also write the results as an XCCDF TestResult
+    /// Also write the benchmark with its TestResult, as `oscap xccdf eval --results` does
     #[arg(long, value_name = "FILE", requires = "content")]
     pub results: Option<PathBuf>,
     /// How to show the result

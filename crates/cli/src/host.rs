@@ -16,7 +16,7 @@ use bartizan_model::{Digest, ScanId, Scope, ScopeKind, Timestamp};
 use bartizan_scap::content::Target;
 use bartizan_scap::probe;
 use bartizan_scap::results::testresult::{self, Host, Identity, Subject, TailoringFile};
-use bartizan_scap::results::{arf, convert, oval};
+use bartizan_scap::results::{arf, benchmark, convert, oval};
 use bartizan_scap::system::Rooted;
 use bartizan_scap::xccdf::evaluate::{Options, run_plan};
 use bartizan_scap::xccdf::plan::Plan;
@@ -189,6 +189,7 @@ pub fn engine_options(choice: &Choice) -> Result<(Options, Option<TailoringFile>
             .with_context(|| format!("cannot use the tailoring {}", path.display()))?;
         file = Some(TailoringFile {
             href: path.to_string_lossy().into_owned(),
+            content: bytes,
             id: tailoring.id.to_string(),
             version: tailoring.version.clone(),
             time: modified(path),
@@ -248,19 +249,19 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
         benchmark_href: file.to_string_lossy().into_owned(),
         tailoring,
     };
+    let chosen = content
+        .bundle
+        .benchmark(engine.datastream_id.as_deref(), engine.xccdf_id.as_deref());
+    let component = match chosen.map(|chosen| &chosen.reference.target) {
+        Some(Target::Local(id)) => &**id,
+        _ => "",
+    };
     if let Some(path) = &options.results {
         write(path, |out| {
-            testresult::write(out, &subject, &about).map(drop)
+            benchmark::write(out, content.source(), component, &subject, &about).map(drop)
         })?;
     }
     if let Some(path) = &options.arf {
-        let chosen = content
-            .bundle
-            .benchmark(engine.datastream_id.as_deref(), engine.xccdf_id.as_deref());
-        let component = match chosen.map(|chosen| &chosen.reference.target) {
-            Some(Target::Local(id)) => &**id,
-            _ => "",
-        };
         let parts = arf::Parts {
             source: content.source(),
             bundle: &content.bundle,
