@@ -181,6 +181,14 @@ pub struct ScanHost {
     /// CPE dictionary, or its OVAL definitions, beside the content's; repeatable
     #[arg(long, value_name = "FILE", requires = "content")]
     pub cpe: Vec<PathBuf>,
+    /// Run the content's scripts (SCE), with this user's rights; else their rules are not
+    /// checked
+    #[arg(long, requires = "content")]
+    pub sce: bool,
+    /// Seconds that each script may take
+    #[arg(long, value_name = "N", default_value_t = 60, requires = "sce",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub sce_seconds: u64,
     /// The machine's root folder
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,

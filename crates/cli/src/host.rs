@@ -2,6 +2,8 @@
 
 mod beside;
 mod facts;
+pub mod process;
+pub mod sce;
 
 use crate::arguments::{Choice, ScanHost};
 use crate::client::Client;
@@ -17,15 +19,17 @@ use bartizan_scap::content::Target;
 use bartizan_scap::probe;
 use bartizan_scap::results::testresult::{self, Host, Identity, Subject, TailoringFile};
 use bartizan_scap::results::{arf, benchmark, convert, oval};
-use bartizan_scap::system::Rooted;
-use bartizan_scap::xccdf::evaluate::{Options, run_plan};
+use bartizan_scap::system::{Rooted, System};
+use bartizan_scap::xccdf::evaluate::{Options, run_plan_with_scripts};
 use bartizan_scap::xccdf::plan::Plan;
+use bartizan_scap::xccdf::script::Scripts;
 use bartizan_scap::xccdf::tailoring;
 use bartizan_scap::yaml;
 use indicatif::ProgressStyle;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What to say of options that need SCAP content.
 const NOT_SCAP: &str = "a baseline has no such thing";
@@ -199,6 +203,16 @@ pub fn engine_options(choice: &Choice) -> Result<(Options, Option<TailoringFile>
     Ok((options, file))
 }
 
+/// Whether the content's scripts may run: only where the user said so, and only on the
+/// machine that they are about.
+fn scripts_allowed(asked: bool, machine: &Machine) -> bool {
+    if asked && !machine.system.is_live() {
+        show::remark("--sce: scripts look at the running machine, not at another root: not run");
+        return false;
+    }
+    asked
+}
+
 fn modified(path: &Path) -> Timestamp {
     let micros = std::fs::metadata(path)
         .and_then(|metadata| metadata.modified())
@@ -214,6 +228,7 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
     let content = Content::load(file)?;
     let (mut engine, tailoring) = engine_options(&options.choice)?;
     engine.rule = options.rule.clone();
+    engine.scripts = scripts_allowed(options.sce, machine);
     for path in &options.cpe {
         engine.cpe_files.extend(beside::dictionary(path)?);
     }
@@ -225,11 +240,14 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
     {
         bar.set_style(style);
     }
-    let (evaluation, evaluators) = run_plan(&plan, &context, &|rule, before, all| {
-        bar.set_length(all as u64);
-        bar.set_position(before as u64);
-        bar.set_message(rule.to_owned());
-    });
+    let runner = sce::Runner::new(Duration::from_secs(options.sce_seconds));
+    let scripts = engine.scripts.then_some(&runner as &dyn Scripts);
+    let (evaluation, evaluators) =
+        run_plan_with_scripts(&plan, &context, scripts, &|rule, before, all| {
+            bar.set_length(all as u64);
+            bar.set_position(before as u64);
+            bar.set_message(rule.to_owned());
+        });
     bar.finish_and_clear();
     let finished = now();
     if !evaluation.applicable {
