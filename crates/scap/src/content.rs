@@ -226,8 +226,13 @@ impl Bundle {
                 tailoring: None,
             }),
             Component::Tailoring(tailoring) => {
-                let of = tailoring.benchmark.as_deref()?.strip_prefix('#')?;
-                let reference = stream.reference(of)?;
+                let reference = match tailoring.benchmark.as_deref() {
+                    Some(of) => stream.reference(of.strip_prefix('#')?)?,
+                    // One that names no benchmark is of the stream's first.
+                    None => stream.checklists.iter().find(|reference| {
+                        matches!(self.target(reference), Some(Component::Benchmark(_)))
+                    })?,
+                };
                 match self.target(reference)? {
                     Component::Benchmark(benchmark) => Some(Chosen {
                         stream,
