@@ -71,6 +71,8 @@ pub struct Machine {
     pub system: Rooted,
     /// What is known of it.
     pub host: Host,
+    /// Where relative paths of the content start: here, on the running machine only.
+    pub base: Option<PathBuf>,
 }
 
 impl Machine {
@@ -88,7 +90,11 @@ impl Machine {
             system = system.with_units(Box::new(facts::units));
         }
         let host = facts::of(&system, &root);
-        Ok(Self { system, host })
+        let base = match live {
+            true => std::env::current_dir().ok(),
+            false => None,
+        };
+        Ok(Self { system, host, base })
     }
 }
 
@@ -234,7 +240,7 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
     }
     let plan = Plan::new(&content.bundle, &engine)
         .with_context(|| format!("cannot evaluate {}", file.display()))?;
-    let context = probe::Context::new(&machine.system);
+    let context = probe::Context::new(&machine.system).with_base(machine.base.clone());
     let bar = progress_bar();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} {wide_msg} ({elapsed})")
     {

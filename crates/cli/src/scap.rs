@@ -232,7 +232,7 @@ fn oval_alone(options: &ScapOval) -> Result<Verdict> {
     if let Some(recorded) = &recorded {
         machine.host = recorded_host(recorded);
     }
-    let context = probe::Context::new(&machine.system);
+    let context = probe::Context::new(&machine.system).with_base(machine.base.clone());
     // External variables that are given no value are errors.
     let externals = match &options.variables {
         Some(path) => characteristics::variables(&read(path, MAX_CONTENT)?)

@@ -10,6 +10,7 @@ use crate::oval::model::{
 use crate::oval::outcome::Truth;
 use crate::probe::{self, Bound, Context, Keep, Query};
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The items that were collected, each once.
@@ -83,8 +84,8 @@ impl<'a> Evaluator<'a> {
             let outcome = self.gathered(object, recorded);
             return self.objects.add(&object.id, object, outcome);
         }
-        if let Err(message) = self.enter(What::Object, &object.id) {
-            return Arc::new(ObjectOutcome::only(Flag::Error, message));
+        if let Err(refused) = self.enter(What::Object, &object.id) {
+            return Arc::new(ObjectOutcome::only(Flag::Error, refused.message()));
         }
         let mut outcome = match &object.body {
             ObjectBody::Set(set) => self.set(set),
@@ -232,7 +233,7 @@ impl<'a> Evaluator<'a> {
         let mut var_check = entity.var_check;
         let values = match &entity.variable {
             None if entity.nil => Vec::new(),
-            None => vec![Arc::from(&*entity.value)],
+            None => vec![self.absolute(entity, &Arc::from(&*entity.value))],
             Some(id) => {
                 let outcome = self.variable(id);
                 if outcome.has_values() && outcome.values.is_empty() {
@@ -247,7 +248,8 @@ impl<'a> Evaluator<'a> {
                 if is_one_by_one(kind, entity) {
                     var_check = Check::AtLeastOne;
                 }
-                outcome.values.clone()
+                let values = outcome.values.iter();
+                values.map(|value| self.absolute(entity, value)).collect()
             }
         };
         Ok(Bound {
@@ -258,6 +260,20 @@ impl<'a> Evaluator<'a> {
             nil: entity.nil,
             values,
         })
+    }
+
+    /// A relative path as seen from the base.
+    fn absolute(&self, entity: &Entity, value: &Arc<str>) -> Arc<str> {
+        let is_path = matches!(&*entity.name, "path" | "filepath")
+            && entity.operation == Operation::Equals
+            && !value.is_empty()
+            && !value.starts_with('/');
+        let Some(base) = self.context.base.as_ref().filter(|_| is_path) else {
+            return Arc::clone(value);
+        };
+        // Put together anew from its parts, without those that are `.`.
+        let whole: PathBuf = base.join(&**value).components().collect();
+        Arc::from(whole.to_string_lossy())
     }
 
     /// One item with all of the variable's values. Without values it is not known what they

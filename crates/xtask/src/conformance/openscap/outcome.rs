@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use quick_xml::events::{BytesStart, Event};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// What was decided, one line each, sorted; the same line may occur more than once.
@@ -29,8 +30,8 @@ fn decisions(bytes: &[u8]) -> Result<Decisions> {
                     rule = Some(format!("score {system}"));
                     text = Some(String::new());
                 }
-                b"definition" => decided(&start, "definition_id", &mut lines)?,
-                b"test" => decided(&start, "test_id", &mut lines)?,
+                b"definition" => decided(&start, "", "definition_id", &mut lines)?,
+                b"test" => decided(&start, "test ", "test_id", &mut lines)?,
                 _ => {}
             },
             Event::Text(more) => {
@@ -62,9 +63,10 @@ fn decisions(bytes: &[u8]) -> Result<Decisions> {
     Ok(lines)
 }
 
-fn decided(start: &BytesStart<'_>, id: &str, lines: &mut Decisions) -> Result<()> {
+fn decided(start: &BytesStart<'_>, what: &str, id: &str, lines: &mut Decisions) -> Result<()> {
     if let (Some(id), Some(result)) = (attribute(start, id)?, attribute(start, "result")?) {
-        lines.push(format!("{id} {result}"));
+        // No blanks, so that the last word is the result.
+        lines.push(format!("{what}{id} {}", result.replace(' ', "-")));
     }
     Ok(())
 }
@@ -96,8 +98,11 @@ pub fn root(bytes: &[u8]) -> Option<(String, Vec<String>)> {
     root.map(|root| (root, profiles))
 }
 
-/// The lines that only one of them has.
+/// The lines that only one of them has. Of tests and scores only those count that both have:
+/// which tests a decided definition still looks at, and which scores are written when the
+/// content names none, is left to each.
 pub fn differences(ours: &Decisions, theirs: &Decisions) -> Vec<String> {
+    let (ours, theirs) = (&shared(ours, theirs), &shared(theirs, ours));
     let mut differences = Vec::new();
     let (mut our, mut their) = (ours.iter().peekable(), theirs.iter().peekable());
     loop {
@@ -119,6 +124,20 @@ pub fn differences(ours: &Decisions, theirs: &Decisions) -> Vec<String> {
     }
 }
 
+fn shared(lines: &Decisions, others: &Decisions) -> Decisions {
+    let head = |line: &str| {
+        line.rsplit_once(' ')
+            .map_or("", |(head, _)| head)
+            .to_owned()
+    };
+    let known: HashSet<String> = others.iter().map(|line| head(line)).collect();
+    let counts = |line: &&String| {
+        let is_optional = line.starts_with("test ") || line.starts_with("score ");
+        !is_optional || known.contains(&head(line))
+    };
+    lines.iter().filter(counts).cloned().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +149,7 @@ mod tests {
             <x:score system='s'>12.500001</x:score></x:TestResult></b>";
         assert_eq!(decisions(text).unwrap(), ["r pass", "score s 12.50"]);
         let text = b"<o><definition id='d'/><definition definition_id='d' result='true'/><test test_id='t' result='error'/></o>";
-        assert_eq!(decisions(text).unwrap(), ["d true", "t error"]);
+        assert_eq!(decisions(text).unwrap(), ["d true", "test t error"]);
     }
 
     #[test]
@@ -144,6 +163,8 @@ mod tests {
         let found = differences(&of(&["a 1", "b 1", "b 1"]), &of(&["b 1", "c 1"]));
         assert_eq!(found, ["ours   a 1", "ours   b 1", "theirs c 1"]);
         assert!(differences(&of(&["a"]), &of(&["a"])).is_empty());
+        let found = differences(&of(&["score s 1", "test t true"]), &of(&["test t false"]));
+        assert_eq!(found, ["theirs test t false", "ours   test t true"]);
     }
 
     #[test]
