@@ -90,6 +90,9 @@ impl Query {
     }
 }
 
+/// The most compiled patterns that are kept.
+const MAX_PATTERNS: usize = 4096;
+
 /// What probes share during one evaluation: the system, compiled patterns, files read.
 pub struct Context<'a> {
     /// The system that is looked at.
@@ -132,6 +135,10 @@ impl<'a> Context<'a> {
             return known.clone();
         }
         let compiled = Pattern::new(text).ok().map(Arc::new);
+        // Values of files can be patterns, too: what is kept must not grow with them.
+        if patterns.len() >= MAX_PATTERNS {
+            patterns.clear();
+        }
         patterns.insert(Arc::from(text), compiled.clone());
         compiled
     }

@@ -1,7 +1,7 @@
 //! A walk as `fts` does it: pre-order, links physical unless followed, the start's own link
 //! always followed.
 
-use super::tree::{Dir, Listing, Target, Tree, path};
+use super::tree::{Dir, Listing, Meta, Target, Tree, path};
 use crate::system::{FileKind, Metadata, System};
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;
@@ -145,29 +145,49 @@ impl<'v> Visit<'v> {
             Place::Listed(listing, index, real) if !self.followed => walk
                 .tree
                 .meta(walk.system, listing, index, real)
+                .and_then(|meta| self.there(meta, walk))
                 .and_then(|meta| walk.tree.device(meta)),
-            _ => walk
+            _ => match walk
                 .system
                 .stat(path(self.path))
                 .or_else(|_| walk.system.lstat(path(self.path)))
-                .ok()
-                .map(|metadata| metadata.device),
+            {
+                Ok(metadata) => Some(metadata.device),
+                Err(error) => {
+                    self.unseen(&error, walk);
+                    None
+                }
+            },
         }
     }
 
-    /// `lstat` and whether there is an extended ACL; None where it vanished.
+    fn there<'m>(&self, meta: &'m Meta, walk: &Walk<'_>) -> Option<&'m Meta> {
+        if meta.is_unseen() {
+            let shown = String::from_utf8_lossy(self.path);
+            walk.trouble
+                .incomplete(format!("{shown}: cannot be looked at"));
+        }
+        meta.there()
+    }
+
+    /// What is there and cannot be looked at is missing; what vanished is not.
+    fn unseen(&self, error: &std::io::Error, walk: &Walk<'_>) {
+        if !absent(error) {
+            walk.trouble.incomplete(shown_error(self.path, error));
+        }
+    }
+
+    /// `lstat` and whether there is an extended ACL; None where there is none.
     pub fn metadata(&self, walk: &Walk<'_>) -> Option<(Metadata, Option<bool>)> {
         match self.place {
             Place::Direct => {
                 let metadata = walk.system.lstat(path(self.path));
-                let metadata = walk.sure(self.path, metadata)?;
+                let metadata = metadata.map_err(|error| self.unseen(&error, walk)).ok()?;
                 Some((metadata, walk.system.has_acl(path(self.path))))
             }
             Place::Listed(listing, index, real) => {
-                let Some(meta) = walk.tree.meta(walk.system, listing, index, real) else {
-                    walk.sure(self.path, walk.system.lstat(path(real)));
-                    return None;
-                };
+                let meta = walk.tree.meta(walk.system, listing, index, real)?;
+                let meta = self.there(meta, walk)?;
                 let (_, kind) = listing.entry(index)?;
                 let metadata = walk.tree.unpack(meta, kind, real);
                 Some((metadata, walk.tree.has_acl(walk.system, meta, real)))
