@@ -1,6 +1,7 @@
 //! The command line: every command, with examples in its help.
 
 use crate::Verdict;
+use crate::agent::arguments::{Agent, Schedules, Systems};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +25,8 @@ pub enum Command {
     /// Look after an installation from its own machine
     #[command(subcommand)]
     Admin(Admin),
+    /// Take the scans that a server is asked for, of this machine or over SSH
+    Agent(Agent),
     /// Issue a signed attestation of a scope against a framework
     Attest(Attest),
     /// Print a shell completion script
@@ -50,8 +53,14 @@ pub enum Command {
     /// Look into SCAP content: data streams, XCCDF benchmarks, OVAL definitions
     #[command(subcommand)]
     Scap(Scap),
+    /// List, make or remove the server's schedules of scans
+    #[command(subcommand)]
+    Schedule(Schedules),
     /// Run the server
     Serve(Serve),
+    /// List, add, remove or scan the systems that a server knows
+    #[command(subcommand)]
+    Systems(Systems),
     /// Run everything embedded on this machine and scan a first folder
     Up(Up),
     /// Verify an attestation, offline

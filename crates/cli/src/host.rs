@@ -138,6 +138,7 @@ fn own(options: &ScanHost, file: Option<&Path>, machine: &Machine) -> Result<Rep
     let mut answered = Vec::new();
     for baseline in fitting {
         let answers = yaml::evaluate_with(baseline, &facts, &|done, all| {
+            bar.set_length(all as u64);
             bar.set_position(done as u64);
             bar.set_message(format!("of {all} checks of {}", baseline.title));
         });
