@@ -2,6 +2,7 @@
 
 use crate::Verdict;
 use crate::agent::arguments::{Agent, Schedules, Systems};
+pub use crate::scap::arguments::{ScapDiff, ScapFixes, ScapRemediate, ScapUndo};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -257,11 +258,28 @@ pub enum Scap {
                       bartizan scap oval definitions.xml --root /mnt/image --results results.xml\n  \
                       bartizan scap oval definitions.xml --characteristics collected.xml")]
     Oval(ScapOval),
-    /// List the fixes of a profile's rules
+    /// List the fixes of a profile's rules, or write them as a script or playbook
     #[command(after_help = "Examples:\n  \
                       bartizan scap fixes ds.xml --profile standard --system ansible\n  \
-                      bartizan scap fixes ds.xml --profile standard --failed-from arf.xml > fix.sh")]
+                      bartizan scap fixes ds.xml --profile standard --scan --output fix.sh\n  \
+                      bartizan scap fixes ds.xml --profile standard --failed-from arf.xml \\\n      \
+                      --system ansible --output playbook.yml")]
     Fixes(ScapFixes),
+    /// Compare two results, rule by rule; exit code 1 when something got worse
+    #[command(after_help = "Example:\n  bartizan scap diff yesterday.arf.xml today.arf.xml")]
+    Diff(ScapDiff),
+    /// Apply the content's bash fixes to this machine, one by one, with backup and re-check
+    #[command(after_help = "Examples:\n  \
+                      bartizan scap remediate ds.xml --profile standard --all-failed --dry-run\n  \
+                      bartizan scap remediate ds.xml --rule xccdf_org.ssgproject.content_rule_accounts_umask_etc_profile\n\n\
+                      The fixes are programs of the content, run with this user's rights. Backed up are /etc and\n\
+                      the files that a fix names; packages, mounts and running services are not put back by undo.")]
+    Remediate(ScapRemediate),
+    /// Put back the files that a fix changed
+    #[command(
+        after_help = "Example:\n  bartizan scap undo /var/lib/bartizan/backups/20260102T030405Z-1-umask"
+    )]
+    Undo(ScapUndo),
 }
 
 #[derive(Args)]
@@ -291,22 +309,6 @@ pub struct ScapOval {
     /// Also write OVAL results; of a data stream those of its first definitions
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Output,
-}
-
-#[derive(Args)]
-pub struct ScapFixes {
-    /// The content
-    pub file: PathBuf,
-    #[command(flatten)]
-    pub choice: Choice,
-    /// Only of rules that failed in these results (TestResult or ARF)
-    #[arg(long, value_name = "FILE")]
-    pub failed_from: Option<PathBuf>,
-    /// The kind of fix
-    #[arg(long, value_enum, default_value_t)]
-    pub system: FixSystem,
     #[arg(long, value_enum, default_value_t)]
     pub format: Output,
 }

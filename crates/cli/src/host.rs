@@ -1,6 +1,6 @@
 //! `bartizan scan host`: a machine judged by SCAP content.
 
-mod beside;
+pub mod beside;
 mod facts;
 pub mod process;
 pub mod sce;

@@ -1,7 +1,12 @@
-//! `bartizan scap`: looking into SCAP content, OVAL alone, fixes.
+//! `bartizan scap`: looking into SCAP content, OVAL alone, fixes, comparing results.
 
+pub mod arguments;
+mod diff;
 mod fixes;
 mod info;
+mod remedy;
+mod results;
+mod script;
 
 use crate::arguments::{Output, Scap, ScapFile, ScapOval};
 use crate::host::{Machine, identity, write};
@@ -41,6 +46,9 @@ pub fn run(command: &Scap) -> Result<Verdict> {
         Scap::Profiles(options) => info::profiles(options),
         Scap::Oval(options) => oval_alone(options),
         Scap::Fixes(options) => fixes::run(options),
+        Scap::Diff(options) => diff::run(options),
+        Scap::Remediate(options) => remedy::run(options),
+        Scap::Undo(options) => remedy::undo(options),
     }
 }
 

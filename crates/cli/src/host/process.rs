@@ -8,6 +8,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Where programs are looked for.
@@ -24,10 +25,12 @@ pub struct Limits {
     pub time: Duration,
     /// How many bytes of each output are kept; the rest is read and dropped.
     pub output: usize,
+    /// Whether what it left running may go on, such as a service that it started.
+    pub leave: bool,
 }
 
 /// Runs a program directly, without a shell; `environment` and a search path are all that it
-/// inherits. Whatever it leaves running in its group is stopped too.
+/// inherits. Whatever it leaves running in its group is stopped too, unless it may stay.
 pub fn run(
     program: &Path,
     arguments: &[&Path],
@@ -49,7 +52,9 @@ pub fn run(
     let stdout = child.stdout.take().map(|out| drain(out, limits.output));
     let stderr = child.stderr.take().map(|out| drain(out, limits.output));
     let ended = wait(&mut child, limits.time);
-    stop_group(&child);
+    if !limits.leave || !matches!(ended, Ok(Some(_))) {
+        stop_group(&child);
+    }
     let status = match ended {
         Ok(Some(status)) => status,
         Ok(None) => {
@@ -62,10 +67,7 @@ pub fn run(
         }
         Err(error) => return Err(error.to_string()),
     };
-    let output = |from: Option<Receiver<Vec<u8>>>| {
-        from.and_then(|from| from.recv_timeout(LAST_OUTPUT).ok())
-            .unwrap_or_default()
-    };
+    let output = |from: Option<Output>| from.map(Output::take).unwrap_or_default();
     Ok(Ran {
         status: status.code().filter(|_| status.signal().is_none()),
         stdout: output(stdout),
@@ -117,18 +119,33 @@ fn stop_group(child: &Child) {
     }
 }
 
-/// Reads to the end and keeps the beginning. A thread, for whoever holds the pipe open
-/// outside the group must not hold us.
-fn drain(mut from: impl Read + Send + 'static, most: usize) -> Receiver<Vec<u8>> {
-    let (send, receive) = channel();
+/// What a program prints, read to the end of which the beginning is kept. By a thread, for
+/// whoever holds the pipe open after the program must not hold us.
+struct Output {
+    kept: Arc<Mutex<Vec<u8>>>,
+    ended: Receiver<()>,
+}
+
+impl Output {
+    fn take(self) -> Vec<u8> {
+        let _ = self.ended.recv_timeout(LAST_OUTPUT);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut kept)
+    }
+}
+
+fn drain(mut from: impl Read + Send + 'static, most: usize) -> Output {
+    let (send, ended) = channel();
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let into = Arc::clone(&kept);
     std::thread::spawn(move || {
-        let mut kept = Vec::new();
         let mut buffer = [0u8; 8192];
         while let Ok(read @ 1..) = from.read(&mut buffer) {
+            let mut kept = into.lock().unwrap_or_else(PoisonError::into_inner);
             let room = most.saturating_sub(kept.len()).min(read);
             kept.extend_from_slice(buffer.get(..room).unwrap_or_default());
         }
-        let _ = send.send(kept);
+        let _ = send.send(());
     });
-    receive
+    Output { kept, ended }
 }

@@ -2,9 +2,9 @@
 
 use super::process::{self, Limits};
 use bartizan_scap::xccdf::script::{Ran, Script, Scripts};
-use std::fs::OpenOptions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -24,6 +24,7 @@ impl Runner {
             limits: Limits {
                 time,
                 output: MAX_OUTPUT,
+                leave: false,
             },
         }
     }
@@ -45,9 +46,9 @@ impl Scripts for Runner {
 /// A program in a new folder that only this user may enter; gone when the folder is dropped.
 pub fn written(text: &[u8]) -> Result<(TempDir, PathBuf), String> {
     let failed = |error: std::io::Error| format!("its file cannot be written: {error}");
-    // Made with mode 0700.
     let folder = tempfile::Builder::new()
         .prefix("bartizan-")
+        .permissions(Permissions::from_mode(0o700))
         .tempdir()
         .map_err(failed)?;
     let path = folder.path().join("script");
