@@ -154,7 +154,14 @@ fn accepted(options: &Options, folder: &Path) -> Result<()> {
     for (at, bytes) in results.iter().enumerate() {
         let file = format!("ours.oval{at}.xml");
         std::fs::write(folder.join("out").join(&file), bytes)?;
-        let words = ["oval", "validate", "--results", &inside(&file)];
+        // The schematron rules take minutes on results of this size.
+        let words = [
+            "oval",
+            "validate",
+            "--skip-schematron",
+            "--results",
+            &inside(&file),
+        ];
         commands.push(words.map(str::to_owned).into());
     }
     for words in &commands {
