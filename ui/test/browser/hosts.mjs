@@ -1,13 +1,25 @@
-// This host, scanned by `make up`: its scope, and the evidence of a check that failed.
+// This host: its report handed in, its scope, and the evidence of a check that failed.
+import { readFileSync } from 'node:fs';
 import { must } from './harness.mjs';
 
-export async function hosts(h, _person, { real }) {
+export async function hosts(h) {
   const { page } = h;
-  // The mock has no hosts.
-  if (!real) return;
+  // Without the script, and against the mock, there is no report.
+  const report = process.env.BARTIZAN_HOST_REPORT;
+  if (!report) return;
 
   let scope = '';
   await h.step('this host is a scope like others', async () => {
+    const session = await (await page.request.get(`${h.base}/api/v1/session`)).json();
+    const sent = await page.request.post(`${h.base}/api/v1/artifacts?kind=report`, { headers: { 'x-csrf-token': session.csrf_token, 'content-type': 'application/vnd.bartizan.report+ndjson' }, data: readFileSync(report) });
+    must(sent.ok(), `the report is refused: ${await sent.text()}`);
+    const { job } = await sent.json();
+    let state = '';
+    for (let i = 0; i < 100 && state !== 'done'; i++) {
+      await page.waitForTimeout(100);
+      state = (await (await page.request.get(`${h.base}/api/v1/jobs/${job}`)).json()).state;
+    }
+    must(state === 'done', `the report is not imported: ${state}`);
     const answer = await page.request.get(`${h.base}/api/v1/scopes`);
     scope = ((await answer.json()).items.map((one) => one.id).find((id) => id.startsWith('host:'))) ?? '';
     must(scope, 'no scope of a host');
