@@ -515,6 +515,9 @@ pub struct Up {
     /// Folder to scan once the server runs; repeatable
     #[arg(long, value_name = "PATH")]
     pub scan: Vec<PathBuf>,
+    /// Scan this machine too, by the own baseline
+    #[arg(long)]
+    pub scan_host: bool,
 }
 
 /// Writes a completion script to standard output.

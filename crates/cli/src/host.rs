@@ -5,7 +5,7 @@ mod facts;
 pub mod process;
 pub mod sce;
 
-use crate::arguments::{Choice, ScanHost};
+use crate::arguments::{Arguments, Choice, Command, Scan, ScanHost};
 use crate::client::Client;
 use crate::scan::{progress_bar, render, send, snapshot, verdict};
 use crate::scap::{Content, read};
@@ -25,6 +25,7 @@ use bartizan_scap::xccdf::plan::Plan;
 use bartizan_scap::xccdf::script::Scripts;
 use bartizan_scap::xccdf::tailoring;
 use bartizan_scap::yaml;
+use clap::Parser;
 use indicatif::ProgressStyle;
 use std::fs::File;
 use std::io::BufWriter;
@@ -57,6 +58,15 @@ pub fn run(options: &ScanHost) -> Result<Verdict> {
         send(&client, &report)?;
     }
     Ok(verdict(&snapshot, options.fail_on))
+}
+
+/// This machine judged by the own baselines, for who starts a server.
+pub fn this_machine() -> Result<Report> {
+    let words = ["bartizan", "scan", "host"];
+    match Arguments::try_parse_from(words)?.command {
+        Command::Scan(Scan::Host(options)) => own(&options, None, &Machine::open(&options.root)?),
+        _ => bail!("the command line is not what it was"),
+    }
 }
 
 /// Baselines are YAML, SCAP content is XML, maybe packed.

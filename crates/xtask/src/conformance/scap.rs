@@ -139,13 +139,19 @@ fn accepted(options: &Options, folder: &Path) -> Result<()> {
     let inside = |file: &str| format!("/{FOLDER}/out/{file}");
     let document = inside("ours.arf.xml");
     let report = inside("ours.html");
+    // The schematron rules of XCCDF and OVAL take minutes on documents of this size.
     let mut commands: Vec<Vec<String>> = [
         vec!["info", &document],
         vec!["ds", "rds-validate", &document],
         vec![
             "xccdf", "generate", "report", "--output", &report, &document,
         ],
-        vec!["xccdf", "validate", &inside("ours.xml")],
+        vec![
+            "xccdf",
+            "validate",
+            "--skip-schematron",
+            &inside("ours.xml"),
+        ],
     ]
     .map(|words| words.into_iter().map(str::to_owned).collect())
     .into();
@@ -154,7 +160,14 @@ fn accepted(options: &Options, folder: &Path) -> Result<()> {
     for (at, bytes) in results.iter().enumerate() {
         let file = format!("ours.oval{at}.xml");
         std::fs::write(folder.join("out").join(&file), bytes)?;
-        let words = ["oval", "validate", "--results", &inside(&file)];
+        // As above: minutes of schematron rules.
+        let words = [
+            "oval",
+            "validate",
+            "--skip-schematron",
+            "--results",
+            &inside(&file),
+        ];
         commands.push(words.map(str::to_owned).into());
     }
     for words in &commands {
