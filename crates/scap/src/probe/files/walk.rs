@@ -313,7 +313,11 @@ impl Walk<'_> {
                         visit.device = Some(device);
                         child = Some((dir, target.to_vec(), links + 1));
                     }
-                    Target::Directory(..) | Target::Dangling => visit.info = Info::Dangling,
+                    Target::Directory(..) => visit.info = Info::Dangling,
+                    Target::Dangling => {
+                        self.sure(&real, self.system.stat(path(&real)));
+                        visit.info = Info::Dangling;
+                    }
                     Target::Other(kind) => visit.info = Info::of(kind),
                 }
                 act = visitor(&visit);
@@ -349,6 +353,19 @@ impl Walk<'_> {
         }
     }
 
+    /// Says that something is missing where a failure is not absence: of a file that vanished
+    /// or of a link that leads nowhere or in a circle.
+    fn sure(&self, shown: &[u8], found: std::io::Result<Metadata>) -> Option<Metadata> {
+        found
+            .map_err(|error| {
+                // 40: too many links.
+                if !absent(&error) && error.raw_os_error() != Some(40) {
+                    self.trouble.incomplete(shown_error(shown, &error));
+                }
+            })
+            .ok()
+    }
+
     /// What a path is, its own link followed, and its device; None where there is nothing.
     pub fn look(&self, start: &[u8]) -> Option<(Info, Option<u64>)> {
         if !start.starts_with(b"/") || start.contains(&0) {
@@ -366,9 +383,10 @@ impl Walk<'_> {
         if metadata.kind != FileKind::SymbolicLink {
             return Some((Info::of(metadata.kind), Some(metadata.device)));
         }
-        Some(match self.system.stat(path(start)) {
-            Ok(target) => (Info::of(target.kind), Some(target.device)),
-            Err(_) => (Info::Dangling, Some(metadata.device)),
+        let target = self.sure(start, self.system.stat(path(start)));
+        Some(match target {
+            Some(target) => (Info::of(target.kind), Some(target.device)),
+            None => (Info::Dangling, Some(metadata.device)),
         })
     }
 }
