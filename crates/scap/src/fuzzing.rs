@@ -129,7 +129,7 @@ pub fn tailoring(bytes: &[u8]) {
 /// Searches for the first line as a pattern in the rest, and compares both as all data types.
 pub fn patterns(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+    let (first, rest) = text.split_once('\n').unwrap_or((&*text, ""));
     let flags = Flags {
         multiline: true,
         ..Flags::default()

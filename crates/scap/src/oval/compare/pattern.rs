@@ -23,7 +23,8 @@ const MAX_HAYSTACK: usize = 64 << 20;
 const MAX_QUICK: usize = 64 << 10;
 /// Steps from one start in the first stage.
 const QUICK_STEPS: usize = 5_000;
-/// PCRE's and thus OpenSCAP's limit of steps, which holds for a window's starts together.
+/// PCRE's and thus OpenSCAP's limit of steps, which holds for a window's starts together
+/// first, and for each of them where that is not enough.
 const MAX_STEPS: usize = 10_000_000;
 /// A step can cost the text's length: the most of steps times length.
 const MAX_WORK: usize = 1 << 36;
@@ -201,6 +202,8 @@ struct Search<'a> {
     checked: usize,
     quick: Option<(&'a Regex, CaptureLocations)>,
     windows: Option<(Arc<Regex>, CaptureLocations)>,
+    /// A window was too much: its starts go one by one, each with all the steps.
+    single: bool,
 }
 
 impl<'a> Search<'a> {
@@ -219,6 +222,7 @@ impl<'a> Search<'a> {
             checked: 0,
             quick,
             windows: None,
+            single: false,
         })
     }
 
@@ -246,11 +250,14 @@ impl<'a> Search<'a> {
     }
 
     fn by_windows(&mut self, mut from: usize) -> Result<Option<Spans>, String> {
-        let size = self.form.window(self.haystack.len());
+        let size = match self.single {
+            true => 0,
+            false => self.form.window(self.haystack.len()),
+        };
         let (regex, mut locations) = match self.windows.take() {
             Some(ready) => ready,
             None => {
-                let regex = self.form.windows(self.haystack.len())?;
+                let regex = self.form.windows(self.haystack.len(), size)?;
                 let locations = regex.capture_locations();
                 (regex, locations)
             }
@@ -264,6 +271,10 @@ impl<'a> Search<'a> {
                     break;
                 }
                 Ok(None) => {}
+                Err(error) if error.code() == MATCH_LIMIT && !self.single => {
+                    self.single = true;
+                    return self.by_windows(from);
+                }
                 Err(error) => return Err(error.to_string()),
             }
             // The window's starts are `from` and those `size` characters behind it.
@@ -321,8 +332,8 @@ struct Compiled {
     flags: Flags,
     utf: bool,
     quick: OnceLock<Result<Regex, CompileError>>,
-    /// For windows, by their steps.
-    windows: Mutex<HashMap<usize, Arc<Regex>>>,
+    /// For windows, by their steps and sizes.
+    windows: Mutex<HashMap<(usize, usize), Arc<Regex>>>,
 }
 
 impl Compiled {
@@ -344,7 +355,7 @@ impl Compiled {
     }
 
     /// The second stage, for texts of about that length.
-    fn windows(&self, length: usize) -> Result<Arc<Regex>, String> {
+    fn windows(&self, length: usize, size: usize) -> Result<Arc<Regex>, String> {
         // What steers the search itself, or means the whole pattern or the search's start,
         // has another meaning in a window.
         let steers = ["(*", "(?R)", "(?0)", r"\g<0>", r"\g'0'", r"\G"];
@@ -353,15 +364,15 @@ impl Compiled {
         }
         let steps = (MAX_WORK / length.next_power_of_two().max(1)).min(MAX_STEPS);
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = windows.get(&steps) {
+        if let Some(known) = windows.get(&(steps, size)) {
             return Ok(Arc::clone(known));
         }
-        let before = format!(r"\G(?s:.{{0,{}}}?)\K(?:", self.window(length));
+        let before = format!(r"\G(?s:.{{0,{size}}}?)\K(?:");
         let regex = self
             .compile(steps, &before, ")")
             .map(Arc::new)
             .map_err(|error| error.message)?;
-        windows.insert(steps, Arc::clone(&regex));
+        windows.insert((steps, size), Arc::clone(&regex));
         Ok(regex)
     }
 

@@ -182,6 +182,20 @@ fn ends_with_an_error(pattern: &str, text: &str, seconds: u64) {
 }
 
 #[test]
+fn what_one_start_may_do_each_may_do() {
+    // As content looks for the last line of a kind: every start goes to the end and back.
+    let flags = Flags {
+        dotall: true,
+        ..Flags::default()
+    };
+    let pattern = Pattern::with_flags(r".*(?:^|\n)\s*(KEY\s+\d+)\s*(?:$|\n)", flags).unwrap();
+    let text = "# a line of a file\n".repeat(400);
+    assert_eq!(pattern.find(text.as_bytes()), Ok(None));
+    let found = pattern.find(format!("{text}KEY 7\n").as_bytes()).unwrap();
+    assert_eq!(found.unwrap().len(), 2);
+}
+
+#[test]
 fn quadratic_searches_end() {
     ends_with_an_error("[ab]*[cd]", &"a".repeat(1 << 20), 20);
     ends_with_an_error("[ab]*[éü]", &"a".repeat(1 << 20), 20);
