@@ -77,8 +77,8 @@ impl System for Only<'_> {
     fn space(&self, _: &Path) -> io::Result<Space> {
         none()
     }
-    fn environment(&self) -> Vec<(String, String)> {
-        Vec::new()
+    fn environment(&self) -> io::Result<Vec<(String, String)>> {
+        Ok(Vec::new())
     }
     fn is_live(&self) -> bool {
         false
