@@ -74,6 +74,13 @@ impl Content {
         })
     }
 
+    /// The files that it is made of, by their names beside each other: the main one first.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let others = self.others.iter();
+        std::iter::once((&*self.name, &*self.bytes))
+            .chain(others.map(|(name, bytes)| (&**name, &**bytes)))
+    }
+
     /// The content as results embed it.
     pub fn source(&self) -> Source<'_> {
         match self.bundle.kind {
@@ -207,7 +214,7 @@ fn oval_alone(options: &ScapOval) -> Result<Verdict> {
         }
     }
     let machine = Machine::open(&options.root)?;
-    let context = probe::Context::new(&machine.system);
+    let context = probe::Context::new(machine.system());
     // Nobody gives values to external variables here: what needs them is an error.
     let externals = HashMap::new();
     let started = now();

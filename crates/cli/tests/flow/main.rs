@@ -13,3 +13,4 @@ mod crashes;
 mod hostile;
 mod scans;
 mod support;
+mod targets;
