@@ -1,5 +1,6 @@
 //! An evaluation as our report.
 
+use super::summary;
 use super::testresult::{Host, Subject, rules};
 use crate::xccdf::model::Severity;
 use crate::xccdf::outcome::{RuleOutcome, RuleResult, Why};
@@ -117,7 +118,12 @@ pub fn report(subject: &Subject<'_>, scan: Scan, host: &Host) -> Result<Report, 
     Ok(Report {
         scan,
         checks: checks.into_values().collect(),
-        observations: vec![observation(asset, host)],
+        observations: vec![
+            observation(asset.clone(), host),
+            summary::observation(asset, subject, &|rule| {
+                uid(&evaluation.benchmark, rule).ok()
+            }),
+        ],
         results,
     })
 }
@@ -332,7 +338,8 @@ mod tests {
             Some("not checked: <no> check"),
             "what was not checked is no pass"
         );
-        assert_eq!(report.observations.len(), 1);
+        let kinds: Vec<&str> = report.observations.iter().map(|one| &*one.kind).collect();
+        assert_eq!(kinds, ["host", "scap.evaluation"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod arf;
 pub mod convert;
 pub mod fragment;
 pub mod oval;
+pub mod summary;
 pub mod testresult;
 mod words;
 mod xml;
