@@ -1,6 +1,7 @@
 //! The command line: every command, with examples in its help.
 
 use crate::Verdict;
+use crate::agent::arguments::{Agent, Schedules, Systems};
 pub use crate::scap::arguments::{ScapDiff, ScapFixes, ScapRemediate, ScapUndo};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -25,6 +26,8 @@ pub enum Command {
     /// Look after an installation from its own machine
     #[command(subcommand)]
     Admin(Admin),
+    /// Take the scans that a server is asked for, of this machine or over SSH
+    Agent(Agent),
     /// Issue a signed attestation of a scope against a framework
     Attest(Attest),
     /// Print a shell completion script
@@ -51,8 +54,14 @@ pub enum Command {
     /// Look into SCAP content: data streams, XCCDF benchmarks, OVAL definitions
     #[command(subcommand)]
     Scap(Scap),
+    /// List, make or remove the server's schedules of scans
+    #[command(subcommand)]
+    Schedule(Schedules),
     /// Run the server
     Serve(Serve),
+    /// List, add, remove or scan the systems that a server knows
+    #[command(subcommand)]
+    Systems(Systems),
     /// Run everything embedded on this machine and scan a first folder
     Up(Up),
     /// Verify an attestation, offline
@@ -199,7 +208,7 @@ pub struct ScanHost {
     /// Also write the results as ARF, with content and OVAL results
     #[arg(long, value_name = "FILE", requires = "content")]
     pub arf: Option<PathBuf>,
-    /// Also write the results as an XCCDF TestResult
+    /// Also write the benchmark with its TestResult, as `oscap xccdf eval --results` does
     #[arg(long, value_name = "FILE", requires = "content")]
     pub results: Option<PathBuf>,
     /// How to show the result
@@ -246,7 +255,8 @@ pub enum Scap {
     Profiles(ScapFile),
     /// Evaluate OVAL definitions alone
     #[command(after_help = "Examples:\n  bartizan scap oval definitions.xml\n  \
-                      bartizan scap oval definitions.xml --root /mnt/image --results results.xml")]
+                      bartizan scap oval definitions.xml --root /mnt/image --results results.xml\n  \
+                      bartizan scap oval definitions.xml --characteristics collected.xml")]
     Oval(ScapOval),
     /// List the fixes of a profile's rules, or write them as a script or playbook
     #[command(after_help = "Examples:\n  \
@@ -290,6 +300,12 @@ pub struct ScapOval {
     /// The machine's root folder
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
+    /// System characteristics to judge in place of a machine
+    #[arg(long, value_name = "FILE", conflicts_with = "root")]
+    pub characteristics: Option<PathBuf>,
+    /// Values of external variables (oval_variables)
+    #[arg(long, value_name = "FILE")]
+    pub variables: Option<PathBuf>,
     /// Also write OVAL results; of a data stream those of its first definitions
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
@@ -499,6 +515,9 @@ pub struct Up {
     /// Folder to scan once the server runs; repeatable
     #[arg(long, value_name = "PATH")]
     pub scan: Vec<PathBuf>,
+    /// Scan this machine too, by the own baseline
+    #[arg(long)]
+    pub scan_host: bool,
 }
 
 /// Writes a completion script to standard output.

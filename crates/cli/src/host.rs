@@ -5,7 +5,7 @@ mod facts;
 pub mod process;
 pub mod sce;
 
-use crate::arguments::{Choice, ScanHost};
+use crate::arguments::{Arguments, Choice, Command, Scan, ScanHost};
 use crate::client::Client;
 use crate::scan::{progress_bar, render, send, snapshot, verdict};
 use crate::scap::{Content, read};
@@ -18,13 +18,14 @@ use bartizan_model::{Digest, ScanId, Scope, ScopeKind, Timestamp};
 use bartizan_scap::content::Target;
 use bartizan_scap::probe;
 use bartizan_scap::results::testresult::{self, Host, Identity, Subject, TailoringFile};
-use bartizan_scap::results::{arf, convert, oval};
+use bartizan_scap::results::{arf, benchmark, convert, oval};
 use bartizan_scap::system::{Rooted, System};
 use bartizan_scap::xccdf::evaluate::{Options, run_plan_with_scripts};
 use bartizan_scap::xccdf::plan::Plan;
 use bartizan_scap::xccdf::script::Scripts;
 use bartizan_scap::xccdf::tailoring;
 use bartizan_scap::yaml;
+use clap::Parser;
 use indicatif::ProgressStyle;
 use std::fs::File;
 use std::io::BufWriter;
@@ -59,6 +60,15 @@ pub fn run(options: &ScanHost) -> Result<Verdict> {
     Ok(verdict(&snapshot, options.fail_on))
 }
 
+/// This machine judged by the own baselines, for who starts a server.
+pub fn this_machine() -> Result<Report> {
+    let words = ["bartizan", "scan", "host"];
+    match Arguments::try_parse_from(words)?.command {
+        Command::Scan(Scan::Host(options)) => own(&options, None, &Machine::open(&options.root)?),
+        _ => bail!("the command line is not what it was"),
+    }
+}
+
 /// Baselines are YAML, SCAP content is XML, maybe packed.
 fn is_yaml(file: &Path) -> bool {
     let extension = file.extension().and_then(|extension| extension.to_str());
@@ -71,6 +81,8 @@ pub struct Machine {
     pub system: Rooted,
     /// What is known of it.
     pub host: Host,
+    /// Where relative paths of the content start: here, on the running machine only.
+    pub base: Option<PathBuf>,
 }
 
 impl Machine {
@@ -88,7 +100,11 @@ impl Machine {
             system = system.with_units(Box::new(facts::units));
         }
         let host = facts::of(&system, &root);
-        Ok(Self { system, host })
+        let base = match live {
+            true => std::env::current_dir().ok(),
+            false => None,
+        };
+        Ok(Self { system, host, base })
     }
 }
 
@@ -132,6 +148,7 @@ fn own(options: &ScanHost, file: Option<&Path>, machine: &Machine) -> Result<Rep
     let mut answered = Vec::new();
     for baseline in fitting {
         let answers = yaml::evaluate_with(baseline, &facts, &|done, all| {
+            bar.set_length(all as u64);
             bar.set_position(done as u64);
             bar.set_message(format!("of {all} checks of {}", baseline.title));
         });
@@ -193,6 +210,7 @@ pub fn engine_options(choice: &Choice) -> Result<(Options, Option<TailoringFile>
             .with_context(|| format!("cannot use the tailoring {}", path.display()))?;
         file = Some(TailoringFile {
             href: path.to_string_lossy().into_owned(),
+            content: bytes,
             id: tailoring.id.to_string(),
             version: tailoring.version.clone(),
             time: modified(path),
@@ -233,7 +251,7 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
     }
     let plan = Plan::new(&content.bundle, &engine)
         .with_context(|| format!("cannot evaluate {}", file.display()))?;
-    let context = probe::Context::new(&machine.system);
+    let context = probe::Context::new(&machine.system).with_base(machine.base.clone());
     let bar = progress_bar();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} {wide_msg} ({elapsed})")
     {
@@ -266,19 +284,19 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
         benchmark_href: file.to_string_lossy().into_owned(),
         tailoring,
     };
+    let chosen = content
+        .bundle
+        .benchmark(engine.datastream_id.as_deref(), engine.xccdf_id.as_deref());
+    let component = match chosen.map(|chosen| &chosen.reference.target) {
+        Some(Target::Local(id)) => &**id,
+        _ => "",
+    };
     if let Some(path) = &options.results {
         write(path, |out| {
-            testresult::write(out, &subject, &about).map(drop)
+            benchmark::write(out, content.source(), component, &subject, &about).map(drop)
         })?;
     }
     if let Some(path) = &options.arf {
-        let chosen = content
-            .bundle
-            .benchmark(engine.datastream_id.as_deref(), engine.xccdf_id.as_deref());
-        let component = match chosen.map(|chosen| &chosen.reference.target) {
-            Some(Target::Local(id)) => &**id,
-            _ => "",
-        };
         let parts = arf::Parts {
             source: content.source(),
             bundle: &content.bundle,

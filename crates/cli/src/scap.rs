@@ -14,11 +14,13 @@ use crate::verify::now;
 use crate::{Verdict, show};
 use anyhow::{Context, Result, bail, ensure};
 use bartizan_scap::content::{Bundle, Component, Kind, unpacked};
+use bartizan_scap::oval::characteristics::{self, Characteristics};
 use bartizan_scap::oval::evaluate::Evaluator;
 use bartizan_scap::oval::model::Document;
 use bartizan_scap::probe;
 use bartizan_scap::results::arf::Source;
 use bartizan_scap::results::fragment::{Fragment, components};
+use bartizan_scap::results::testresult::{Host, Interface};
 use bartizan_scap::results::{oval, testresult};
 use bartizan_scap::xccdf::model::{Check, OVAL};
 use bartizan_scap::xccdf::script::SCE;
@@ -227,15 +229,32 @@ fn oval_alone(options: &ScapOval) -> Result<Verdict> {
             bail!("there is no definition {id:?}");
         }
     }
-    let machine = Machine::open(&options.root)?;
-    let context = probe::Context::new(&machine.system);
-    // Nobody gives values to external variables here: what needs them is an error.
-    let externals = HashMap::new();
+    let mut machine = Machine::open(&options.root)?;
+    let recorded = match &options.characteristics {
+        Some(path) => Some(
+            Characteristics::load(&read(path, MAX_CONTENT)?)
+                .with_context(|| format!("cannot use {}", path.display()))?,
+        ),
+        None => None,
+    };
+    if let Some(recorded) = &recorded {
+        machine.host = recorded_host(recorded);
+    }
+    let context = probe::Context::new(&machine.system).with_base(machine.base.clone());
+    // External variables that are given no value are errors.
+    let externals = match &options.variables {
+        Some(path) => characteristics::variables(&read(path, MAX_CONTENT)?)
+            .with_context(|| format!("cannot use {}", path.display()))?,
+        None => HashMap::new(),
+    };
     let started = now();
     let mut evaluators: Vec<(Arc<str>, Evaluator<'_>)> = Vec::new();
     let mut rows = Vec::new();
     for (component, document) in documents {
         let mut evaluator = Evaluator::new(document, &context, &externals);
+        if let Some(recorded) = &recorded {
+            evaluator = evaluator.with_characteristics(recorded);
+        }
         for id in &document.order {
             if !options.definition.is_empty() && !options.definition.iter().any(|one| **one == **id)
             {
@@ -300,6 +319,31 @@ fn oval_alone(options: &ScapOval) -> Result<Verdict> {
         }
     }
     Ok(Verdict::Good)
+}
+
+/// The machine that system characteristics are of.
+fn recorded_host(recorded: &Characteristics) -> Host {
+    let word = |name: &str| recorded.system.get(name).cloned().unwrap_or_default();
+    let interfaces = recorded.interfaces.iter();
+    let interfaces: Vec<Interface> = interfaces
+        .map(|[name, address, hardware]| Interface {
+            name: name.clone(),
+            mac: hardware.clone(),
+            addresses: address.parse().into_iter().collect(),
+        })
+        .collect();
+    Host {
+        name: word("primary_host_name"),
+        addresses: interfaces
+            .iter()
+            .flat_map(|one| one.addresses.iter().copied())
+            .collect(),
+        interfaces,
+        os_name: word("os_name"),
+        os_version: word("os_version"),
+        architecture: word("architecture"),
+        kernel: String::new(),
+    }
 }
 
 /// A text of the content on one line, without what would steer a terminal.

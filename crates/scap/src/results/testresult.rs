@@ -47,6 +47,8 @@ pub struct Context {
 #[allow(missing_docs)]
 pub struct TailoringFile {
     pub href: String,
+    /// The document.
+    pub content: Vec<u8>,
     pub id: String,
     pub version: String,
     pub time: Timestamp,
@@ -172,10 +174,7 @@ pub(super) fn element<W: Write>(
     }
     xml.leaf("title", &[], "Bartizan Scan Result")?;
     target(xml, context, profile)?;
-    // Of many platforms it is not known which applied.
-    if evaluation.applicable
-        && let [platform] = subject.benchmark.platforms.as_slice()
-    {
+    for platform in &evaluation.platforms {
         xml.empty("platform", &[("idref", platform)])?;
     }
     for (id, text) in &evaluation.values {
@@ -373,6 +372,7 @@ pub(super) mod tests {
             version: "7".to_owned(),
             profile: Some(ALL.into()),
             applicable: true,
+            platforms: vec!["cpe:/o:a:b".into()],
             rules: vec![first, second],
             values: vec![("v".into(), "<x>".to_owned())],
             scores: vec![Score {

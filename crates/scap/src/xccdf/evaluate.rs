@@ -138,6 +138,7 @@ fn run_with<'p, D: Definitions>(
         version: benchmark.version.clone(),
         profile: profile.map(|profile| Arc::clone(&profile.id)),
         applicable,
+        platforms: run.platforms.applied(&benchmark.platforms),
         scores: scores(benchmark, &plan.policy, &run.outcomes),
         rules: run.outcomes,
         values: plan.policy.values(benchmark),

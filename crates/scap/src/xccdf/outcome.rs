@@ -97,6 +97,8 @@ pub struct Evaluation {
     pub profile: Option<Arc<str>>,
     /// Whether the benchmark's platform fits the system.
     pub applicable: bool,
+    /// The benchmark's platforms that fit the system.
+    pub platforms: Vec<Arc<str>>,
     /// Every rule in document order, also those not selected.
     pub rules: Vec<RuleOutcome>,
     /// The values in force: XCCDF value id and text.
