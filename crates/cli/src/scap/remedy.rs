@@ -143,7 +143,7 @@ pub fn run(options: &ScapRemediate) -> Result<Verdict> {
     if !touched.is_empty() {
         run.finish(touched, &outcomes, tailoring, client.as_ref())?;
     }
-    let good = ["fixed", "pass", "dry run"];
+    let good = ["fixed", "pass", "notapplicable", "dry run"];
     Ok(
         match outcomes.iter().all(|one| good.contains(&one.result)) {
             true => Verdict::Good,
