@@ -2,8 +2,9 @@
 
 mod beside;
 mod facts;
+mod summary;
 
-use crate::arguments::{Arguments, Choice, Command, Scan, ScanHost};
+use crate::arguments::{Arguments, Choice, Command, Format, Scan, ScanHost};
 use crate::client::Client;
 use crate::scan::{progress_bar, render, send, snapshot, verdict};
 use crate::scap::{Content, read};
@@ -48,7 +49,11 @@ pub fn run(options: &ScanHost) -> Result<Verdict> {
         None => own(options, None, &machine)?,
     };
     let snapshot = snapshot(&report, &[])?;
-    let rendered = render(&snapshot, &report, options.format, options.output.is_none())?;
+    let mut rendered = render(&snapshot, &report, options.format, options.output.is_none())?;
+    if options.format == Format::Table {
+        let is_root = rustix::process::geteuid().is_root();
+        rendered.extend(summary::text(&report, is_root).into_bytes());
+    }
     show::to(options.output.as_deref(), &rendered)?;
     if let Some(client) = client {
         send(&client, &report)?;

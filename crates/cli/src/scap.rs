@@ -282,7 +282,7 @@ fn oval_alone(options: &ScapOval) -> Result<Verdict> {
 }
 
 /// A text of the content on one line, without what would steer a terminal.
-fn safe(text: &str) -> String {
+pub fn safe(text: &str) -> String {
     let text: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
