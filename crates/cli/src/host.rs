@@ -1,7 +1,9 @@
 //! `bartizan scan host`: a machine judged by SCAP content.
 
-mod beside;
+pub mod beside;
 mod facts;
+pub mod process;
+pub mod sce;
 mod summary;
 
 use crate::arguments::{Arguments, Choice, Command, Format, Scan, ScanHost};
@@ -18,9 +20,10 @@ use bartizan_scap::content::Target;
 use bartizan_scap::probe;
 use bartizan_scap::results::testresult::{self, Host, Identity, Subject, TailoringFile};
 use bartizan_scap::results::{arf, benchmark, convert, oval};
-use bartizan_scap::system::Rooted;
-use bartizan_scap::xccdf::evaluate::{Options, run_plan};
+use bartizan_scap::system::{Rooted, System};
+use bartizan_scap::xccdf::evaluate::{Options, run_plan_with_scripts};
 use bartizan_scap::xccdf::plan::Plan;
+use bartizan_scap::xccdf::script::Scripts;
 use bartizan_scap::xccdf::tailoring;
 use bartizan_scap::yaml;
 use clap::Parser;
@@ -28,6 +31,7 @@ use indicatif::ProgressStyle;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What to say of options that need SCAP content.
 const NOT_SCAP: &str = "a baseline has no such thing";
@@ -82,6 +86,8 @@ pub struct Machine {
     pub system: Rooted,
     /// What is known of it.
     pub host: Host,
+    /// Where relative paths of the content start: here, on the running machine only.
+    pub base: Option<PathBuf>,
 }
 
 impl Machine {
@@ -99,7 +105,11 @@ impl Machine {
             system = system.with_units(Box::new(facts::units));
         }
         let host = facts::of(&system, &root);
-        Ok(Self { system, host })
+        let base = match live {
+            true => std::env::current_dir().ok(),
+            false => None,
+        };
+        Ok(Self { system, host, base })
     }
 }
 
@@ -143,6 +153,7 @@ fn own(options: &ScanHost, file: Option<&Path>, machine: &Machine) -> Result<Rep
     let mut answered = Vec::new();
     for baseline in fitting {
         let answers = yaml::evaluate_with(baseline, &facts, &|done, all| {
+            bar.set_length(all as u64);
             bar.set_position(done as u64);
             bar.set_message(format!("of {all} checks of {}", baseline.title));
         });
@@ -214,6 +225,16 @@ pub fn engine_options(choice: &Choice) -> Result<(Options, Option<TailoringFile>
     Ok((options, file))
 }
 
+/// Whether the content's scripts may run: only where the user said so, and only on the
+/// machine that they are about.
+fn scripts_allowed(asked: bool, machine: &Machine) -> bool {
+    if asked && !machine.system.is_live() {
+        show::remark("--sce: scripts look at the running machine, not at another root: not run");
+        return false;
+    }
+    asked
+}
+
 fn modified(path: &Path) -> Timestamp {
     let micros = std::fs::metadata(path)
         .and_then(|metadata| metadata.modified())
@@ -229,22 +250,26 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
     let content = Content::load(file)?;
     let (mut engine, tailoring) = engine_options(&options.choice)?;
     engine.rule = options.rule.clone();
+    engine.scripts = scripts_allowed(options.sce, machine);
     for path in &options.cpe {
         engine.cpe_files.extend(beside::dictionary(path)?);
     }
     let plan = Plan::new(&content.bundle, &engine)
         .with_context(|| format!("cannot evaluate {}", file.display()))?;
-    let context = probe::Context::new(&machine.system);
+    let context = probe::Context::new(&machine.system).with_base(machine.base.clone());
     let bar = progress_bar();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} {wide_msg} ({elapsed})")
     {
         bar.set_style(style);
     }
-    let (evaluation, evaluators) = run_plan(&plan, &context, &|rule, before, all| {
-        bar.set_length(all as u64);
-        bar.set_position(before as u64);
-        bar.set_message(rule.to_owned());
-    });
+    let runner = sce::Runner::new(Duration::from_secs(options.sce_seconds));
+    let scripts = engine.scripts.then_some(&runner as &dyn Scripts);
+    let (evaluation, evaluators) =
+        run_plan_with_scripts(&plan, &context, scripts, &|rule, before, all| {
+            bar.set_length(all as u64);
+            bar.set_position(before as u64);
+            bar.set_message(rule.to_owned());
+        });
     bar.finish_and_clear();
     let finished = now();
     if !evaluation.applicable {

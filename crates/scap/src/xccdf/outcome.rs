@@ -45,6 +45,8 @@ pub struct UsedCheck {
     pub name: Option<Arc<str>>,
     /// Exported variables: OVAL variable id, XCCDF value id, the value.
     pub exports: Vec<(Arc<str>, Arc<str>, String)>,
+    /// What the check wanted shown: the import's name and its text.
+    pub imports: Vec<(Arc<str>, String)>,
 }
 
 /// A value that decided.
