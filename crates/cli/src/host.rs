@@ -6,10 +6,11 @@ mod machine;
 pub mod process;
 pub mod sce;
 pub mod ssh;
+mod summary;
 
 pub use machine::Machine;
 
-use crate::arguments::{Arguments, Choice, Command, Scan, ScanHost};
+use crate::arguments::{Arguments, Choice, Command, Format, Scan, ScanHost};
 use crate::client::Client;
 use crate::scan::{progress_bar, render, send, snapshot, verdict};
 use crate::scap::{Content, read};
@@ -53,7 +54,11 @@ pub fn run(options: &ScanHost) -> Result<Verdict> {
     let snapshot = snapshot(&report, &[])?;
     let is_taken = options.record.as_deref() == Some(Path::new("-"));
     if options.output.is_some() || !is_taken {
-        let rendered = render(&snapshot, &report, options.format, options.output.is_none())?;
+        let mut rendered = render(&snapshot, &report, options.format, options.output.is_none())?;
+        if options.format == Format::Table {
+            let is_root = rustix::process::geteuid().is_root();
+            rendered.extend(summary::text(&report, is_root).into_bytes());
+        }
         show::to(options.output.as_deref(), &rendered)?;
     }
     if let Some(client) = client {

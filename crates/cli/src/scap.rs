@@ -354,7 +354,7 @@ fn recorded_host(recorded: &Characteristics) -> Host {
 }
 
 /// A text of the content on one line, without what would steer a terminal.
-fn safe(text: &str) -> String {
+pub fn safe(text: &str) -> String {
     let text: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
