@@ -48,3 +48,8 @@ export function trend(points: HistoryPoint[]): { at: string; score: number | nul
       return { at: point.finished, score: score(point.counts), coverage: asked > 0 ? (100 * (pass + fail)) / asked : null };
     });
 }
+
+/** The words of a list that people write with spaces or commas. */
+export function words(text: string): string[] {
+  return text.split(/[\s,]+/).filter(Boolean);
+}

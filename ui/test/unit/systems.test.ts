@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { busy, presence, score, share, trend } from '../../src/systems/state';
+import { busy, presence, score, share, trend, words } from '../../src/systems/state';
 import type { HistoryPoint, System, Task } from '../../src/api/types';
 
 const counts = (pass: number, fail: number, unknown = 0) => ({ pass, fail, unknown, not_applicable: 9 });
@@ -20,6 +20,11 @@ test('a line is of one source, without what came late', () => {
     { at: '2026-11-24T00:00:00Z', score: 50, coverage: 80 },
   ]);
   expect(trend([])).toEqual([]);
+});
+
+test('lists are written as people write them', () => {
+  expect(words(' a, b  c,')).toEqual(['a', 'b', 'c']);
+  expect(words('')).toEqual([]);
 });
 
 test('presence and progress', () => {
