@@ -1,9 +1,11 @@
 //! `bartizan scan host`: a machine judged by SCAP content.
 
-mod beside;
+pub mod beside;
 mod facts;
+pub mod process;
+pub mod sce;
 
-use crate::arguments::{Choice, ScanHost};
+use crate::arguments::{Arguments, Choice, Command, Scan, ScanHost};
 use crate::client::Client;
 use crate::scan::{progress_bar, render, send, snapshot, verdict};
 use crate::scap::{Content, read};
@@ -16,16 +18,19 @@ use bartizan_model::{Digest, ScanId, Scope, ScopeKind, Timestamp};
 use bartizan_scap::content::Target;
 use bartizan_scap::probe;
 use bartizan_scap::results::testresult::{self, Host, Identity, Subject, TailoringFile};
-use bartizan_scap::results::{arf, convert, oval};
-use bartizan_scap::system::Rooted;
-use bartizan_scap::xccdf::evaluate::{Options, run_plan};
+use bartizan_scap::results::{arf, benchmark, convert, oval};
+use bartizan_scap::system::{Rooted, System};
+use bartizan_scap::xccdf::evaluate::{Options, run_plan_with_scripts};
 use bartizan_scap::xccdf::plan::Plan;
+use bartizan_scap::xccdf::script::Scripts;
 use bartizan_scap::xccdf::tailoring;
 use bartizan_scap::yaml;
+use clap::Parser;
 use indicatif::ProgressStyle;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What to say of options that need SCAP content.
 const NOT_SCAP: &str = "a baseline has no such thing";
@@ -55,6 +60,15 @@ pub fn run(options: &ScanHost) -> Result<Verdict> {
     Ok(verdict(&snapshot, options.fail_on))
 }
 
+/// This machine judged by the own baselines, for who starts a server.
+pub fn this_machine() -> Result<Report> {
+    let words = ["bartizan", "scan", "host"];
+    match Arguments::try_parse_from(words)?.command {
+        Command::Scan(Scan::Host(options)) => own(&options, None, &Machine::open(&options.root)?),
+        _ => bail!("the command line is not what it was"),
+    }
+}
+
 /// Baselines are YAML, SCAP content is XML, maybe packed.
 fn is_yaml(file: &Path) -> bool {
     let extension = file.extension().and_then(|extension| extension.to_str());
@@ -67,6 +81,8 @@ pub struct Machine {
     pub system: Rooted,
     /// What is known of it.
     pub host: Host,
+    /// Where relative paths of the content start: here, on the running machine only.
+    pub base: Option<PathBuf>,
 }
 
 impl Machine {
@@ -84,7 +100,11 @@ impl Machine {
             system = system.with_units(Box::new(facts::units));
         }
         let host = facts::of(&system, &root);
-        Ok(Self { system, host })
+        let base = match live {
+            true => std::env::current_dir().ok(),
+            false => None,
+        };
+        Ok(Self { system, host, base })
     }
 }
 
@@ -190,6 +210,7 @@ pub fn engine_options(choice: &Choice) -> Result<(Options, Option<TailoringFile>
             .with_context(|| format!("cannot use the tailoring {}", path.display()))?;
         file = Some(TailoringFile {
             href: path.to_string_lossy().into_owned(),
+            content: bytes,
             id: tailoring.id.to_string(),
             version: tailoring.version.clone(),
             time: modified(path),
@@ -197,6 +218,16 @@ pub fn engine_options(choice: &Choice) -> Result<(Options, Option<TailoringFile>
         options.tailoring = Some(tailoring);
     }
     Ok((options, file))
+}
+
+/// Whether the content's scripts may run: only where the user said so, and only on the
+/// machine that they are about.
+fn scripts_allowed(asked: bool, machine: &Machine) -> bool {
+    if asked && !machine.system.is_live() {
+        show::remark("--sce: scripts look at the running machine, not at another root: not run");
+        return false;
+    }
+    asked
 }
 
 fn modified(path: &Path) -> Timestamp {
@@ -214,22 +245,26 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
     let content = Content::load(file)?;
     let (mut engine, tailoring) = engine_options(&options.choice)?;
     engine.rule = options.rule.clone();
+    engine.scripts = scripts_allowed(options.sce, machine);
     for path in &options.cpe {
         engine.cpe_files.extend(beside::dictionary(path)?);
     }
     let plan = Plan::new(&content.bundle, &engine)
         .with_context(|| format!("cannot evaluate {}", file.display()))?;
-    let context = probe::Context::new(&machine.system);
+    let context = probe::Context::new(&machine.system).with_base(machine.base.clone());
     let bar = progress_bar();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} {wide_msg} ({elapsed})")
     {
         bar.set_style(style);
     }
-    let (evaluation, evaluators) = run_plan(&plan, &context, &|rule, before, all| {
-        bar.set_length(all as u64);
-        bar.set_position(before as u64);
-        bar.set_message(rule.to_owned());
-    });
+    let runner = sce::Runner::new(Duration::from_secs(options.sce_seconds));
+    let scripts = engine.scripts.then_some(&runner as &dyn Scripts);
+    let (evaluation, evaluators) =
+        run_plan_with_scripts(&plan, &context, scripts, &|rule, before, all| {
+            bar.set_length(all as u64);
+            bar.set_position(before as u64);
+            bar.set_message(rule.to_owned());
+        });
     bar.finish_and_clear();
     let finished = now();
     if !evaluation.applicable {
@@ -249,19 +284,19 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
         benchmark_href: file.to_string_lossy().into_owned(),
         tailoring,
     };
+    let chosen = content
+        .bundle
+        .benchmark(engine.datastream_id.as_deref(), engine.xccdf_id.as_deref());
+    let component = match chosen.map(|chosen| &chosen.reference.target) {
+        Some(Target::Local(id)) => &**id,
+        _ => "",
+    };
     if let Some(path) = &options.results {
         write(path, |out| {
-            testresult::write(out, &subject, &about).map(drop)
+            benchmark::write(out, content.source(), component, &subject, &about).map(drop)
         })?;
     }
     if let Some(path) = &options.arf {
-        let chosen = content
-            .bundle
-            .benchmark(engine.datastream_id.as_deref(), engine.xccdf_id.as_deref());
-        let component = match chosen.map(|chosen| &chosen.reference.target) {
-            Some(Target::Local(id)) => &**id,
-            _ => "",
-        };
         let parts = arf::Parts {
             source: content.source(),
             bundle: &content.bundle,

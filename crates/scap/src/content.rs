@@ -66,9 +66,11 @@ pub enum Component {
     Dictionary(cpe::Dictionary),
     /// CPE platforms.
     Specification(cpe::Specification),
+    /// A script of the script check engine.
+    Script(Arc<[u8]>),
     /// It should be one of these and is wrong; why. Its checks are errors.
     Broken(String),
-    /// Passed over: OCIL, scripts, anything else. The name of its element.
+    /// Passed over: OCIL and anything else. The name of its element.
     Skipped(Arc<str>),
 }
 
@@ -135,7 +137,7 @@ pub struct Bundle {
     pub digest: String,
     /// The streams; one without an id where the file was a plain document.
     pub streams: Vec<DataStream>,
-    /// Extended components (scripts of the script check engine): recorded, never run.
+    /// Extended components (scripts of the script check engine).
     pub extended: Vec<Arc<str>>,
     components: HashMap<Arc<str>, Component>,
     /// Files given beside a plain benchmark, by the name it uses: component ids.
@@ -171,6 +173,13 @@ impl Bundle {
         Ok(())
     }
 
+    /// Adds a script that a plain benchmark refers to by `name`.
+    pub fn add_script(&mut self, name: &str, bytes: &[u8]) {
+        let id: Arc<str> = format!("file:{name}").into();
+        self.beside.insert(Arc::from(name), Arc::clone(&id));
+        self.components.insert(id, Component::Script(bytes.into()));
+    }
+
     /// The component of that id.
     pub fn component(&self, id: &str) -> Option<&Component> {
         self.components.get(id)
@@ -188,29 +197,32 @@ impl Bundle {
         datastream_id: Option<&str>,
         xccdf_id: Option<&str>,
     ) -> Option<Chosen<'_>> {
+        // Each with the reference that led to it: of a tailoring not the benchmark's.
         let candidates = || {
             self.streams
                 .iter()
                 .filter(move |stream| datastream_id.is_none_or(|id| &*stream.id == id))
                 .flat_map(|stream| {
-                    stream
-                        .checklists
-                        .iter()
-                        .filter_map(move |reference| self.chosen(stream, reference))
+                    stream.checklists.iter().filter_map(move |reference| {
+                        let chosen = self.chosen(stream, reference)?;
+                        Some((reference, chosen))
+                    })
                 })
         };
         let Some(wanted) = xccdf_id else {
             // A tailoring is taken only when it is asked for.
-            return candidates().find(|chosen| chosen.tailoring.is_none());
+            return candidates()
+                .map(|(_, chosen)| chosen)
+                .find(|chosen| chosen.tailoring.is_none());
         };
-        candidates()
-            .find(|chosen| &*chosen.reference.id == wanted)
-            .or_else(|| {
-                candidates().find(|chosen| {
-                    matches!(&chosen.reference.target, Target::Local(id) if &**id == wanted)
-                        || (chosen.tailoring.is_none() && &*chosen.benchmark.id == wanted)
-                })
+        let by_reference = candidates().find(|(reference, _)| &*reference.id == wanted);
+        let by_content = || {
+            candidates().find(|(reference, chosen)| {
+                matches!(&reference.target, Target::Local(id) if &**id == wanted)
+                    || (chosen.tailoring.is_none() && &*chosen.benchmark.id == wanted)
             })
+        };
+        by_reference.or_else(by_content).map(|(_, chosen)| chosen)
     }
 
     fn chosen<'a>(
@@ -226,8 +238,13 @@ impl Bundle {
                 tailoring: None,
             }),
             Component::Tailoring(tailoring) => {
-                let of = tailoring.benchmark.as_deref()?.strip_prefix('#')?;
-                let reference = stream.reference(of)?;
+                let reference = match tailoring.benchmark.as_deref() {
+                    Some(of) => stream.reference(of.strip_prefix('#')?)?,
+                    // One that names no benchmark is of the stream's first.
+                    None => stream.checklists.iter().find(|reference| {
+                        matches!(self.target(reference), Some(Component::Benchmark(_)))
+                    })?,
+                };
                 match self.target(reference)? {
                     Component::Benchmark(benchmark) => Some(Chosen {
                         stream,
@@ -262,5 +279,31 @@ impl Bundle {
     /// unchecked. Bounded.
     pub fn validate(&self) -> Vec<Problem> {
         validate::bundle(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tailoring_is_chosen_by_its_own_reference() {
+        for of in ["", "<benchmark href='#b'/>"] {
+            let text = format!(
+                "<data-stream-collection xmlns='urn:ds'><data-stream id='s'><checklists>
+                 <component-ref id='b' href='#bc'/><component-ref id='t' href='#tc'/></checklists></data-stream>
+                 <component id='bc'><Benchmark xmlns='http://checklists.nist.gov/xccdf/1.2' id='bench'/></component>
+                 <component id='tc'><Tailoring xmlns='http://checklists.nist.gov/xccdf/1.2' id='tail'>{of}</Tailoring></component>
+                 </data-stream-collection>"
+            );
+            let bundle = Bundle::load(text.as_bytes()).unwrap();
+            let chosen = |id| bundle.benchmark(None, id).unwrap();
+            assert!(chosen(None).tailoring.is_none());
+            assert!(chosen(Some("b")).tailoring.is_none());
+            let tailored = chosen(Some("t"));
+            assert_eq!(&*tailored.tailoring.unwrap().id, "tail");
+            assert_eq!(&*tailored.benchmark.id, "bench");
+            assert_eq!(&*tailored.reference.id, "b");
+        }
     }
 }

@@ -7,13 +7,14 @@
 //! ```
 //!
 //! Everything is evaluated once. What refers to itself, or to what is not in the document, is
-//! an error. The tables are those of OpenSCAP 1.3.7.
+//! an error; a definition that extends itself is not evaluated. The tables are those of OpenSCAP 1.3.7.
 
 mod collect;
 mod judge;
 mod reason;
 mod variable;
 
+use super::characteristics::Characteristics;
 use super::item::{Collected, Flag, Item, Status};
 use super::model::{Check, Criteria, Definition, Document, Existence, Object, Test, Variable};
 use super::outcome::{Truth, combine, operate};
@@ -80,6 +81,9 @@ pub struct Evaluator<'a> {
     context: &'a Context<'a>,
     externals: &'a HashMap<Arc<str>, Vec<Arc<str>>>,
     collector: Option<&'a Collector<'a>>,
+    recorded: Option<&'a Characteristics>,
+    /// The numbers of recorded items that are in the store.
+    numbers: HashMap<&'a str, u32>,
     store: Store,
     definitions: HashMap<&'a str, Truth>,
     tests: Known<'a, Test, TestOutcome>,
@@ -130,6 +134,22 @@ struct Open<'a> {
     circular: bool,
 }
 
+/// Why something is not evaluated, in words.
+enum Refused {
+    /// It is being evaluated already.
+    Circle(String),
+    /// It nests too deep.
+    Depth(String),
+}
+
+impl Refused {
+    fn message(self) -> String {
+        match self {
+            Self::Circle(message) | Self::Depth(message) => message,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum What {
     Definition,
@@ -149,6 +169,8 @@ impl<'a> Evaluator<'a> {
             context,
             externals,
             collector: None,
+            recorded: None,
+            numbers: HashMap::new(),
             store: Store::default(),
             definitions: HashMap::new(),
             tests: Known::default(),
@@ -167,6 +189,14 @@ impl<'a> Evaluator<'a> {
         self
     }
 
+    /// With what was recorded in place of the probes. An object that was not recorded was not
+    /// collected, and its tests are unknown.
+    #[must_use]
+    pub fn with_characteristics(mut self, recorded: &'a Characteristics) -> Self {
+        self.recorded = Some(recorded);
+        self
+    }
+
     /// The result of a definition.
     pub fn definition(&mut self, id: &str) -> Truth {
         let Some(definition) = self.document.definitions.get(id) else {
@@ -176,15 +206,18 @@ impl<'a> Evaluator<'a> {
         if let Some(known) = self.definitions.get(id) {
             return *known;
         }
-        if self.enter(What::Definition, id).is_err() {
-            return Truth::Error;
+        match self.enter(What::Definition, id) {
+            Ok(()) => {}
+            Err(Refused::Circle(_)) => return Truth::NotEvaluated,
+            Err(Refused::Depth(_)) => return Truth::Error,
         }
         let mut truth = match &definition.criteria {
             Some(criteria) => self.criteria(criteria),
             None => Truth::NotEvaluated,
         };
+        // As OpenSCAP: what extends itself is not evaluated.
         if self.leave() {
-            truth = Truth::Error;
+            truth = Truth::NotEvaluated;
         }
         self.definitions.insert(id, truth);
         truth
@@ -242,7 +275,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Notes that something is evaluated. Errors: it is already, or it nests too deep.
-    fn enter(&mut self, what: What, id: &'a str) -> Result<(), String> {
+    fn enter(&mut self, what: What, id: &'a str) -> Result<(), Refused> {
         let already = self.open.iter().position(|open| {
             let Open {
                 what: kind, id: of, ..
@@ -254,10 +287,10 @@ impl<'a> Evaluator<'a> {
             for open in self.open.iter_mut().skip(already) {
                 open.circular = true;
             }
-            return Err(format!("{id} refers to itself"));
+            return Err(Refused::Circle(format!("{id} refers to itself")));
         }
         if self.depth >= MAX_DEPTH {
-            return Err(format!("{id} is nested too deep"));
+            return Err(Refused::Depth(format!("{id} is nested too deep")));
         }
         self.depth += 1;
         self.open.push(Open {
@@ -331,6 +364,13 @@ impl<'a> Evaluator<'a> {
             let message = format!("object {wanted} is of kind {}", object.kind);
             return TestOutcome::only(Truth::Unknown, message);
         }
+        if self
+            .recorded
+            .is_some_and(|all| all.object(wanted).is_none())
+        {
+            let message = format!("object {wanted} was not recorded");
+            return TestOutcome::only(Truth::Unknown, message);
+        }
         let collected = self.object(object);
         let mut outcome = TestOutcome {
             truth: Truth::Error,
@@ -349,6 +389,13 @@ impl<'a> Evaluator<'a> {
             || !(is_complete || collected.flag == Flag::Incomplete)
         {
             return outcome;
+        }
+        let missing = test.states.iter().find(|state| {
+            let states = &self.document.states;
+            !states.contains_key(*state)
+        });
+        if let Some(missing) = missing {
+            outcome.message = Some(format!("state {missing} is not in the document"));
         }
         let judged = match self.judged(test, &mut outcome.tested) {
             Ok(judged) => judged,
@@ -384,7 +431,11 @@ impl<'a> Evaluator<'a> {
     fn judged(&mut self, test: &'a Test, tested: &mut [(u32, Truth)]) -> Result<Truth, String> {
         let mut judges = Vec::with_capacity(test.states.len());
         for state in &test.states {
-            judges.push(self.judge(state)?);
+            // As OpenSCAP: a state that is not there says nothing, which is unknown.
+            judges.push(match self.document.states.contains_key(state) {
+                true => self.judge(state)?,
+                false => Arc::new(Judge::nothing()),
+            });
         }
         for (id, result) in &mut *tested {
             let Some(item) = self.store.item(*id) else {

@@ -395,10 +395,19 @@ pub struct Variable {
 pub enum VariableSource {
     /// Written in the content.
     Constant(Vec<Box<str>>),
-    /// Given from outside (XCCDF `check-export`).
-    External,
+    /// Given from outside (XCCDF `check-export`), where it is allowed.
+    External(Vec<Possible>),
     /// Computed.
     Local(Component),
+}
+
+/// What an external variable's values may be: any of these; without any, anything.
+#[derive(Debug)]
+pub enum Possible {
+    /// `possible_value`.
+    Value(Box<str>),
+    /// `possible_restriction`.
+    Restriction(Operator, Vec<(Operation, Box<str>)>),
 }
 
 /// A term of a local variable.

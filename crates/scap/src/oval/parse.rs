@@ -210,12 +210,17 @@ impl Reader {
     fn test(&mut self, element: &Element) -> Result<Test, ContentError> {
         let id = self.id(element);
         let object = element.child("object");
+        // Deprecated: means both that none exists and that none satisfies.
+        let existence = match element.attribute("check").map(str::trim) {
+            Some("none exist") => Existence::None,
+            _ => self.existence(element)?,
+        };
         let states = element.named("state");
         Ok(Test {
             id,
             kind: self.kind(element, "_test"),
             comment: one_line(element.attribute("comment").unwrap_or_default()),
-            existence: self.existence(element)?,
+            existence,
             check: self.check(element, "check")?,
             state_operator: self.word(element, "state_operator", Operator::parse)?,
             object: object.map(|object| self.reference(object, "object_ref")),

@@ -9,6 +9,7 @@ use crate::oval::model::{Check, Datatype, Operation};
 use crate::oval::outcome::{Truth, combine};
 use crate::system::System;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 /// An object with its variables resolved.
@@ -89,10 +90,15 @@ impl Query {
     }
 }
 
+/// The most compiled patterns that are kept.
+const MAX_PATTERNS: usize = 4096;
+
 /// What probes share during one evaluation: the system, compiled patterns, files read.
 pub struct Context<'a> {
     /// The system that is looked at.
     pub system: &'a dyn System,
+    /// The folder that relative paths start from; None: they mean nothing.
+    pub base: Option<PathBuf>,
     patterns: Mutex<HashMap<Arc<str>, Option<Arc<Pattern>>>>,
     /// State of the file probes: the shared walk and the files that were read.
     pub files: files::Cache,
@@ -105,10 +111,18 @@ impl<'a> Context<'a> {
     pub fn new(system: &'a dyn System) -> Self {
         Self {
             system,
+            base: None,
             patterns: Mutex::default(),
             files: files::Cache::default(),
             tables: host::Tables::default(),
         }
+    }
+
+    /// With a folder that relative paths start from: on the running machine the caller's.
+    #[must_use]
+    pub fn with_base(mut self, base: Option<PathBuf>) -> Self {
+        self.base = base;
+        self
     }
 
     /// The compiled pattern; None when it does not compile.
@@ -121,6 +135,10 @@ impl<'a> Context<'a> {
             return known.clone();
         }
         let compiled = Pattern::new(text).ok().map(Arc::new);
+        // Values of files can be patterns, too: what is kept must not grow with them.
+        if patterns.len() >= MAX_PATTERNS {
+            patterns.clear();
+        }
         patterns.insert(Arc::from(text), compiled.clone());
         compiled
     }
@@ -156,4 +174,45 @@ pub fn find(kind: &str) -> Option<Probe> {
         .chain(host::PROBES)
         .find(|probe| probe.kind == kind)
         .copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Types that the evaluator answers itself.
+    const NO_PROBE_NEEDED: [&str; 2] = ["unknown", "variable"];
+
+    #[test]
+    fn the_documented_probes_are_the_ones_that_there_are() {
+        let table = include_str!("../../../../docs/oval-probes.md");
+        let mut documented = BTreeSet::new();
+        let mut rows = 0;
+        for line in table.lines() {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let [_, _, test, supported, ..] = cells[..] else {
+                continue;
+            };
+            let Some(kind) = test
+                .strip_prefix('`')
+                .and_then(|test| test.strip_suffix("_test`"))
+            else {
+                continue;
+            };
+            rows += 1;
+            assert!(matches!(supported, "yes" | "no"), "{line}");
+            if supported == "yes" {
+                assert!(documented.insert(kind), "{kind} is there twice");
+            }
+        }
+        let probes = files::PROBES.iter().chain(host::PROBES);
+        let ours: BTreeSet<&str> = probes
+            .map(|probe| probe.kind)
+            .chain(NO_PROBE_NEEDED)
+            .collect();
+        assert_eq!(documented, ours);
+        // All of the three schemas.
+        assert_eq!(rows, 46);
+    }
 }

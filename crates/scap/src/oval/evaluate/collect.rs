@@ -2,6 +2,7 @@
 
 use super::judge::Judge;
 use super::{Evaluator, ObjectOutcome, What};
+use crate::oval::characteristics::Characteristics;
 use crate::oval::item::{Collected, Flag, Item, Status};
 use crate::oval::model::{
     Check, Entity, Filter, Object, ObjectBody, Operation, Set, SetOperand, SetOperator,
@@ -9,6 +10,7 @@ use crate::oval::model::{
 use crate::oval::outcome::Truth;
 use crate::probe::{self, Bound, Context, Keep, Query};
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The items that were collected, each once.
@@ -78,8 +80,12 @@ impl<'a> Evaluator<'a> {
         if let Some(known) = self.objects.get(&object.id) {
             return Arc::clone(known);
         }
-        if let Err(message) = self.enter(What::Object, &object.id) {
-            return Arc::new(ObjectOutcome::only(Flag::Error, message));
+        if let Some(recorded) = self.recorded {
+            let outcome = self.gathered(object, recorded);
+            return self.objects.add(&object.id, object, outcome);
+        }
+        if let Err(refused) = self.enter(What::Object, &object.id) {
+            return Arc::new(ObjectOutcome::only(Flag::Error, refused.message()));
         }
         let mut outcome = match &object.body {
             ObjectBody::Set(set) => self.set(set),
@@ -97,6 +103,36 @@ impl<'a> Evaluator<'a> {
             outcome = ObjectOutcome::only(Flag::Error, message);
         }
         self.objects.add(&object.id, object, outcome)
+    }
+
+    /// What was recorded of an object: filters and sets were applied then.
+    fn gathered(&mut self, object: &Object, recorded: &'a Characteristics) -> ObjectOutcome {
+        let Some(gathered) = recorded.object(&object.id) else {
+            return ObjectOutcome::only(Flag::NotCollected, "the object was not recorded");
+        };
+        let mut seen = HashSet::new();
+        let mut items = Vec::new();
+        for name in &gathered.items {
+            let number = match self.numbers.get(&**name) {
+                Some(number) => Some(*number),
+                None => {
+                    let item = recorded.item(name).cloned();
+                    item.and_then(|item| self.store.add(&object.kind, item))
+                }
+            };
+            let Some(number) = number else {
+                return ObjectOutcome::only(Flag::Error, "too many items");
+            };
+            self.numbers.insert(name, number);
+            if seen.insert(number) {
+                items.push(number);
+            }
+        }
+        ObjectOutcome {
+            flag: gathered.flag,
+            message: gathered.message.clone(),
+            items,
+        }
     }
 
     fn ready(&mut self, filters: &[Filter]) -> Result<Ready, String> {
@@ -197,7 +233,7 @@ impl<'a> Evaluator<'a> {
         let mut var_check = entity.var_check;
         let values = match &entity.variable {
             None if entity.nil => Vec::new(),
-            None => vec![Arc::from(&*entity.value)],
+            None => vec![self.absolute(entity, &Arc::from(&*entity.value))],
             Some(id) => {
                 let outcome = self.variable(id);
                 if outcome.has_values() && outcome.values.is_empty() {
@@ -212,7 +248,8 @@ impl<'a> Evaluator<'a> {
                 if is_one_by_one(kind, entity) {
                     var_check = Check::AtLeastOne;
                 }
-                outcome.values.clone()
+                let values = outcome.values.iter();
+                values.map(|value| self.absolute(entity, value)).collect()
             }
         };
         Ok(Bound {
@@ -223,6 +260,20 @@ impl<'a> Evaluator<'a> {
             nil: entity.nil,
             values,
         })
+    }
+
+    /// A relative path as seen from the base.
+    fn absolute(&self, entity: &Entity, value: &Arc<str>) -> Arc<str> {
+        let is_path = matches!(&*entity.name, "path" | "filepath")
+            && entity.operation == Operation::Equals
+            && !value.is_empty()
+            && !value.starts_with('/');
+        let Some(base) = self.context.base.as_ref().filter(|_| is_path) else {
+            return Arc::clone(value);
+        };
+        // Put together anew from its parts, without those that are `.`.
+        let whole: PathBuf = base.join(&**value).components().collect();
+        Arc::from(whole.to_string_lossy())
     }
 
     /// One item with all of the variable's values. Without values it is not known what they

@@ -81,6 +81,14 @@ impl<'a> Evaluator<'a> {
 }
 
 impl Judge {
+    /// A state that says nothing.
+    pub fn nothing() -> Self {
+        Self {
+            operator: Operator::And,
+            wanted: Vec::new(),
+        }
+    }
+
     /// Whether an item of a test satisfies the state.
     pub fn item(&self, context: &Context<'_>, item: &Item) -> Truth {
         let results = self.wanted.iter().map(|wanted| wanted.item(context, item));

@@ -1,9 +1,11 @@
 //! Variables and their components computed.
 
 use super::{Evaluator, What};
+use crate::oval::compare::compare;
 use crate::oval::function::apply;
 use crate::oval::item::{Flag, Item, Status, Value};
-use crate::oval::model::{Component, Datatype, Function, Variable, VariableSource};
+use crate::oval::model::{Component, Datatype, Function, Possible, Variable, VariableSource};
+use crate::oval::outcome::{Truth, operate};
 use std::sync::Arc;
 
 /// What a variable came to.
@@ -48,8 +50,8 @@ impl<'a> Evaluator<'a> {
         if let Some(known) = self.variables.get(id) {
             return Arc::clone(known);
         }
-        if let Err(message) = self.enter(What::Variable, &variable.id) {
-            return Arc::new(VariableOutcome::error(message));
+        if let Err(refused) = self.enter(What::Variable, &variable.id) {
+            return Arc::new(VariableOutcome::error(refused.message()));
         }
         let mut outcome = self.compute(variable);
         if self.leave() {
@@ -67,8 +69,17 @@ impl<'a> Evaluator<'a> {
             VariableSource::Constant(values) => {
                 VariableOutcome::of(values.iter().map(|value| Arc::from(&**value)).collect())
             }
-            VariableSource::External => match self.externals.get(id) {
-                Some(values) => VariableOutcome::of(values.clone()),
+            VariableSource::External(possible) => match self.externals.get(id) {
+                Some(values) => match values
+                    .iter()
+                    .find(|value| !self.is_possible(variable, possible, value))
+                {
+                    Some(value) => VariableOutcome::without(
+                        Flag::DoesNotExist,
+                        format!("variable {id} may not be {value:?}"),
+                    ),
+                    None => VariableOutcome::of(values.clone()),
+                },
                 None => VariableOutcome::error(format!("no value is given for variable {id}")),
             },
             VariableSource::Local(component) => {
@@ -79,6 +90,20 @@ impl<'a> Evaluator<'a> {
                 outcome
             }
         }
+    }
+
+    /// Whether the content lets an external variable have a value.
+    fn is_possible(&self, variable: &Variable, possible: &[Possible], value: &str) -> bool {
+        possible.is_empty()
+            || possible.iter().any(|possible| match possible {
+                Possible::Value(allowed) => **allowed == *value,
+                Possible::Restriction(operator, restrictions) => {
+                    let results = restrictions.iter().map(|(operation, wanted)| {
+                        compare(self.context, variable.datatype, *operation, value, wanted)
+                    });
+                    operate(*operator, results) == Truth::True
+                }
+            })
     }
 
     fn component(&mut self, component: &'a Component) -> VariableOutcome {

@@ -1,7 +1,10 @@
 //! Variables and their components read.
 
 use super::{ContentError, Reader};
-use crate::oval::model::{Component, Datatype, Function, TimeFormat, Variable, VariableSource};
+use crate::oval::model::{
+    Component, Datatype, Function, Operation, Operator, Possible, TimeFormat, Variable,
+    VariableSource,
+};
 use crate::xml::Element;
 
 impl Reader {
@@ -13,8 +16,7 @@ impl Reader {
                 let values = values.map(|value| value.text().into_boxed_str());
                 VariableSource::Constant(values.collect())
             }
-            // Possible values bind those who give values, not those who use them.
-            "external_variable" => VariableSource::External,
+            "external_variable" => VariableSource::External(self.possible(element)?),
             "local_variable" => {
                 let component = element
                     .elements()
@@ -36,6 +38,26 @@ impl Reader {
             datatype: self.word(element, "datatype", Datatype::parse)?,
             source,
         })
+    }
+
+    fn possible(&self, element: &Element) -> Result<Vec<Possible>, ContentError> {
+        let mut all = Vec::new();
+        for child in element.elements() {
+            match &*child.name {
+                "possible_value" => all.push(Possible::Value(child.text().into_boxed_str())),
+                "possible_restriction" => {
+                    let mut restrictions = Vec::new();
+                    for one in child.named("restriction") {
+                        let operation = self.word(one, "operation", Operation::parse)?;
+                        restrictions.push((operation, one.text().into_boxed_str()));
+                    }
+                    let operator = self.word(child, "operator", Operator::parse)?;
+                    all.push(Possible::Restriction(operator, restrictions));
+                }
+                _ => {}
+            }
+        }
+        Ok(all)
     }
 
     /// What cannot be computed refers to a variable that is not there: an error when it is
