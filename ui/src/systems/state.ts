@@ -23,6 +23,8 @@ export function share(task: Task): number | undefined {
 
 /** Whether a runner asks for the system's work. */
 export function presence(system: System, now: number): 'online' | 'offline' | 'never' {
+  // While it scans it says how far it is, and does not ask for more.
+  if (system.task?.state === 'claimed' || system.task?.state === 'running') return 'online';
   if (!system.last_seen) return 'never';
   return now - Date.parse(system.last_seen) <= ALIVE_MS ? 'online' : 'offline';
 }

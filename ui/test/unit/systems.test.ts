@@ -33,6 +33,7 @@ test('presence and progress', () => {
   expect(presence(system(null), now)).toBe('never');
   expect(presence(system('2026-11-25T11:59:00Z'), now)).toBe('online');
   expect(presence(system('2026-11-25T11:00:00Z'), now)).toBe('offline');
+  expect(presence({ last_seen: '2026-11-25T11:00:00Z', task: { state: 'running' } } as System, now)).toBe('online');
   const task = (state: Task['state'], done: number, total: number | null) => ({ state, progress: { done, total } }) as Task;
   expect(share(task('running', 5, 20))).toBe(25);
   expect(share(task('claimed', 0, null))).toBeUndefined();
