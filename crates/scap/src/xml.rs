@@ -16,6 +16,10 @@ use std::sync::Arc;
 pub const MAX_BYTES: usize = 256 << 20;
 const MAX_DEPTH: usize = 200;
 const MAX_ELEMENTS: usize = 8_000_000;
+/// Of one element: each is compared with all others.
+const MAX_ATTRIBUTES: usize = 1_000;
+/// Namespaces declared at one place: each name is compared with all of them.
+const MAX_NAMESPACES: usize = 1_000;
 
 /// Why a document cannot be read, and where: the content's fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -121,6 +125,10 @@ pub struct Stream<'a> {
     depth: usize,
     /// A self-closing element was entered: its end comes next.
     pending_end: bool,
+    /// How many namespaces the open elements declare, each with those above it.
+    declared: Vec<usize>,
+    /// A document type is passed over, not refused.
+    any_type: bool,
 }
 
 impl<'a> Stream<'a> {
@@ -141,6 +149,8 @@ impl<'a> Stream<'a> {
             elements: 0,
             depth: 0,
             pending_end: false,
+            declared: Vec::new(),
+            any_type: false,
         })
     }
 
@@ -178,7 +188,7 @@ impl<'a> Stream<'a> {
                     self.depth = self.depth.saturating_sub(1);
                     return Ok(Piece::End);
                 }
-                Ok(Event::DocType(_)) => return Err(self.doctype()),
+                Ok(Event::DocType(_)) if !self.any_type => return Err(self.doctype()),
                 Ok(Event::Eof) => {
                     if self.depth > 0 {
                         return Err(self.error("the document ends inside an element"));
@@ -193,7 +203,7 @@ impl<'a> Stream<'a> {
 
     /// The whole of the element that [`Stream::next`] just entered.
     pub fn tree(&mut self, start: Element) -> Result<Element, XmlError> {
-        let mut open: Vec<(Element, Vec<Node>)> = vec![(start, Vec::new())];
+        let mut open = vec![Open::new(start)];
         loop {
             let ended = if std::mem::take(&mut self.pending_end) {
                 true
@@ -201,12 +211,12 @@ impl<'a> Stream<'a> {
                 match self.reader.read_event() {
                     Ok(Event::Start(tag)) => {
                         let element = self.open(&tag)?;
-                        open.push((element, Vec::new()));
+                        begin(&mut open, element);
                         false
                     }
                     Ok(Event::Empty(tag)) => {
                         let element = self.open(&tag)?;
-                        open.push((element, Vec::new()));
+                        begin(&mut open, element);
                         true
                     }
                     Ok(Event::End(_)) => true,
@@ -242,7 +252,7 @@ impl<'a> Stream<'a> {
                         push_text(&mut open, &resolved);
                         false
                     }
-                    Ok(Event::DocType(_)) => return Err(self.doctype()),
+                    Ok(Event::DocType(_)) if !self.any_type => return Err(self.doctype()),
                     Ok(Event::Eof) => {
                         return Err(self.error("the document ends inside an element"));
                     }
@@ -252,13 +262,14 @@ impl<'a> Stream<'a> {
             };
             if ended {
                 self.depth = self.depth.saturating_sub(1);
-                let Some((mut element, children)) = open.pop() else {
+                let Some(mut ended) = open.pop() else {
                     return Err(self.error("an element ends that did not begin"));
                 };
-                element.children = children.into_boxed_slice();
+                ended.flush();
+                ended.element.children = ended.children.into_boxed_slice();
                 match open.last_mut() {
-                    Some((_, siblings)) => siblings.push(Node::Element(element)),
-                    None => return Ok(element),
+                    Some(above) => above.children.push(Node::Element(ended.element)),
+                    None => return Ok(ended.element),
                 }
             }
         }
@@ -304,9 +315,15 @@ impl<'a> Stream<'a> {
         let name = intern(&mut self.names, &name);
         let namespace = intern(&mut self.names, &namespace);
         let mut attributes = Vec::new();
+        let (mut seen, mut declared) = (0, 0);
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|error| self.error(error.to_string()))?;
+            seen += 1;
+            if seen > MAX_ATTRIBUTES {
+                return Err(self.error(format!("more than {MAX_ATTRIBUTES} attributes")));
+            }
             if attribute.key.as_namespace_binding().is_some() {
+                declared += 1;
                 continue;
             }
             let key = utf8(attribute.key.local_name().as_ref())
@@ -318,6 +335,12 @@ impl<'a> Stream<'a> {
                 .replace(['\n', '\t', '\r'], " ");
             attributes.push((intern(&mut self.names, &key), value.into_boxed_str()));
         }
+        self.declared.truncate(self.depth - 1);
+        let declared = declared + self.declared.last().unwrap_or(&0);
+        if declared > MAX_NAMESPACES {
+            return Err(self.error(format!("more than {MAX_NAMESPACES} namespaces")));
+        }
+        self.declared.push(declared);
         Ok(Element {
             name,
             namespace,
@@ -340,23 +363,59 @@ fn intern(names: &mut HashSet<Arc<str>>, name: &str) -> Arc<str> {
     name
 }
 
+/// An element that is being read.
+struct Open {
+    element: Element,
+    children: Vec<Node>,
+    /// Text that is not a child yet: more may follow.
+    text: String,
+}
+
+impl Open {
+    fn new(element: Element) -> Self {
+        Self {
+            element,
+            children: Vec::new(),
+            text: String::new(),
+        }
+    }
+
+    fn flush(&mut self) {
+        if !self.text.is_empty() {
+            self.children.push(Node::Text(self.text.as_str().into()));
+            self.text.clear();
+        }
+    }
+}
+
+fn begin(open: &mut Vec<Open>, element: Element) {
+    if let Some(above) = open.last_mut() {
+        above.flush();
+    }
+    open.push(Open::new(element));
+}
+
 /// Adds to the innermost open element; neighbouring texts become one.
-fn push_text(open: &mut [(Element, Vec<Node>)], text: &str) {
-    let Some((_, children)) = open.last_mut() else {
-        return;
-    };
-    if let Some(Node::Text(last)) = children.last_mut() {
-        let mut joined = String::from(std::mem::take(last));
-        joined.push_str(text);
-        *last = joined.into_boxed_str();
-    } else {
-        children.push(Node::Text(text.into()));
+fn push_text(open: &mut [Open], text: &str) {
+    if let Some(inner) = open.last_mut() {
+        inner.text.push_str(text);
     }
 }
 
 /// A whole document as one tree.
 pub fn parse(bytes: &[u8]) -> Result<Element, XmlError> {
+    whole(Stream::new(bytes)?)
+}
+
+/// A file of the system that is judged, as one tree: it may have a document type, which is
+/// passed over. What it declares is not known, so using such an entity is an error.
+pub fn parse_any(bytes: &[u8]) -> Result<Element, XmlError> {
     let mut stream = Stream::new(bytes)?;
+    stream.any_type = true;
+    whole(stream)
+}
+
+fn whole(mut stream: Stream<'_>) -> Result<Element, XmlError> {
     match stream.next()? {
         Piece::Start(start) => stream.tree(start),
         Piece::End | Piece::Done => Err(stream.error("the document has no element")),
@@ -377,6 +436,15 @@ mod tests {
         assert_eq!(root.attribute("id"), Some("1 & 2"));
         assert_eq!(root.text(), "x <<y>A");
         assert!(root.child("b").unwrap().is_nil());
+    }
+
+    #[test]
+    fn a_files_document_type_is_passed_over() {
+        let text = b"<!DOCTYPE a SYSTEM 'x.dtd' [<!ENTITY x SYSTEM 'file:///etc/passwd'> <!ATTLIST a b CDATA 'c'>]><a>1</a>";
+        let root = parse_any(text).unwrap();
+        assert_eq!((root.text().as_str(), root.attribute("b")), ("1", None));
+        let used = b"<!DOCTYPE a [<!ENTITY x 'y'>]><a>&x;</a>";
+        assert!(parse_any(used).unwrap_err().what.contains("predefined"));
     }
 
     #[test]

@@ -178,7 +178,7 @@ fn show_all(options: &ScapRemediate, outcomes: &[Outcome]) -> Result<()> {
 
 /// Evaluates what is planned on the machine as it is now.
 fn judge(plan: &Plan<'_>, machine: &Machine, sce: bool) -> Evaluation {
-    let context = probe::Context::new(&machine.system);
+    let context = probe::Context::new(machine.system());
     let runner = sce::Runner::new(Duration::from_secs(60));
     let scripts = sce.then_some(&runner as &dyn Scripts);
     let bar = progress_bar();

@@ -17,6 +17,7 @@ use crate::oval::item::Item;
 use crate::system::System;
 use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Whether an item is wanted: an object's filters, applied before items pile up. No lock is
@@ -25,6 +26,8 @@ type Keep<'k> = &'k dyn Fn(&Item) -> bool;
 
 /// The most items of one object.
 pub const MAX_ITEMS: usize = 200_000;
+/// The most items of all objects: one takes about 2 KiB.
+const MAX_TOTAL: usize = 400_000;
 
 /// The shared walk and the files that were read.
 #[derive(Default)]
@@ -32,6 +35,8 @@ pub struct Cache {
     tree: tree::Tree,
     contents: content::Contents,
     words: file::Words,
+    /// How many items were collected.
+    total: AtomicUsize,
     prefixes: Mutex<HashMap<Box<str>, Arc<prefix::Prefix>>>,
     locals: OnceLock<Result<Locals, String>>,
 }

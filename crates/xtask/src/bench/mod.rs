@@ -2,6 +2,7 @@
 
 mod import;
 mod queries;
+mod scap;
 
 use crate::report::{Figure, print};
 use crate::tree;
@@ -27,6 +28,9 @@ pub struct Options {
     /// Address of a PostgreSQL server; without it, only SQLite is measured.
     #[arg(long, env = "BARTIZAN_TEST_POSTGRES")]
     postgres: Option<String>,
+    /// Host compliance.
+    #[command(flatten)]
+    race: scap::Race,
 }
 
 type Bench = (&'static str, fn(&Options) -> Result<Vec<Figure>>);
@@ -36,6 +40,7 @@ const BENCHES: &[Bench] = &[
     ("ledger", ledger),
     ("import", import::run),
     ("queries", queries::run),
+    ("scap", scap::run),
 ];
 
 /// Runs the chosen benches; fails when a requirement does not hold.

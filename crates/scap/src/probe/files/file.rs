@@ -4,7 +4,7 @@ use super::content::Content;
 use super::select::{self, Found};
 use super::tree::{lock, path};
 use super::walk::{Walk, absent};
-use super::{Keep, MAX_ITEMS};
+use super::{Keep, MAX_ITEMS, MAX_TOTAL};
 use crate::oval::item::{Collected, Flag, Item, Status, Value};
 use crate::oval::model::Datatype;
 use crate::oval::outcome::Truth;
@@ -12,6 +12,7 @@ use crate::probe::{Context, Query};
 use sha2::Digest;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The permission entities with their bits, in the schema's order.
@@ -166,15 +167,18 @@ pub(super) fn place(found: &Found<'_>, directory: &mut Directory, words: &Words)
 pub(super) struct Gather<'k> {
     pub items: Vec<Item>,
     keep: Keep<'k>,
+    /// How many items all objects have together.
+    total: &'k AtomicUsize,
     full: bool,
 }
 
 impl<'k> Gather<'k> {
     /// With a filter.
-    pub fn new(keep: Keep<'k>) -> Self {
+    pub fn new(ctx: &'k Context<'_>, keep: Keep<'k>) -> Self {
         Self {
             items: Vec::new(),
             keep,
+            total: &ctx.files.total,
             full: false,
         }
     }
@@ -184,7 +188,8 @@ impl<'k> Gather<'k> {
         if !(self.keep)(&item) {
             return true;
         }
-        if self.items.len() >= MAX_ITEMS {
+        if self.items.len() >= MAX_ITEMS || self.total.fetch_add(1, Ordering::Relaxed) >= MAX_TOTAL
+        {
             self.full = true;
             return false;
         }
@@ -195,7 +200,9 @@ impl<'k> Gather<'k> {
     /// The items with what went wrong.
     pub fn finish(self, trouble: &super::walk::Trouble) -> Collected {
         if self.full {
-            trouble.incomplete(format!("more than {MAX_ITEMS} items"));
+            trouble.incomplete(format!(
+                "more than {MAX_ITEMS} items, or {MAX_TOTAL} of all objects"
+            ));
         }
         select::finish(self.items, trouble)
     }
@@ -205,7 +212,7 @@ impl<'k> Gather<'k> {
 pub(super) fn file(query: &Query, ctx: &Context<'_>, keep: Keep<'_>) -> Collected {
     let words = &ctx.files.words;
     let mut directory = Directory::default();
-    let mut gather = Gather::new(keep);
+    let mut gather = Gather::new(ctx, keep);
     let trouble = select::each(query, ctx, &mut |found, walk| match file_item(
         found,
         walk,
@@ -361,7 +368,7 @@ fn hashes(
 ) -> Collected {
     let words = &ctx.files.words;
     let mut directory = Directory::default();
-    let mut gather = Gather::new(keep);
+    let mut gather = Gather::new(ctx, keep);
     let trouble = select::each(query, ctx, &mut |found, _| {
         if found.name.is_none() {
             return true;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(super) fn xmlfilecontent(query: &Query, ctx: &Context<'_>, keep: Keep<'_>) -> Collected {
     documents(query, ctx, keep, "xpath", |expression, bytes| {
         let steps = xpath::parse(expression)?;
-        let root = crate::xml::parse(bytes).map_err(|error| error.to_string())?;
+        let root = crate::xml::parse_any(bytes).map_err(|error| error.to_string())?;
         let Some(values) = xpath::select(&steps, &root)? else {
             return Ok(Vec::new());
         };
@@ -84,7 +84,7 @@ fn documents(
     };
     let words = &ctx.files.words;
     let mut directory = Directory::default();
-    let mut gather = Gather::new(keep);
+    let mut gather = Gather::new(ctx, keep);
     let failures = Trouble::default();
     let trouble = select::each(query, ctx, &mut |found, _| {
         if found.name.is_none() || !matches!(found.info, Info::File | Info::Link) {

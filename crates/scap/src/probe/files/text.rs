@@ -118,7 +118,7 @@ fn collect(
 ) -> Collected {
     let words = &ctx.files.words;
     let mut directory = Directory::default();
-    let mut gather = Gather::new(keep);
+    let mut gather = Gather::new(ctx, keep);
     let failures = Trouble::default();
     let trouble = select::each(query, ctx, &mut |found, _| {
         if found.name.is_none() || !matches!(found.info, Info::File | Info::Link) {
