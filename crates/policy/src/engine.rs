@@ -165,6 +165,35 @@ impl Runner {
         self.guarded(|runner| runner.run(entry, input))
     }
 
+    /// The value of a rule as JSON, a set as a list; None where it is undefined. An error of a
+    /// built-in, which OPA passes over, is one here, unless the rest of a set says something.
+    pub(crate) fn strict(
+        &mut self,
+        entry: &str,
+        input: &Shared,
+    ) -> Result<Option<serde_json::Value>, String> {
+        let value = self.guarded(|runner| {
+            let error = match runner.once(entry, &input.0, true) {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            if error.to_lowercase().contains("limit") {
+                return Err("it exceeds the budget of one evaluation".into());
+            }
+            match runner.once(entry, &input.0, false) {
+                Ok(Value::Set(set)) if !set.is_empty() => Ok(Value::Set(set)),
+                _ => Err(syntax::brief(&error)),
+            }
+        })?;
+        if value == Value::Undefined {
+            return Ok(None);
+        }
+        let text = value.to_json_str().map_err(|e| e.to_string())?;
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|e| e.to_string())
+    }
+
     fn guarded(
         &mut self,
         ask: impl FnOnce(&mut Self) -> Result<Value, String>,

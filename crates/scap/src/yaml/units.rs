@@ -94,7 +94,9 @@ impl Facts<'_> {
         for folder in FOLDERS {
             for name in self.names(Path::new(folder))?.unwrap_or_default() {
                 let name = name.to_string_lossy().into_owned();
-                let suffixes = [".service", ".socket", ".timer", ".mount", ".target", ".path"];
+                let suffixes = [
+                    ".service", ".socket", ".timer", ".mount", ".target", ".path",
+                ];
                 if suffixes.iter().any(|suffix| name.ends_with(suffix)) {
                     names.insert(name);
                 }
