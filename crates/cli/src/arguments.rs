@@ -181,6 +181,14 @@ pub struct ScanHost {
     /// CPE dictionary, or its OVAL definitions, beside the content's; repeatable
     #[arg(long, value_name = "FILE", requires = "content")]
     pub cpe: Vec<PathBuf>,
+    /// Run the content's scripts (SCE), with this user's rights; else their rules are not
+    /// checked
+    #[arg(long, requires = "content")]
+    pub sce: bool,
+    /// Seconds that each script may take
+    #[arg(long, value_name = "N", default_value_t = 60, requires = "sce",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub sce_seconds: u64,
     /// The machine's root folder
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
@@ -190,7 +198,7 @@ pub struct ScanHost {
     /// Also write the results as ARF, with content and OVAL results
     #[arg(long, value_name = "FILE", requires = "content")]
     pub arf: Option<PathBuf>,
-    /// Also write the results as an XCCDF TestResult
+    /// Also write the benchmark with its TestResult, as `oscap xccdf eval --results` does
     #[arg(long, value_name = "FILE", requires = "content")]
     pub results: Option<PathBuf>,
     /// How to show the result
@@ -237,7 +245,8 @@ pub enum Scap {
     Profiles(ScapFile),
     /// Evaluate OVAL definitions alone
     #[command(after_help = "Examples:\n  bartizan scap oval definitions.xml\n  \
-                      bartizan scap oval definitions.xml --root /mnt/image --results results.xml")]
+                      bartizan scap oval definitions.xml --root /mnt/image --results results.xml\n  \
+                      bartizan scap oval definitions.xml --characteristics collected.xml")]
     Oval(ScapOval),
     /// List the fixes of a profile's rules
     #[command(after_help = "Examples:\n  \
@@ -264,6 +273,12 @@ pub struct ScapOval {
     /// The machine's root folder
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
+    /// System characteristics to judge in place of a machine
+    #[arg(long, value_name = "FILE", conflicts_with = "root")]
+    pub characteristics: Option<PathBuf>,
+    /// Values of external variables (oval_variables)
+    #[arg(long, value_name = "FILE")]
+    pub variables: Option<PathBuf>,
     /// Also write OVAL results; of a data stream those of its first definitions
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,

@@ -2,6 +2,8 @@
 
 mod beside;
 mod facts;
+pub mod process;
+pub mod sce;
 
 use crate::arguments::{Choice, ScanHost};
 use crate::client::Client;
@@ -16,16 +18,18 @@ use bartizan_model::{Digest, ScanId, Scope, ScopeKind, Timestamp};
 use bartizan_scap::content::Target;
 use bartizan_scap::probe;
 use bartizan_scap::results::testresult::{self, Host, Identity, Subject, TailoringFile};
-use bartizan_scap::results::{arf, convert, oval};
-use bartizan_scap::system::Rooted;
-use bartizan_scap::xccdf::evaluate::{Options, run_plan};
+use bartizan_scap::results::{arf, benchmark, convert, oval};
+use bartizan_scap::system::{Rooted, System};
+use bartizan_scap::xccdf::evaluate::{Options, run_plan_with_scripts};
 use bartizan_scap::xccdf::plan::Plan;
+use bartizan_scap::xccdf::script::Scripts;
 use bartizan_scap::xccdf::tailoring;
 use bartizan_scap::yaml;
 use indicatif::ProgressStyle;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What to say of options that need SCAP content.
 const NOT_SCAP: &str = "a baseline has no such thing";
@@ -189,6 +193,7 @@ pub fn engine_options(choice: &Choice) -> Result<(Options, Option<TailoringFile>
             .with_context(|| format!("cannot use the tailoring {}", path.display()))?;
         file = Some(TailoringFile {
             href: path.to_string_lossy().into_owned(),
+            content: bytes,
             id: tailoring.id.to_string(),
             version: tailoring.version.clone(),
             time: modified(path),
@@ -196,6 +201,16 @@ pub fn engine_options(choice: &Choice) -> Result<(Options, Option<TailoringFile>
         options.tailoring = Some(tailoring);
     }
     Ok((options, file))
+}
+
+/// Whether the content's scripts may run: only where the user said so, and only on the
+/// machine that they are about.
+fn scripts_allowed(asked: bool, machine: &Machine) -> bool {
+    if asked && !machine.system.is_live() {
+        show::remark("--sce: scripts look at the running machine, not at another root: not run");
+        return false;
+    }
+    asked
 }
 
 fn modified(path: &Path) -> Timestamp {
@@ -213,6 +228,7 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
     let content = Content::load(file)?;
     let (mut engine, tailoring) = engine_options(&options.choice)?;
     engine.rule = options.rule.clone();
+    engine.scripts = scripts_allowed(options.sce, machine);
     for path in &options.cpe {
         engine.cpe_files.extend(beside::dictionary(path)?);
     }
@@ -224,11 +240,14 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
     {
         bar.set_style(style);
     }
-    let (evaluation, evaluators) = run_plan(&plan, &context, &|rule, before, all| {
-        bar.set_length(all as u64);
-        bar.set_position(before as u64);
-        bar.set_message(rule.to_owned());
-    });
+    let runner = sce::Runner::new(Duration::from_secs(options.sce_seconds));
+    let scripts = engine.scripts.then_some(&runner as &dyn Scripts);
+    let (evaluation, evaluators) =
+        run_plan_with_scripts(&plan, &context, scripts, &|rule, before, all| {
+            bar.set_length(all as u64);
+            bar.set_position(before as u64);
+            bar.set_message(rule.to_owned());
+        });
     bar.finish_and_clear();
     let finished = now();
     if !evaluation.applicable {
@@ -248,19 +267,19 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
         benchmark_href: file.to_string_lossy().into_owned(),
         tailoring,
     };
+    let chosen = content
+        .bundle
+        .benchmark(engine.datastream_id.as_deref(), engine.xccdf_id.as_deref());
+    let component = match chosen.map(|chosen| &chosen.reference.target) {
+        Some(Target::Local(id)) => &**id,
+        _ => "",
+    };
     if let Some(path) = &options.results {
         write(path, |out| {
-            testresult::write(out, &subject, &about).map(drop)
+            benchmark::write(out, content.source(), component, &subject, &about).map(drop)
         })?;
     }
     if let Some(path) = &options.arf {
-        let chosen = content
-            .bundle
-            .benchmark(engine.datastream_id.as_deref(), engine.xccdf_id.as_deref());
-        let component = match chosen.map(|chosen| &chosen.reference.target) {
-            Some(Target::Local(id)) => &**id,
-            _ => "",
-        };
         let parts = arf::Parts {
             source: content.source(),
             bundle: &content.bundle,

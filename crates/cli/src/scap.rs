@@ -9,13 +9,16 @@ use crate::verify::now;
 use crate::{Verdict, show};
 use anyhow::{Context, Result, bail, ensure};
 use bartizan_scap::content::{Bundle, Component, Kind, unpacked};
+use bartizan_scap::oval::characteristics::{self, Characteristics};
 use bartizan_scap::oval::evaluate::Evaluator;
 use bartizan_scap::oval::model::Document;
 use bartizan_scap::probe;
 use bartizan_scap::results::arf::Source;
 use bartizan_scap::results::fragment::{Fragment, components};
+use bartizan_scap::results::testresult::{Host, Interface};
 use bartizan_scap::results::{oval, testresult};
 use bartizan_scap::xccdf::model::{Check, OVAL};
+use bartizan_scap::xccdf::script::SCE;
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
@@ -26,6 +29,9 @@ use std::sync::Arc;
 const MAX_CONTENT: u64 = 256 << 20;
 /// More files than this beside a plain benchmark are not read.
 const MAX_BESIDE: usize = 64;
+/// Scripts beside a plain benchmark: how many, and how long.
+const MAX_SCRIPTS: usize = 2_000;
+const MAX_SCRIPT: u64 = 1 << 20;
 
 /// Runs a command.
 pub fn run(command: &Scap) -> Result<Verdict> {
@@ -121,28 +127,37 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads the OVAL files that a plain benchmark names and that lie beside it or below.
+/// Reads the OVAL files and scripts that a plain benchmark names and that lie beside it or below.
 fn beside(path: &Path, bundle: &mut Bundle) -> Result<Vec<(String, Vec<u8>)>> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut names = BTreeSet::new();
+    let mut scripts = BTreeSet::new();
     if let Some(chosen) = bundle.benchmark(None, None) {
         for (_, rule) in chosen.benchmark.rules() {
             for check in &rule.checks {
-                named(check, &mut names);
+                named(check, OVAL, &mut names);
+                named(check, SCE, &mut scripts);
             }
         }
     }
     let mut files = Vec::new();
-    for name in names {
-        let inside = Path::new(&name)
+    // Content must not choose files elsewhere; what is not here is not checked.
+    let known = |name: &str| {
+        let inside = Path::new(name)
             .components()
             .all(|part| matches!(part, Part::Normal(_) | Part::CurDir));
-        let file = folder.join(&name);
-        // Content must not choose files elsewhere; what is not here is not checked.
-        if !inside || !file.is_file() || files.len() >= MAX_BESIDE {
+        Some(folder.join(name)).filter(|file| inside && file.is_file())
+    };
+    for name in scripts.into_iter().take(MAX_SCRIPTS) {
+        if let Some(file) = known(&name) {
+            bundle.add_script(&name, &read(&file, MAX_SCRIPT)?);
+        }
+    }
+    for name in names {
+        let Some(file) = known(&name).filter(|_| files.len() < MAX_BESIDE) else {
             show::remark(&format!("{name} is not beside the benchmark: not checked"));
             continue;
-        }
+        };
         let bytes = read(&file, MAX_CONTENT)?;
         bundle
             .add_file(&name, &bytes)
@@ -153,14 +168,14 @@ fn beside(path: &Path, bundle: &mut Bundle) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 /// Recursion is bounded by the depth of the XML.
-fn named(check: &Check, names: &mut BTreeSet<String>) {
+fn named(check: &Check, system: &str, names: &mut BTreeSet<String>) {
     match check {
         Check::Complex { parts, .. } => {
             for part in parts {
-                named(part, names);
+                named(part, system, names);
             }
         }
-        Check::Simple(simple) if &*simple.system == OVAL => {
+        Check::Simple(simple) if &*simple.system == system => {
             names.extend(simple.refs.iter().map(|(href, _)| href.to_string()));
         }
         Check::Simple(_) => {}
@@ -206,15 +221,32 @@ fn oval_alone(options: &ScapOval) -> Result<Verdict> {
             bail!("there is no definition {id:?}");
         }
     }
-    let machine = Machine::open(&options.root)?;
+    let mut machine = Machine::open(&options.root)?;
+    let recorded = match &options.characteristics {
+        Some(path) => Some(
+            Characteristics::load(&read(path, MAX_CONTENT)?)
+                .with_context(|| format!("cannot use {}", path.display()))?,
+        ),
+        None => None,
+    };
+    if let Some(recorded) = &recorded {
+        machine.host = recorded_host(recorded);
+    }
     let context = probe::Context::new(&machine.system);
-    // Nobody gives values to external variables here: what needs them is an error.
-    let externals = HashMap::new();
+    // External variables that are given no value are errors.
+    let externals = match &options.variables {
+        Some(path) => characteristics::variables(&read(path, MAX_CONTENT)?)
+            .with_context(|| format!("cannot use {}", path.display()))?,
+        None => HashMap::new(),
+    };
     let started = now();
     let mut evaluators: Vec<(Arc<str>, Evaluator<'_>)> = Vec::new();
     let mut rows = Vec::new();
     for (component, document) in documents {
         let mut evaluator = Evaluator::new(document, &context, &externals);
+        if let Some(recorded) = &recorded {
+            evaluator = evaluator.with_characteristics(recorded);
+        }
         for id in &document.order {
             if !options.definition.is_empty() && !options.definition.iter().any(|one| **one == **id)
             {
@@ -279,6 +311,31 @@ fn oval_alone(options: &ScapOval) -> Result<Verdict> {
         }
     }
     Ok(Verdict::Good)
+}
+
+/// The machine that system characteristics are of.
+fn recorded_host(recorded: &Characteristics) -> Host {
+    let word = |name: &str| recorded.system.get(name).cloned().unwrap_or_default();
+    let interfaces = recorded.interfaces.iter();
+    let interfaces: Vec<Interface> = interfaces
+        .map(|[name, address, hardware]| Interface {
+            name: name.clone(),
+            mac: hardware.clone(),
+            addresses: address.parse().into_iter().collect(),
+        })
+        .collect();
+    Host {
+        name: word("primary_host_name"),
+        addresses: interfaces
+            .iter()
+            .flat_map(|one| one.addresses.iter().copied())
+            .collect(),
+        interfaces,
+        os_name: word("os_name"),
+        os_version: word("os_version"),
+        architecture: word("architecture"),
+        kernel: String::new(),
+    }
 }
 
 /// A text of the content on one line, without what would steer a terminal.

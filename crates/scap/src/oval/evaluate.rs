@@ -14,6 +14,7 @@ mod judge;
 mod reason;
 mod variable;
 
+use super::characteristics::Characteristics;
 use super::item::{Collected, Flag, Item, Status};
 use super::model::{Check, Criteria, Definition, Document, Existence, Object, Test, Variable};
 use super::outcome::{Truth, combine, operate};
@@ -80,6 +81,9 @@ pub struct Evaluator<'a> {
     context: &'a Context<'a>,
     externals: &'a HashMap<Arc<str>, Vec<Arc<str>>>,
     collector: Option<&'a Collector<'a>>,
+    recorded: Option<&'a Characteristics>,
+    /// The numbers of recorded items that are in the store.
+    numbers: HashMap<&'a str, u32>,
     store: Store,
     definitions: HashMap<&'a str, Truth>,
     tests: Known<'a, Test, TestOutcome>,
@@ -149,6 +153,8 @@ impl<'a> Evaluator<'a> {
             context,
             externals,
             collector: None,
+            recorded: None,
+            numbers: HashMap::new(),
             store: Store::default(),
             definitions: HashMap::new(),
             tests: Known::default(),
@@ -164,6 +170,14 @@ impl<'a> Evaluator<'a> {
     #[must_use]
     pub fn with_collector(mut self, collector: &'a Collector<'a>) -> Self {
         self.collector = Some(collector);
+        self
+    }
+
+    /// With what was recorded in place of the probes. An object that was not recorded was not
+    /// collected, and its tests are unknown.
+    #[must_use]
+    pub fn with_characteristics(mut self, recorded: &'a Characteristics) -> Self {
+        self.recorded = Some(recorded);
         self
     }
 
@@ -329,6 +343,13 @@ impl<'a> Evaluator<'a> {
         };
         if object.kind != test.kind {
             let message = format!("object {wanted} is of kind {}", object.kind);
+            return TestOutcome::only(Truth::Unknown, message);
+        }
+        if self
+            .recorded
+            .is_some_and(|all| all.object(wanted).is_none())
+        {
+            let message = format!("object {wanted} was not recorded");
             return TestOutcome::only(Truth::Unknown, message);
         }
         let collected = self.object(object);

@@ -1,5 +1,6 @@
 //! The OVAL language: content as types, values compared, definitions evaluated.
 
+pub mod characteristics;
 pub mod compare;
 pub mod evaluate;
 pub mod function;

@@ -1,7 +1,9 @@
 //! Conformance runs against public suites and peers, on data given by path.
 
 mod changes;
+mod openscap;
 mod scap;
+mod tools;
 mod verdicts;
 
 use anyhow::Result;
@@ -21,6 +23,11 @@ enum Suite {
         /// A checkout of open-policy-agent/gatekeeper-library.
         library: PathBuf,
     },
+    /// OpenSCAP's own tests, evaluated by both engines.
+    Openscap(openscap::Options),
+    /// Stands in for `oscap` in one of its tests.
+    #[command(hide = true)]
+    OpenscapStandIn(openscap::StandIn),
     /// SCAP content judged by OpenSCAP and by us on the same root, rule by rule.
     Scap(scap::Options),
 }
@@ -38,6 +45,8 @@ pub fn run(options: &Options) -> Result<()> {
             "--",
             &library.to_string_lossy(),
         ]),
+        Suite::Openscap(options) => openscap::run(options),
+        Suite::OpenscapStandIn(options) => openscap::stand_in(options),
         Suite::Scap(options) => scap::run(options),
     }
 }

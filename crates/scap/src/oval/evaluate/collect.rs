@@ -2,6 +2,7 @@
 
 use super::judge::Judge;
 use super::{Evaluator, ObjectOutcome, What};
+use crate::oval::characteristics::Characteristics;
 use crate::oval::item::{Collected, Flag, Item, Status};
 use crate::oval::model::{
     Check, Entity, Filter, Object, ObjectBody, Operation, Set, SetOperand, SetOperator,
@@ -78,6 +79,10 @@ impl<'a> Evaluator<'a> {
         if let Some(known) = self.objects.get(&object.id) {
             return Arc::clone(known);
         }
+        if let Some(recorded) = self.recorded {
+            let outcome = self.gathered(object, recorded);
+            return self.objects.add(&object.id, object, outcome);
+        }
         if let Err(message) = self.enter(What::Object, &object.id) {
             return Arc::new(ObjectOutcome::only(Flag::Error, message));
         }
@@ -97,6 +102,36 @@ impl<'a> Evaluator<'a> {
             outcome = ObjectOutcome::only(Flag::Error, message);
         }
         self.objects.add(&object.id, object, outcome)
+    }
+
+    /// What was recorded of an object: filters and sets were applied then.
+    fn gathered(&mut self, object: &Object, recorded: &'a Characteristics) -> ObjectOutcome {
+        let Some(gathered) = recorded.object(&object.id) else {
+            return ObjectOutcome::only(Flag::NotCollected, "the object was not recorded");
+        };
+        let mut seen = HashSet::new();
+        let mut items = Vec::new();
+        for name in &gathered.items {
+            let number = match self.numbers.get(&**name) {
+                Some(number) => Some(*number),
+                None => {
+                    let item = recorded.item(name).cloned();
+                    item.and_then(|item| self.store.add(&object.kind, item))
+                }
+            };
+            let Some(number) = number else {
+                return ObjectOutcome::only(Flag::Error, "too many items");
+            };
+            self.numbers.insert(name, number);
+            if seen.insert(number) {
+                items.push(number);
+            }
+        }
+        ObjectOutcome {
+            flag: gathered.flag,
+            message: gathered.message.clone(),
+            items,
+        }
     }
 
     fn ready(&mut self, filters: &[Filter]) -> Result<Ready, String> {
