@@ -2,6 +2,7 @@
 
 mod beside;
 mod facts;
+mod plugin;
 pub mod process;
 pub mod sce;
 
@@ -39,13 +40,21 @@ const MAX_BESIDE: u64 = 64 << 20;
 
 /// Runs the command.
 pub fn run(options: &ScanHost) -> Result<Verdict> {
+    if options.list_plugins {
+        return plugin::list(options);
+    }
     // Before the work: a wrong token should not cost a scan.
     let client = match &options.remote.server {
         Some(server) => Some(Client::new(server, &options.remote.access)?),
         None => None,
     };
     let machine = Machine::open(&options.root)?;
+    if let Some(path) = &options.facts {
+        plugin::write_facts(path, &machine, &machine.system)?;
+    }
     let report = match &options.content {
+        _ if options.plugin.is_some() => plugin::builtin(options, &machine, &machine.system)?,
+        Some(path) if path.is_dir() => plugin::folder(options, path, &machine, &machine.system)?,
         Some(file) if is_yaml(file) => own(options, Some(file), &machine)?,
         Some(file) => scap(options, file, &machine)?,
         None => own(options, None, &machine)?,
