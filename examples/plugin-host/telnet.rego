@@ -16,12 +16,12 @@ import data.house.packages
 unwanted := {"telnetd", "inetutils-telnetd", "telnet-server"}
 
 deny contains result if {
-	some package in packages.installed
-	package.name in unwanted
+	some found in packages.installed
+	found.name in unwanted
 	result := {
-		"msg": sprintf("%s is installed", [package.name]),
-		"path": sprintf("packages/%s", [package.name]),
-		"actual": package.version,
+		"msg": sprintf("%s is installed", [found.name]),
+		"path": sprintf("packages/%s", [found.name]),
+		"actual": found.version,
 		"expected": "not installed",
 	}
 }

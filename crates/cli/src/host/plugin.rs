@@ -38,7 +38,9 @@ const BUDGET: Budget = Budget {
 pub fn list(options: &ScanHost) -> Result<Verdict> {
     let mut rows = Vec::new();
     for plugin in BUILTIN {
-        let baselines = plugin.baselines().context("a built-in baseline is broken")?;
+        let baselines = plugin
+            .baselines()
+            .context("a built-in baseline is broken")?;
         let checks: usize = baselines.iter().map(|one| one.checks.len()).sum();
         let mut systems: Vec<String> = baselines
             .iter()
