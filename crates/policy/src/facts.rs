@@ -123,12 +123,6 @@ impl Plugin {
             package.about = std::mem::take(&mut package.about).under(about);
             modules.push(module);
         }
-        let libraries = packages
-            .iter()
-            .filter(|(package, _)| !package.starts_with(BELOW));
-        let shared: Vec<Path> = libraries
-            .flat_map(|(_, gathered)| gathered.touched.effective(parts))
-            .collect();
         let entries = packages
             .iter()
             .filter(|(package, _)| package.starts_with(BELOW))
@@ -148,7 +142,7 @@ impl Plugin {
             modules,
             asked: Vec::new(),
         };
-        for (package, gathered) in packages {
+        for (package, gathered) in &packages {
             let Some(rule) = package.strip_prefix(BELOW) else {
                 continue;
             };
@@ -166,21 +160,15 @@ impl Plugin {
                 let own = About::of(&said.unwrap_or_default()).map_err(fault)?;
                 about = own.under(about);
             }
-            let uid = CheckUid::of(ENGINE, id, &rule.to_lowercase())
-                .map_err(|error| fault(error.to_string()))?;
-            let mut touches: BTreeSet<Path> =
-                gathered.touched.effective(parts).into_iter().collect();
-            if gathered.touched.data {
-                touches.extend(shared.iter().cloned());
-            }
+            let uid = CheckUid::of(ENGINE, id, rule).map_err(|error| fault(error.to_string()))?;
             if let Some(path) = about.requires.iter().find(|path| !in_parts(path, parts)) {
                 let what = format!("requires: the facts have no {}", path.join("/"));
                 return Err(fault(what));
             }
             plugin.asked.push(Asked {
                 requires: about.requires.clone(),
-                rules: gathered.rules,
-                touches,
+                rules: gathered.rules.clone(),
+                touches: touches(package, &packages, parts),
                 package: package.clone(),
             });
             plugin.checks.push(about.check(uid, rule));
@@ -203,7 +191,7 @@ impl Plugin {
         progress: &dyn Fn(usize, usize),
     ) -> Vec<CheckResult> {
         let entries = self.asked.iter().flat_map(|asked| {
-            let entry = |rule: &&str| format!("data.{}.{rule}", asked.package);
+            let entry = move |rule: &&str| format!("data.{}.{rule}", asked.package);
             asked.rules.iter().map(entry)
         });
         let entries = entries.collect();
@@ -236,6 +224,22 @@ impl Plugin {
     }
 }
 
+/// What a package and all that it uses look at.
+fn touches(package: &str, packages: &BTreeMap<String, Gathered>, parts: &[&str]) -> BTreeSet<Path> {
+    let mut reached = BTreeSet::from([package]);
+    let mut next = vec![package];
+    let mut all = BTreeSet::new();
+    while let Some(gathered) = next.pop().and_then(|name| packages.get(name)) {
+        all.extend(gathered.touched.effective(parts));
+        for name in packages.keys() {
+            if gathered.touched.uses(name) && reached.insert(name) {
+                next.push(name);
+            }
+        }
+    }
+    all
+}
+
 /// Prepares a module: Rego as OPA 1 reads it, else as it was before.
 fn module(source: &str) -> Result<Module, String> {
     prepare(source, true).or_else(|why| prepare(source, false).map_err(|_| why))
@@ -246,7 +250,7 @@ fn rules(module: &Module) -> Result<BTreeSet<&'static str>, String> {
     let tree = syntax::parse(&module.source, module.v1)?;
     let text = Text::new(&module.source)?;
     let names = rule_names(&tree, &text);
-    let known = RULES.into_iter().filter(|rule| names.contains(rule));
+    let known = RULES.into_iter().filter(|rule| names.contains(*rule));
     Ok(known.collect())
 }
 

@@ -14,15 +14,26 @@ pub(super) struct Touched {
     pub paths: BTreeSet<Path>,
     /// Parts whose `unknown` the module asks for: it deals with that itself.
     pub handled: BTreeSet<String>,
-    /// It names `data`, and with it maybe libraries.
-    pub data: bool,
+    /// What follows `data` where it is named, dotted: libraries, or rules of theirs.
+    pub data: BTreeSet<String>,
 }
 
 impl Touched {
     pub(super) fn add(&mut self, other: Self) {
         self.paths.extend(other.paths);
         self.handled.extend(other.handled);
-        self.data |= other.data;
+        self.data.extend(other.data);
+    }
+
+    /// Whether a package may be meant by what it names.
+    pub(super) fn uses(&self, package: &str) -> bool {
+        let begins = |whole: &str, part: &str| {
+            let rest = whole.strip_prefix(part);
+            part.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.data
+            .iter()
+            .any(|named| begins(named, package) || begins(package, named))
     }
 
     /// What must be known for the module to be run.
@@ -54,43 +65,42 @@ pub(super) fn of(source: &str) -> Result<Touched, String> {
         if kind(at) != Some(Kind::Word) || (at > 0 && text(at - 1) == ".") {
             continue;
         }
-        match text(at) {
-            "data" => touched.data = true,
-            "input" => {
-                let mut path = Vec::new();
-                let mut next = at + 1;
-                loop {
-                    if text(next) == "." && kind(next + 1) == Some(Kind::Word) {
-                        path.push(text(next + 1).to_owned());
-                        next += 2;
-                    } else if text(next) == "["
-                        && kind(next + 1) == Some(Kind::Text)
-                        && text(next + 2) == "]"
-                    {
-                        path.push(literal(text(next + 1)));
-                        next += 3;
-                    } else {
-                        break;
-                    }
-                }
-                if path.get(1).is_some_and(|second| second == "unknown") && path.len() == 2 {
-                    touched.handled.extend(path.into_iter().next());
-                } else {
-                    touched.paths.insert(path);
-                }
+        let root = text(at);
+        if root != "input" && root != "data" {
+            continue;
+        }
+        let mut path = Vec::new();
+        let mut next = at + 1;
+        loop {
+            if text(next) == "." && kind(next + 1) == Some(Kind::Word) {
+                path.push(text(next + 1).to_owned());
+                next += 2;
+                continue;
             }
-            _ => {}
+            let bracketed = text(next) == "[" && text(next + 2) == "]";
+            match literal(text(next + 1)) {
+                Some(name) if bracketed && kind(next + 1) == Some(Kind::Text) => {
+                    path.push(name);
+                    next += 3;
+                }
+                _ => break,
+            }
+        }
+        if root == "data" {
+            touched.data.insert(path.join("."));
+        } else if path.len() == 2 && path.last().is_some_and(|last| last == "unknown") {
+            touched.handled.extend(path.into_iter().next());
+        } else {
+            touched.paths.insert(path);
         }
     }
     Ok(touched)
 }
 
-/// A text without its quotes. One with escapes names nothing, which is looked at as a whole.
-fn literal(quoted: &str) -> String {
-    let inner = quoted
-        .get(1..quoted.len().saturating_sub(1))
-        .unwrap_or_default();
-    inner.to_owned()
+/// A text without its quotes; None where escapes hide what it says.
+fn literal(quoted: &str) -> Option<String> {
+    let inner = quoted.get(1..quoted.len().checked_sub(1)?)?;
+    (!inner.contains('\\') || quoted.starts_with('`')).then(|| inner.to_owned())
 }
 
 /// Why what a path names is not known. Where something on the way is absent, nothing is asked
@@ -160,7 +170,12 @@ mod tests {
         assert_eq!(paths("package a\np if object.get(input, \"x\", 1)"), [""]);
         let handled = of("package a\np if input.units.unknown").unwrap();
         assert!(handled.paths.is_empty() && handled.handled.contains("units"));
-        assert!(of("package a\np if data.lib.q").unwrap().data);
+        // Escapes hide which entry it is: all of the part.
+        assert_eq!(paths("package a\np if input.a[\"\\u0062\"] == 1"), ["a"]);
+        let named = of("package a\nimport data.lib.q\np if data[\"x\"].y").unwrap();
+        assert!(named.uses("lib") && named.uses("lib.q.r") && named.uses("x"));
+        assert!(!named.uses("li") && !named.uses("a"));
+        assert!(of("package a\np if data[x]").unwrap().uses("a"));
     }
 
     #[test]
