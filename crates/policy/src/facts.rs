@@ -254,7 +254,7 @@ fn rules(module: &Module) -> Result<BTreeSet<&'static str>, String> {
     Ok(known.collect())
 }
 
-fn in_parts(path: &Path, parts: &[&str]) -> bool {
+fn in_parts(path: &[String], parts: &[&str]) -> bool {
     path.first()
         .is_none_or(|part| parts.contains(&part.as_str()))
 }
