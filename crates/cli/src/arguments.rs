@@ -130,6 +130,7 @@ pub enum Scan {
                       bartizan scan host --content ds.xml --profile standard --record web1.snapshot\n  \
                       bartizan scan host --content ds.xml --profile standard --snapshot web1.snapshot\n  \
                       bartizan scan host --image shop.tar\n  \
+                      bartizan scan host --plugin soc2\n  \
                       bartizan scan host --ssh admin@web1 --sudo\n\n\
                       Most rules need root; what cannot be read is unknown, not passed. Host keys of\n\
                       SSH are checked as ssh itself does.")]
@@ -185,9 +186,19 @@ pub struct ScanK8s {
 #[derive(Args)]
 pub struct ScanHost {
     /// SCAP content: a data stream, or an XCCDF benchmark beside its OVAL files, also packed
-    /// with bzip2; or an own baseline as YAML. Default: the baseline that is built in
-    #[arg(long, value_name = "FILE")]
+    /// with bzip2; or an own baseline as YAML; or a plugin's folder of those and Rego over the
+    /// collected facts. Default: the baseline that is built in
+    #[arg(long, value_name = "FILE|FOLDER")]
     pub content: Option<PathBuf>,
+    /// A plugin that is built in, see --list-plugins
+    #[arg(long, value_name = "NAME", conflicts_with = "content")]
+    pub plugin: Option<String>,
+    /// List the plugins that are built in, and scan nothing
+    #[arg(long)]
+    pub list_plugins: bool,
+    /// Also write what is known of the machine, as Rego plugins see it, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub facts: Option<PathBuf>,
     #[command(flatten)]
     pub choice: Choice,
     /// Only this rule, selected or not; repeatable

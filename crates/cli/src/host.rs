@@ -3,6 +3,7 @@
 pub mod beside;
 mod facts;
 mod machine;
+mod plugin;
 pub mod process;
 pub mod sce;
 pub mod ssh;
@@ -45,6 +46,9 @@ const MAX_BESIDE: u64 = 64 << 20;
 
 /// Runs the command.
 pub fn run(options: &ScanHost) -> Result<Verdict> {
+    if options.list_plugins {
+        return plugin::list(options);
+    }
     // Before the work: a wrong token should not cost a scan.
     let client = match &options.remote.server {
         Some(server) => Some(Client::new(server, &options.remote.access)?),
@@ -97,7 +101,12 @@ pub fn report(options: &ScanHost) -> Result<Report> {
 }
 
 fn judge(options: &ScanHost, machine: &Machine, system: &dyn System) -> Result<Report> {
+    if let Some(path) = &options.facts {
+        plugin::write_facts(path, machine, system)?;
+    }
     match &options.content {
+        _ if options.plugin.is_some() => plugin::builtin(options, machine, system),
+        Some(path) if path.is_dir() => plugin::folder(options, path, machine, system),
         Some(file) if is_yaml(file) => own(options, Some(file), machine, system),
         Some(file) => scap(options, file, machine, system),
         None => own(options, None, machine, system),

@@ -10,7 +10,9 @@
 //! at is error, unknown or not checked, never pass.
 
 pub mod content;
+pub mod facts;
 pub mod oval;
+pub mod plugin;
 pub mod probe;
 pub mod results;
 pub mod system;
