@@ -9,8 +9,8 @@ UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/dist -pru
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-up: build ## Build everything, start on 127.0.0.1:8000 with ./data, scan examples/
-	@exec $(BIN) up --data ./data --listen 127.0.0.1:8000 --scan examples/shop --scan examples/platform
+up: build ## Build everything, start on 127.0.0.1:8000 with ./data, scan examples/ and this host
+	@exec $(BIN) up --data ./data --listen 127.0.0.1:8000 --scan-host --scan examples/shop --scan examples/platform
 
 build: ui/dist/index.html ## Build the console and the binary
 	@scripts/need compiler

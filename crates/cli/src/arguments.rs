@@ -1,6 +1,8 @@
 //! The command line: every command, with examples in its help.
 
 use crate::Verdict;
+use crate::agent::arguments::{Agent, Schedules, Systems};
+pub use crate::scap::arguments::{ScapDiff, ScapFixes, ScapRemediate, ScapUndo};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -24,6 +26,8 @@ pub enum Command {
     /// Look after an installation from its own machine
     #[command(subcommand)]
     Admin(Admin),
+    /// Take the scans that a server is asked for, of this machine or over SSH
+    Agent(Agent),
     /// Issue a signed attestation of a scope against a framework
     Attest(Attest),
     /// Print a shell completion script
@@ -50,8 +54,14 @@ pub enum Command {
     /// Look into SCAP content: data streams, XCCDF benchmarks, OVAL definitions
     #[command(subcommand)]
     Scap(Scap),
+    /// List, make or remove the server's schedules of scans
+    #[command(subcommand)]
+    Schedule(Schedules),
     /// Run the server
     Serve(Serve),
+    /// List, add, remove or scan the systems that a server knows
+    #[command(subcommand)]
+    Systems(Systems),
     /// Run everything embedded on this machine and scan a first folder
     Up(Up),
     /// Verify an attestation, offline
@@ -181,6 +191,14 @@ pub struct ScanHost {
     /// CPE dictionary, or its OVAL definitions, beside the content's; repeatable
     #[arg(long, value_name = "FILE", requires = "content")]
     pub cpe: Vec<PathBuf>,
+    /// Run the content's scripts (SCE), with this user's rights; else their rules are not
+    /// checked
+    #[arg(long, requires = "content")]
+    pub sce: bool,
+    /// Seconds that each script may take
+    #[arg(long, value_name = "N", default_value_t = 60, requires = "sce",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub sce_seconds: u64,
     /// The machine's root folder
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
@@ -190,7 +208,7 @@ pub struct ScanHost {
     /// Also write the results as ARF, with content and OVAL results
     #[arg(long, value_name = "FILE", requires = "content")]
     pub arf: Option<PathBuf>,
-    /// Also write the results as an XCCDF TestResult
+    /// Also write the benchmark with its TestResult, as `oscap xccdf eval --results` does
     #[arg(long, value_name = "FILE", requires = "content")]
     pub results: Option<PathBuf>,
     /// How to show the result
@@ -240,11 +258,28 @@ pub enum Scap {
                       bartizan scap oval definitions.xml --root /mnt/image --results results.xml\n  \
                       bartizan scap oval definitions.xml --characteristics collected.xml")]
     Oval(ScapOval),
-    /// List the fixes of a profile's rules
+    /// List the fixes of a profile's rules, or write them as a script or playbook
     #[command(after_help = "Examples:\n  \
                       bartizan scap fixes ds.xml --profile standard --system ansible\n  \
-                      bartizan scap fixes ds.xml --profile standard --failed-from arf.xml > fix.sh")]
+                      bartizan scap fixes ds.xml --profile standard --scan --output fix.sh\n  \
+                      bartizan scap fixes ds.xml --profile standard --failed-from arf.xml \\\n      \
+                      --system ansible --output playbook.yml")]
     Fixes(ScapFixes),
+    /// Compare two results, rule by rule; exit code 1 when something got worse
+    #[command(after_help = "Example:\n  bartizan scap diff yesterday.arf.xml today.arf.xml")]
+    Diff(ScapDiff),
+    /// Apply the content's bash fixes to this machine, one by one, with backup and re-check
+    #[command(after_help = "Examples:\n  \
+                      bartizan scap remediate ds.xml --profile standard --all-failed --dry-run\n  \
+                      bartizan scap remediate ds.xml --rule xccdf_org.ssgproject.content_rule_accounts_umask_etc_profile\n\n\
+                      The fixes are programs of the content, run with this user's rights. Backed up are /etc and\n\
+                      the files that a fix names; packages, mounts and running services are not put back by undo.")]
+    Remediate(ScapRemediate),
+    /// Put back the files that a fix changed
+    #[command(
+        after_help = "Example:\n  bartizan scap undo /var/lib/bartizan/backups/20260102T030405Z-1-umask"
+    )]
+    Undo(ScapUndo),
 }
 
 #[derive(Args)]
@@ -274,22 +309,6 @@ pub struct ScapOval {
     /// Also write OVAL results; of a data stream those of its first definitions
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Output,
-}
-
-#[derive(Args)]
-pub struct ScapFixes {
-    /// The content
-    pub file: PathBuf,
-    #[command(flatten)]
-    pub choice: Choice,
-    /// Only of rules that failed in these results (TestResult or ARF)
-    #[arg(long, value_name = "FILE")]
-    pub failed_from: Option<PathBuf>,
-    /// The kind of fix
-    #[arg(long, value_enum, default_value_t)]
-    pub system: FixSystem,
     #[arg(long, value_enum, default_value_t)]
     pub format: Output,
 }
@@ -496,6 +515,9 @@ pub struct Up {
     /// Folder to scan once the server runs; repeatable
     #[arg(long, value_name = "PATH")]
     pub scan: Vec<PathBuf>,
+    /// Scan this machine too, by the own baseline
+    #[arg(long)]
+    pub scan_host: bool,
 }
 
 /// Writes a completion script to standard output.

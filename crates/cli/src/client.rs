@@ -68,6 +68,11 @@ impl Client {
             .json()?)
     }
 
+    /// DELETE.
+    pub fn delete(&self, path: &str) -> Result<()> {
+        self.send(self.http.delete(self.url(path))).map(drop)
+    }
+
     /// POST of bytes, answered by JSON.
     pub fn upload(&self, path: &str, media_type: &str, body: Body) -> Result<Value> {
         let request = self

@@ -1,9 +1,11 @@
 //! `bartizan scan host`: a machine judged by SCAP content.
 
-mod beside;
+pub mod beside;
 mod facts;
+pub mod process;
+pub mod sce;
 
-use crate::arguments::{Choice, ScanHost};
+use crate::arguments::{Arguments, Choice, Command, Scan, ScanHost};
 use crate::client::Client;
 use crate::scan::{progress_bar, render, send, snapshot, verdict};
 use crate::scap::{Content, read};
@@ -16,16 +18,19 @@ use bartizan_model::{Digest, ScanId, Scope, ScopeKind, Timestamp};
 use bartizan_scap::content::Target;
 use bartizan_scap::probe;
 use bartizan_scap::results::testresult::{self, Host, Identity, Subject, TailoringFile};
-use bartizan_scap::results::{arf, convert, oval};
-use bartizan_scap::system::Rooted;
-use bartizan_scap::xccdf::evaluate::{Options, run_plan};
+use bartizan_scap::results::{arf, benchmark, convert, oval};
+use bartizan_scap::system::{Rooted, System};
+use bartizan_scap::xccdf::evaluate::{Options, run_plan_with_scripts};
 use bartizan_scap::xccdf::plan::Plan;
+use bartizan_scap::xccdf::script::Scripts;
 use bartizan_scap::xccdf::tailoring;
 use bartizan_scap::yaml;
+use clap::Parser;
 use indicatif::ProgressStyle;
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What to say of options that need SCAP content.
 const NOT_SCAP: &str = "a baseline has no such thing";
@@ -53,6 +58,15 @@ pub fn run(options: &ScanHost) -> Result<Verdict> {
         send(&client, &report)?;
     }
     Ok(verdict(&snapshot, options.fail_on))
+}
+
+/// This machine judged by the own baselines, for who starts a server.
+pub fn this_machine() -> Result<Report> {
+    let words = ["bartizan", "scan", "host"];
+    match Arguments::try_parse_from(words)?.command {
+        Command::Scan(Scan::Host(options)) => own(&options, None, &Machine::open(&options.root)?),
+        _ => bail!("the command line is not what it was"),
+    }
 }
 
 /// Baselines are YAML, SCAP content is XML, maybe packed.
@@ -134,6 +148,7 @@ fn own(options: &ScanHost, file: Option<&Path>, machine: &Machine) -> Result<Rep
     let mut answered = Vec::new();
     for baseline in fitting {
         let answers = yaml::evaluate_with(baseline, &facts, &|done, all| {
+            bar.set_length(all as u64);
             bar.set_position(done as u64);
             bar.set_message(format!("of {all} checks of {}", baseline.title));
         });
@@ -195,6 +210,7 @@ pub fn engine_options(choice: &Choice) -> Result<(Options, Option<TailoringFile>
             .with_context(|| format!("cannot use the tailoring {}", path.display()))?;
         file = Some(TailoringFile {
             href: path.to_string_lossy().into_owned(),
+            content: bytes,
             id: tailoring.id.to_string(),
             version: tailoring.version.clone(),
             time: modified(path),
@@ -202,6 +218,16 @@ pub fn engine_options(choice: &Choice) -> Result<(Options, Option<TailoringFile>
         options.tailoring = Some(tailoring);
     }
     Ok((options, file))
+}
+
+/// Whether the content's scripts may run: only where the user said so, and only on the
+/// machine that they are about.
+fn scripts_allowed(asked: bool, machine: &Machine) -> bool {
+    if asked && !machine.system.is_live() {
+        show::remark("--sce: scripts look at the running machine, not at another root: not run");
+        return false;
+    }
+    asked
 }
 
 fn modified(path: &Path) -> Timestamp {
@@ -233,6 +259,7 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
     let content = Content::load(file)?;
     let (mut engine, tailoring) = engine_options(&choice)?;
     engine.rule = options.rule.clone();
+    engine.scripts = scripts_allowed(options.sce, machine);
     for path in &options.cpe {
         engine.cpe_files.extend(beside::dictionary(path)?);
     }
@@ -244,11 +271,14 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
     {
         bar.set_style(style);
     }
-    let (evaluation, evaluators) = run_plan(&plan, &context, &|rule, before, all| {
-        bar.set_length(all as u64);
-        bar.set_position(before as u64);
-        bar.set_message(rule.to_owned());
-    });
+    let runner = sce::Runner::new(Duration::from_secs(options.sce_seconds));
+    let scripts = engine.scripts.then_some(&runner as &dyn Scripts);
+    let (evaluation, evaluators) =
+        run_plan_with_scripts(&plan, &context, scripts, &|rule, before, all| {
+            bar.set_length(all as u64);
+            bar.set_position(before as u64);
+            bar.set_message(rule.to_owned());
+        });
     bar.finish_and_clear();
     let finished = now();
     if !evaluation.applicable {
@@ -268,19 +298,19 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
         benchmark_href: file.to_string_lossy().into_owned(),
         tailoring,
     };
+    let chosen = content
+        .bundle
+        .benchmark(engine.datastream_id.as_deref(), engine.xccdf_id.as_deref());
+    let component = match chosen.map(|chosen| &chosen.reference.target) {
+        Some(Target::Local(id)) => &**id,
+        _ => "",
+    };
     if let Some(path) = &options.results {
         write(path, |out| {
-            testresult::write(out, &subject, &about).map(drop)
+            benchmark::write(out, content.source(), component, &subject, &about).map(drop)
         })?;
     }
     if let Some(path) = &options.arf {
-        let chosen = content
-            .bundle
-            .benchmark(engine.datastream_id.as_deref(), engine.xccdf_id.as_deref());
-        let component = match chosen.map(|chosen| &chosen.reference.target) {
-            Some(Target::Local(id)) => &**id,
-            _ => "",
-        };
         let parts = arf::Parts {
             source: content.source(),
             bundle: &content.bundle,

@@ -1,6 +1,7 @@
 //! The `bartizan` binary: arguments, configuration, reading files, wiring.
 
 mod admin;
+mod agent;
 mod arguments;
 mod attest;
 mod client;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<Verdict> {
     match command {
         Command::Admin(command) => admin::run(&command),
+        Command::Agent(options) => agent::run(&options),
         Command::Attest(options) => attest::run(&options),
         Command::Completions { shell } => arguments::completions(shell),
         Command::Keys(command) => admin::keys(&command),
@@ -54,7 +56,9 @@ fn run(command: Command) -> anyhow::Result<Verdict> {
         Command::Policies(options) => content::policies(&options),
         Command::Scan(command) => scan::run(&command),
         Command::Scap(command) => scap::run(&command),
+        Command::Schedule(command) => agent::schedule(&command),
         Command::Serve(options) => serve::serve(&options),
+        Command::Systems(command) => agent::systems(&command),
         Command::Up(options) => serve::up(&options),
         Command::Verify(options) => verify::run(&options),
     }

@@ -1,5 +1,6 @@
 //! `bartizan scan`: files in, verdicts out, and on request to a server.
 
+use crate::agent::PROGRESS;
 use crate::arguments::{FailOn, Format, Scan, ScanK8s};
 use crate::client::{Client, text};
 use crate::verify::now;
@@ -109,6 +110,11 @@ pub fn k8s(options: &ScanK8s) -> Result<ScanOutput> {
 
 /// A bar on a terminal, nothing elsewhere.
 pub fn progress_bar() -> ProgressBar {
+    if std::env::var_os(PROGRESS).is_some_and(|how| how == "lines") {
+        let bar = ProgressBar::hidden();
+        tell(&bar);
+        return bar;
+    }
     if !stderr().is_terminal() {
         return ProgressBar::hidden();
     }
@@ -117,6 +123,24 @@ pub fn progress_bar() -> ProgressBar {
         bar.set_style(style);
     }
     bar
+}
+
+/// Writes how far a bar is as lines, for the agent that started this process.
+fn tell(bar: &ProgressBar) {
+    let bar = bar.downgrade();
+    std::thread::spawn(move || {
+        while let Some(bar) = bar.upgrade() {
+            if bar.is_finished() {
+                return;
+            }
+            let line = serde_json::json!({"progress": {
+                "done": bar.position(), "total": bar.length(), "message": bar.message(),
+            }});
+            show::remark(&line.to_string());
+            drop(bar);
+            std::thread::sleep(std::time::Duration::from_millis(500));
+        }
+    });
 }
 
 /// A file opened only when it is its turn, so that many files are not open at once. One that
@@ -292,19 +316,20 @@ pub fn report_bytes(report: &Report) -> Result<Vec<u8>> {
 
 /// Sends the report and waits until it is imported.
 pub fn send(client: &Client, report: &Report) -> Result<()> {
-    let answer = client.upload(
-        "/artifacts?kind=report",
-        MEDIA_TYPE,
-        report_bytes(report)?.into(),
-    )?;
+    upload_and_wait(client, report_bytes(report)?).map(drop)
+}
+
+/// Sends a written report and waits until it is imported; the scan that it became.
+pub fn upload_and_wait(client: &Client, report: Vec<u8>) -> Result<String> {
+    let answer = client.upload("/artifacts?kind=report", MEDIA_TYPE, report.into())?;
     let job = text(&answer, "job")
         .context("the server answered without a job")?
         .to_owned();
     let bar = progress_bar();
-    loop {
+    let scan = loop {
         let state = client.get(&format!("/jobs/{job}"))?;
         match text(&state, "state") {
-            Some("done") => break,
+            Some("done") => break text(&state, "scan").unwrap_or_default().to_owned(),
             Some("failed") => anyhow::bail!(
                 "the server could not import the report: {}",
                 text(&state, "error").unwrap_or("it does not say why")
@@ -314,10 +339,10 @@ pub fn send(client: &Client, report: &Report) -> Result<()> {
                 std::thread::sleep(std::time::Duration::from_millis(100));
             }
         }
-    }
+    };
     bar.finish_and_clear();
     show::remark(&format!("sent and imported as job {job}"));
-    Ok(())
+    Ok(scan)
 }
 
 /// Whether a finding is as severe as that.

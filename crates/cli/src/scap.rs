@@ -1,7 +1,12 @@
-//! `bartizan scap`: looking into SCAP content, OVAL alone, fixes.
+//! `bartizan scap`: looking into SCAP content, OVAL alone, fixes, comparing results.
 
+pub mod arguments;
+mod diff;
 mod fixes;
 mod info;
+mod remedy;
+mod results;
+mod script;
 
 use crate::arguments::{Output, Scap, ScapFile, ScapOval};
 use crate::host::{Machine, identity, write};
@@ -18,6 +23,7 @@ use bartizan_scap::results::fragment::{Fragment, components};
 use bartizan_scap::results::testresult::{Host, Interface};
 use bartizan_scap::results::{oval, testresult};
 use bartizan_scap::xccdf::model::{Check, OVAL};
+use bartizan_scap::xccdf::script::SCE;
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
@@ -28,6 +34,9 @@ use std::sync::Arc;
 const MAX_CONTENT: u64 = 256 << 20;
 /// More files than this beside a plain benchmark are not read.
 const MAX_BESIDE: usize = 64;
+/// Scripts beside a plain benchmark: how many, and how long.
+const MAX_SCRIPTS: usize = 2_000;
+const MAX_SCRIPT: u64 = 1 << 20;
 
 /// Runs a command.
 pub fn run(command: &Scap) -> Result<Verdict> {
@@ -37,6 +46,9 @@ pub fn run(command: &Scap) -> Result<Verdict> {
         Scap::Profiles(options) => info::profiles(options),
         Scap::Oval(options) => oval_alone(options),
         Scap::Fixes(options) => fixes::run(options),
+        Scap::Diff(options) => diff::run(options),
+        Scap::Remediate(options) => remedy::run(options),
+        Scap::Undo(options) => remedy::undo(options),
     }
 }
 
@@ -123,28 +135,37 @@ pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads the OVAL files that a plain benchmark names and that lie beside it or below.
+/// Reads the OVAL files and scripts that a plain benchmark names and that lie beside it or below.
 fn beside(path: &Path, bundle: &mut Bundle) -> Result<Vec<(String, Vec<u8>)>> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut names = BTreeSet::new();
+    let mut scripts = BTreeSet::new();
     if let Some(chosen) = bundle.benchmark(None, None) {
         for (_, rule) in chosen.benchmark.rules() {
             for check in &rule.checks {
-                named(check, &mut names);
+                named(check, OVAL, &mut names);
+                named(check, SCE, &mut scripts);
             }
         }
     }
     let mut files = Vec::new();
-    for name in names {
-        let inside = Path::new(&name)
+    // Content must not choose files elsewhere; what is not here is not checked.
+    let known = |name: &str| {
+        let inside = Path::new(name)
             .components()
             .all(|part| matches!(part, Part::Normal(_) | Part::CurDir));
-        let file = folder.join(&name);
-        // Content must not choose files elsewhere; what is not here is not checked.
-        if !inside || !file.is_file() || files.len() >= MAX_BESIDE {
+        Some(folder.join(name)).filter(|file| inside && file.is_file())
+    };
+    for name in scripts.into_iter().take(MAX_SCRIPTS) {
+        if let Some(file) = known(&name) {
+            bundle.add_script(&name, &read(&file, MAX_SCRIPT)?);
+        }
+    }
+    for name in names {
+        let Some(file) = known(&name).filter(|_| files.len() < MAX_BESIDE) else {
             show::remark(&format!("{name} is not beside the benchmark: not checked"));
             continue;
-        }
+        };
         let bytes = read(&file, MAX_CONTENT)?;
         bundle
             .add_file(&name, &bytes)
@@ -155,14 +176,14 @@ fn beside(path: &Path, bundle: &mut Bundle) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 /// Recursion is bounded by the depth of the XML.
-fn named(check: &Check, names: &mut BTreeSet<String>) {
+fn named(check: &Check, system: &str, names: &mut BTreeSet<String>) {
     match check {
         Check::Complex { parts, .. } => {
             for part in parts {
-                named(part, names);
+                named(part, system, names);
             }
         }
-        Check::Simple(simple) if &*simple.system == OVAL => {
+        Check::Simple(simple) if &*simple.system == system => {
             names.extend(simple.refs.iter().map(|(href, _)| href.to_string()));
         }
         Check::Simple(_) => {}

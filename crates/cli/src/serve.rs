@@ -3,6 +3,7 @@
 use crate::arguments::{FailOn, Format, OptionalRemote, Place, ScanK8s, Serve, Up};
 use crate::{Verdict, scan, show};
 use anyhow::{Context, Result};
+use bartizan_model::report::Report;
 use bartizan_server::config::{Config, Secret, Tls};
 use bartizan_server::work::intake;
 use bartizan_server::{AppState, Ready};
@@ -28,7 +29,11 @@ pub fn up(options: &Up) -> Result<Verdict> {
         announce(&options.serve, &ready);
         let state = ready.state.clone();
         let paths = options.scan.clone();
+        let scan_host = options.scan_host;
         runtime.spawn(async move {
+            if scan_host && let Err(error) = scan_host_into(&state).await {
+                show::error(&error);
+            }
             for path in paths {
                 if let Err(error) = scan_into(&state, &path).await {
                     show::error(&error);
@@ -135,19 +140,30 @@ async fn scan_into(state: &AppState, path: &Path) -> Result<()> {
     let name = path.display().to_string();
     let output = tokio::task::spawn_blocking(move || scan::k8s(&options)).await??;
     let objects = output.report.observations.len();
-    let failures = output
-        .report
-        .results
-        .iter()
-        .filter(|r| r.outcome.word() == "fail")
-        .count();
-    let bytes = scan::report_bytes(&output.report)?;
-    intake::import_now(state, bytes, "system")
-        .await
-        .with_context(|| format!("the scan of {name} could not be imported"))?;
+    let failures = import(state, &name, &output.report).await?;
     show::line(&format!(
         "  Scanned {name}: {objects} objects, {failures} failures"
     ))
+}
+
+/// Scans this machine and hands the report in likewise.
+async fn scan_host_into(state: &AppState) -> Result<()> {
+    let report = tokio::task::spawn_blocking(crate::host::this_machine).await??;
+    let checks = report.results.len();
+    let failures = import(state, "this host", &report).await?;
+    let scope = report.scan.scope.id()?;
+    show::line(&format!(
+        "  Scanned this host ({scope}): {checks} checks, {failures} failures"
+    ))
+}
+
+/// Imports a report; answers how many failures it has.
+async fn import(state: &AppState, name: &str, report: &Report) -> Result<usize> {
+    intake::import_now(state, scan::report_bytes(report)?, "system")
+        .await
+        .with_context(|| format!("the scan of {name} could not be imported"))?;
+    let failures = report.results.iter().filter(|r| r.outcome.word() == "fail");
+    Ok(failures.count())
 }
 
 fn scan_options(path: &Path) -> ScanK8s {

@@ -44,8 +44,18 @@ pub mod action {
     pub const FINDING_REOPENED: &str = "finding.reopened";
     /// The signing keys were rotated.
     pub const KEYS_ROTATED: &str = "keys.rotated";
+    /// A scan that had been asked for was called off.
+    pub const SCAN_CANCELLED: &str = "scan.cancelled";
     /// A scan was imported; one entry stands for all of its passes.
     pub const SCAN_IMPORTED: &str = "scan.imported";
+    /// A scan of a system was asked for.
+    pub const SCAN_REQUESTED: &str = "scan.requested";
+    /// A schedule was made or changed.
+    pub const SCHEDULE_CHANGED: &str = "schedule.changed";
+    /// A schedule asked for its scans.
+    pub const SCHEDULE_RAN: &str = "schedule.ran";
+    /// A schedule was removed.
+    pub const SCHEDULE_REMOVED: &str = "schedule.removed";
     /// A scope was archived or brought back.
     pub const SCOPE_ARCHIVED: &str = "scope.archived";
     /// A scope was deleted.
@@ -54,6 +64,12 @@ pub mod action {
     pub const SESSION_LOGIN: &str = "session.login";
     /// A sign-out.
     pub const SESSION_LOGOUT: &str = "session.logout";
+    /// A system's name, labels or way were changed.
+    pub const SYSTEM_CHANGED: &str = "system.changed";
+    /// A system was registered.
+    pub const SYSTEM_REGISTERED: &str = "system.registered";
+    /// A system was removed; its scans stay.
+    pub const SYSTEM_REMOVED: &str = "system.removed";
     /// An API token was made.
     pub const TOKEN_CREATED: &str = "token.created";
     /// An API token was withdrawn.

@@ -138,8 +138,20 @@ id!(
     ScanId, "scan id", 64, slug: true
 );
 id!(
+    /// A plan that asks for scans by the clock.
+    ScheduleId, "schedule id", 64, slug: true
+);
+id!(
     /// What is scored and attested as one: `kind:name`, see [`crate::Scope::id`].
     ScopeId, "scope id", 320, slug: false
+);
+id!(
+    /// A machine that is scanned on request.
+    SystemId, "system id", 64, slug: true
+);
+id!(
+    /// A scan that a runner is asked for.
+    TaskId, "task id", 64, slug: true
 );
 id!(
     /// An isolated customer of one installation; leads every key.

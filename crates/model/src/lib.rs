@@ -31,7 +31,7 @@ pub use finding::{Acceptance, Finding, FindingStatus};
 pub use framework::{Control, ControlStatus, Framework};
 pub use id::{
     AssetUid, AttestationId, CheckUid, ControlId, Digest, FindingKey, FrameworkId, IdError, JobId,
-    ScanId, ScopeId, TenantId, UserName,
+    ScanId, ScheduleId, ScopeId, SystemId, TaskId, TenantId, UserName,
 };
 pub use outcome::Outcome;
 pub use result::{CheckResult, Evidence, Suppression};

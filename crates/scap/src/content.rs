@@ -66,9 +66,11 @@ pub enum Component {
     Dictionary(cpe::Dictionary),
     /// CPE platforms.
     Specification(cpe::Specification),
+    /// A script of the script check engine.
+    Script(Arc<[u8]>),
     /// It should be one of these and is wrong; why. Its checks are errors.
     Broken(String),
-    /// Passed over: OCIL, scripts, anything else. The name of its element.
+    /// Passed over: OCIL and anything else. The name of its element.
     Skipped(Arc<str>),
 }
 
@@ -135,7 +137,7 @@ pub struct Bundle {
     pub digest: String,
     /// The streams; one without an id where the file was a plain document.
     pub streams: Vec<DataStream>,
-    /// Extended components (scripts of the script check engine): recorded, never run.
+    /// Extended components (scripts of the script check engine).
     pub extended: Vec<Arc<str>>,
     components: HashMap<Arc<str>, Component>,
     /// Files given beside a plain benchmark, by the name it uses: component ids.
@@ -169,6 +171,13 @@ impl Bundle {
         self.beside.insert(Arc::from(name), Arc::clone(&id));
         self.components.insert(id, component);
         Ok(())
+    }
+
+    /// Adds a script that a plain benchmark refers to by `name`.
+    pub fn add_script(&mut self, name: &str, bytes: &[u8]) {
+        let id: Arc<str> = format!("file:{name}").into();
+        self.beside.insert(Arc::from(name), Arc::clone(&id));
+        self.components.insert(id, Component::Script(bytes.into()));
     }
 
     /// The component of that id.

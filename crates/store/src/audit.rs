@@ -537,7 +537,7 @@ fn salt_of(bytes: Vec<u8>) -> Result<[u8; 32]> {
         .map_err(|_| StoreError::Corrupt("a salt is not 32 bytes long".to_owned()))
 }
 
-fn escape_like(text: &str) -> String {
+pub(crate) fn escape_like(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if matches!(c, '%' | '_' | '!') {

@@ -55,6 +55,19 @@ macro_rules! args {
 }
 pub(crate) use args;
 
+/// Binds a list: adds its values and gives their places, `$2, $3`; `NULL` for none.
+pub(crate) fn holes<'a>(args: &mut Vec<Val>, values: impl Iterator<Item = &'a str>) -> String {
+    let mut places = Vec::new();
+    for value in values {
+        args.push(value.into());
+        places.push(format!("${}", args.len()));
+    }
+    if places.is_empty() {
+        return "NULL".to_owned();
+    }
+    places.join(", ")
+}
+
 /// A fetched row; columns by position.
 pub(crate) enum Row {
     Lite(SqliteRow),

@@ -20,6 +20,7 @@ pub mod people;
 pub mod queue;
 pub mod records;
 pub mod scans;
+pub mod systems;
 
 pub use error::{Result, StoreError};
 pub use page::{Page, PageRequest, Total};

@@ -23,6 +23,10 @@ const STEPS: &[Step] = &[
         sqlite: include_str!("../migrations/sqlite/0003_scope_first.sql"),
         postgres: include_str!("../migrations/postgres/0003_scope_first.sql"),
     },
+    Step {
+        sqlite: include_str!("../migrations/sqlite/0004_systems.sql"),
+        postgres: include_str!("../migrations/postgres/0004_systems.sql"),
+    },
 ];
 
 /// The newest schema that this program knows.

@@ -108,6 +108,91 @@ export interface Scan {
   content: { name: string; digest: string }[];
 }
 
+export type TaskState = 'queued' | 'claimed' | 'running' | 'done' | 'failed' | 'cancelled';
+/** A scan that is asked of a system. */
+export interface Task {
+  id: string;
+  system: string;
+  system_name: string;
+  how: string;
+  address: string;
+  /** `baseline`, or the digest of uploaded content. */
+  content: string;
+  content_name?: string | null;
+  profile?: string | null;
+  state: TaskState;
+  cancel_requested: boolean;
+  asked_by: string;
+  schedule?: string | null;
+  created: string;
+  started?: string | null;
+  finished?: string | null;
+  attempts: number;
+  runner?: string | null;
+  progress: { done: number; total?: number | null };
+  message: string;
+  error?: string | null;
+  scan?: string | null;
+}
+export interface HistoryPoint {
+  scan: string;
+  source: string;
+  finished: string;
+  complete: boolean;
+  stale: boolean;
+  counts: Record<OutcomeWord, number>;
+  content: string[];
+}
+export interface System {
+  id: string;
+  name: string;
+  scope: string;
+  how: 'agent' | 'ssh';
+  address: string;
+  labels: string[];
+  facts: Record<string, string>;
+  runner?: string | null;
+  created: string;
+  last_seen?: string | null;
+  last_scan?: HistoryPoint | null;
+  task?: Task | null;
+  schedules: { id: string; name: string; next_run?: string | null }[];
+}
+export interface DriftItem {
+  change: string;
+  check: string;
+  title: string;
+  severity: Severity;
+  locus: string;
+  before?: OutcomeWord | null;
+  after?: OutcomeWord | null;
+  message: string;
+}
+export interface Drift {
+  from?: HistoryPoint | null;
+  to?: HistoryPoint | null;
+  opened: number;
+  fixed: number;
+  changed: number;
+  items: DriftItem[];
+  capped: boolean;
+}
+export interface Schedule {
+  id: string;
+  name: string;
+  cron: string;
+  systems: string[];
+  labels: string[];
+  content: string;
+  content_name?: string | null;
+  profile?: string | null;
+  enabled: boolean;
+  last_run?: string | null;
+  next_runs: string[];
+  created: string;
+  created_by: string;
+}
+
 export interface Asset {
   uid: string;
   kind: string;

@@ -18,6 +18,8 @@ export const ROUTES = {
   attestation: '/attestations/:id',
   audit: '/audit',
   entry: '/audit/:entry',
+  systems: '/systems',
+  system: '/systems/:id',
   jobs: '/jobs',
   scans: '/scans',
   settings: '/settings',

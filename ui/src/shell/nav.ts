@@ -40,6 +40,7 @@ export const NAV: Group[] = [
   {
     name: 'System',
     entries: [
+      { route: 'systems', name: 'Systems', icon: 'systems', key: 'y', also: ['system'] },
       { route: 'scans', name: 'Scans', icon: 'scan', key: 's', also: [] },
       { route: 'jobs', name: 'Jobs', icon: 'jobs', key: 'j', also: [] },
       { route: 'settings', name: 'Settings', icon: 'settings', key: 'e', also: ['settingsPage'] },

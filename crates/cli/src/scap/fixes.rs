@@ -1,73 +1,127 @@
-//! The fixes that content has for rules.
+//! The fixes that content has for rules: listed, or written as one script or playbook.
 
-use super::{Content, read, safe};
-use crate::arguments::{FixSystem, Output, ScapFixes};
-use crate::host::engine_options;
+use super::arguments::ScapFixes;
+use super::results::Results;
+use super::script::{self, Fix};
+use super::{Content, safe};
+use crate::arguments::Output;
+use crate::host::{Machine, engine_options};
+use crate::scan::progress_bar;
 use crate::{Verdict, show};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
+use bartizan_scap::probe;
+use bartizan_scap::xccdf::evaluate::run_plan;
 use bartizan_scap::xccdf::model::{Benchmark, Body, Item, Rule};
+use bartizan_scap::xccdf::outcome::RuleResult;
 use bartizan_scap::xccdf::plan::Plan;
 use bartizan_scap::xccdf::select::Policy;
-use bartizan_scap::xml::{Element, Piece, Stream};
 use serde_json::json;
 use std::collections::HashSet;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Results may hold whole content.
-const MAX_RESULTS: u64 = 256 << 20;
-
-/// Lists them.
+/// Lists or writes them.
 pub fn run(options: &ScapFixes) -> Result<Verdict> {
     let content = Content::load(&options.file)?;
-    let (engine, _) = engine_options(&options.choice)?;
+    let (mut engine, _) = engine_options(&options.choice)?;
+    engine.rule = options.rule.clone();
     let plan = Plan::new(&content.bundle, &engine)
         .with_context(|| format!("cannot use {}", options.file.display()))?;
     let (benchmark, policy) = (plan.benchmark(), plan.policy());
-    let failed = match &options.failed_from {
-        Some(path) => Some(failed(path)?),
+    let failed: Option<HashSet<String>> = match &options.failed_from {
+        Some(path) => Some(Results::load(path)?.failed().map(str::to_owned).collect()),
+        None if options.scan => Some(failing(&plan)?),
         None => None,
     };
-    let system = match options.system {
-        FixSystem::Bash => "urn:xccdf:fix:script:sh",
-        FixSystem::Ansible => "urn:xccdf:fix:script:ansible",
-        FixSystem::Puppet => "urn:xccdf:fix:script:puppet",
+    let all = match options.rule.is_empty() {
+        true => selected(benchmark, policy),
+        false => asked(benchmark, &options.rule),
     };
-    let rules = selected(benchmark, policy);
-    let rules = rules.into_iter().filter(|(item, _)| {
-        failed
-            .as_ref()
-            .is_none_or(|failed| failed.contains(&*item.id))
-    });
+    let is_wanted = |id: &str| failed.as_ref().is_none_or(|failed| failed.contains(id));
     let mut without = 0usize;
     let mut fixes = Vec::new();
-    for (item, rule) in rules {
-        match rule.fixes.iter().find(|fix| &*fix.system == system) {
-            Some(fix) => fixes.push((item, policy.text(benchmark, &fix.text))),
+    for (item, rule) in all.into_iter().filter(|(item, _)| is_wanted(&item.id)) {
+        match script::text(benchmark, policy, rule, options.system) {
+            Some(Ok(text)) => fixes.push(Fix {
+                rule: item.id.to_string(),
+                title: policy.text(benchmark, &item.title),
+                text,
+            }),
+            Some(Err(what)) => {
+                show::remark(&format!("{}: {}: left out", safe(&item.id), safe(&what)));
+                without += 1;
+            }
             None => without += 1,
         }
     }
-    match options.format {
-        Output::Json => {
-            let fixes: Vec<_> = fixes
-                .iter()
-                .map(|(item, text)| json!({"rule": &*item.id, "title": policy.text(benchmark, &item.title), "fix": text}))
-                .collect();
-            let text = json!({"system": system, "fixes": fixes, "without": without});
-            show::line(&serde_json::to_string_pretty(&text)?)?;
+    match &options.output {
+        Some(path) => {
+            let profile = options.choice.profile.as_deref().unwrap_or("(default)");
+            let from = format!(
+                "{} sha256:{}, profile {profile}",
+                content.name, content.bundle.digest
+            );
+            let text = script::write(options.system, &fixes, &from)?;
+            save(path, &text)?;
         }
-        // Comments are the same in all of these languages.
-        Output::Table => {
-            for (item, text) in &fixes {
-                let title = policy.text(benchmark, &item.title);
-                show::line(&format!("# {}: {}\n{text}\n", safe(&item.id), safe(&title)))?;
-            }
-        }
+        None => list(options, &fixes, without)?,
     }
     show::remark(&format!(
         "{} fixes; {without} rules have none of this kind. Content wrote them: read before running.",
         fixes.len()
     ));
     Ok(Verdict::Good)
+}
+
+/// Not runnable by accident: whoever runs it names its interpreter or allows it.
+fn save(path: &Path, text: &str) -> Result<()> {
+    show::to(Some(path), text.as_bytes())?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("cannot protect {}", path.display()))
+}
+
+fn list(options: &ScapFixes, fixes: &[Fix], without: usize) -> Result<()> {
+    match options.format {
+        Output::Json => {
+            let fixes: Vec<_> = fixes
+                .iter()
+                .map(|fix| json!({"rule": fix.rule, "title": fix.title, "fix": fix.text}))
+                .collect();
+            let system = script::uri(options.system);
+            let text = json!({"system": system, "fixes": fixes, "without": without});
+            show::line(&serde_json::to_string_pretty(&text)?)
+        }
+        // Comments are the same in all of these languages.
+        Output::Table => fixes.iter().try_for_each(|fix| {
+            let (rule, title) = (safe(&fix.rule), safe(&fix.title));
+            show::line(&format!("# {rule}: {title}\n{}\n", fix.text))
+        }),
+    }
+}
+
+/// What fails on this machine now.
+fn failing(plan: &Plan<'_>) -> Result<HashSet<String>> {
+    let machine = Machine::open(Path::new("/"))?;
+    let context = probe::Context::new(&machine.system);
+    let bar = progress_bar();
+    let (evaluation, _) = run_plan(plan, &context, &|_, before, all| {
+        bar.set_position(before as u64);
+        bar.set_message(format!("of {all} rules"));
+    });
+    bar.finish_and_clear();
+    let rules = evaluation.rules.into_iter();
+    Ok(rules
+        .filter(|rule| rule.result == RuleResult::Fail)
+        .map(|rule| rule.id.to_string())
+        .collect())
+}
+
+/// The rules of these ids, in the content's order.
+fn asked<'a>(benchmark: &'a Benchmark, ids: &[String]) -> Vec<(&'a Item, &'a Rule)> {
+    let rules = benchmark.rules();
+    rules
+        .filter(|(item, _)| ids.iter().any(|id| **id == *item.id))
+        .collect()
 }
 
 /// The rules that a profile selects, and whose groups it does not leave out.
@@ -86,64 +140,4 @@ pub fn selected<'a>(benchmark: &'a Benchmark, policy: &Policy) -> Vec<(&'a Item,
         }
     }
     rules
-}
-
-/// The rules that failed in a TestResult, wherever it stands in the document.
-fn failed(path: &Path) -> Result<HashSet<String>> {
-    let bytes = read(path, MAX_RESULTS)?;
-    let (found, failed) =
-        failed_in(&bytes).with_context(|| format!("cannot use {}", path.display()))?;
-    ensure!(found, "{} has no TestResult", path.display());
-    Ok(failed)
-}
-
-fn failed_in(bytes: &[u8]) -> Result<(bool, HashSet<String>)> {
-    let mut stream = Stream::new(bytes)?;
-    let mut failed = HashSet::new();
-    let mut found = false;
-    loop {
-        match stream.next()? {
-            Piece::Start(element) => match &*element.name {
-                "TestResult" => {
-                    found = true;
-                    let tree = stream.tree(element)?;
-                    failed.extend(failures(&tree));
-                }
-                // Embedded content and OVAL results are large and say nothing of rules.
-                "report-requests" | "oval_results" | "Group" | "Rule" => stream.skip()?,
-                _ => {}
-            },
-            Piece::End => {}
-            Piece::Done => return Ok((found, failed)),
-        }
-    }
-}
-
-fn failures(result: &Element) -> impl Iterator<Item = String> {
-    result
-        .named("rule-result")
-        .filter(|rule| {
-            let result = rule.child("result");
-            result.is_some_and(|result| result.text().trim() == "fail")
-        })
-        .filter_map(|rule| rule.attribute("idref").map(str::to_owned))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn failures_are_found_in_results_and_arf() {
-        let result = "<TestResult xmlns='urn:x'><rule-result idref='a'><result>fail</result></rule-result><rule-result idref='b'><result>pass</result></rule-result></TestResult>";
-        let arf = format!(
-            "<arf xmlns='urn:a'><report-requests><TestResult><rule-result idref='no'><result>fail</result></rule-result></TestResult></report-requests><reports><report>{result}</report></reports></arf>"
-        );
-        for text in [result, &arf] {
-            let (found, failed) = failed_in(text.as_bytes()).unwrap();
-            assert!(found);
-            assert_eq!(failed, HashSet::from(["a".to_owned()]));
-        }
-        assert!(!failed_in(b"<a/>").unwrap().0);
-    }
 }

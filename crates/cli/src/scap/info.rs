@@ -233,7 +233,10 @@ fn table(found: &Value) -> String {
         ));
     }
     if found.get("scripts") != Some(&json!(0)) {
-        lines.push(format!("\n{} scripts, never run", word(found, "scripts")));
+        lines.push(format!(
+            "\n{} scripts, run only with `scan host --sce`",
+            word(found, "scripts")
+        ));
     }
     lines.push(String::new());
     lines.join("\n")

@@ -11,5 +11,6 @@
 mod attestations;
 mod crashes;
 mod hostile;
+mod hosts;
 mod scans;
 mod support;

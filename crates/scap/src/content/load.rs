@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// The id of the only component of a plain document.
 pub(super) const PLAIN: &str = "document";
 
+/// How the namespace of scripts in data streams begins.
+const SCE_NAMESPACE: &str = "http://open-scap.org/page/SCE";
+
 /// Reads a file.
 pub(super) fn bundle(bytes: &[u8]) -> Result<Bundle, LoadError> {
     let digest = hex::encode(Sha256::digest(bytes));
@@ -135,7 +138,8 @@ fn collection(stream: &mut Stream<'_>, bundle: &mut Bundle) -> Result<(), LoadEr
             }
             "extended-component" => {
                 let id: Arc<str> = element.attribute("id").unwrap_or_default().into();
-                stream.skip()?;
+                let inner = inside(stream)?;
+                bundle.components.entry(Arc::clone(&id)).or_insert(inner);
                 bundle.extended.push(id);
             }
             // Signatures are the caller's.
@@ -190,6 +194,10 @@ fn component(stream: &mut Stream<'_>, root: Element) -> Result<Component, XmlErr
         "platform-specification" => {
             let tree = stream.tree(root)?;
             Ok(Component::Specification(cpe::specification(&tree)))
+        }
+        "script" if root.namespace.starts_with(SCE_NAMESPACE) => {
+            let text = stream.tree(root)?.text();
+            Ok(Component::Script(text.into_bytes().into()))
         }
         _ => {
             let name = Arc::clone(&root.name);

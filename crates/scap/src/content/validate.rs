@@ -2,6 +2,7 @@
 
 use super::{Bundle, Chosen, Component, Found, Resources, Target, cpe};
 use crate::xccdf::model::{Benchmark, Body, Check, OVAL, Profile, SimpleCheck};
+use crate::xccdf::script::SCE;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -145,6 +146,14 @@ fn check(
         }
         Check::Simple(simple) if &*simple.system == OVAL => {
             oval_check(benchmark, resources, place, simple, problems);
+        }
+        Check::Simple(simple) if &*simple.system == SCE => {
+            for (href, _) in &simple.refs {
+                let found = resources.find(href).map(|(_, found)| found);
+                if !matches!(found, Some(Found::Component(Component::Script(_)))) {
+                    problems.add(place, format!("{href} names no script"));
+                }
+            }
         }
         // Other systems are not evaluated here.
         Check::Simple(_) => {}

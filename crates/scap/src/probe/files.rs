@@ -16,6 +16,7 @@ use super::Probe;
 use crate::oval::item::Item;
 use crate::system::System;
 use std::collections::{HashMap, HashSet};
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Whether an item is wanted: an object's filters, applied before items pile up. No lock is
@@ -36,9 +37,13 @@ pub struct Cache {
 }
 
 /// Devices of local file systems.
+#[derive(Default)]
 struct Locals {
     /// None: all are.
     devices: Option<HashSet<u64>>,
+    /// Where a user's FUSE is mounted that not even root may look into: nothing in it is
+    /// the system's.
+    closed: HashSet<Box<[u8]>>,
 }
 
 impl Locals {
@@ -53,24 +58,36 @@ impl Locals {
         let table = match system.read(std::path::Path::new(mounts), 64 << 20) {
             Ok(table) => table,
             // A tree that does not run has nothing mounted that it could say.
-            Err(_) if !system.is_live() => return Ok(Self { devices: None }),
+            Err(_) if !system.is_live() => return Ok(Self::default()),
             Err(error) => return Err(format!("{mounts}: {error}")),
         };
         let mut devices = HashSet::new();
+        let mut closed = HashSet::new();
         for line in table.split(|byte| *byte == b'\n') {
             let mut fields = line.split(|byte| *byte == b' ' || *byte == b'\t');
             let (Some(_), Some(place), Some(kind)) = (fields.next(), fields.next(), fields.next())
             else {
                 continue;
             };
-            if is_local(kind)
-                && let Ok(metadata) = system.stat(tree::path(&unescape(place)))
-            {
-                devices.insert(metadata.device);
+            if !is_local(kind) {
+                continue;
+            }
+            let place = unescape(place);
+            match system.stat(tree::path(&place)) {
+                Ok(metadata) => {
+                    devices.insert(metadata.device);
+                }
+                Err(error)
+                    if error.kind() == ErrorKind::PermissionDenied && kind.starts_with(b"fuse") =>
+                {
+                    closed.insert(place.into());
+                }
+                Err(_) => {}
             }
         }
         Ok(Self {
             devices: Some(devices),
+            closed,
         })
     }
 }

@@ -35,6 +35,7 @@ pub struct Tables {
     passwd: Table<Vec<accounts::Passwd>>,
     rpm: Table<Vec<rpm::header::Package>>,
     rpm_files: Table<Vec<rpm::header::Package>>,
+    rpm_records: Table<Vec<rpm::header::Package>>,
     shadow: Table<Vec<accounts::Shadow>>,
     sysctl: Table<Vec<sysctl::Setting>>,
     units: OnceLock<systemd::Index>,
@@ -74,7 +75,9 @@ pub const PROBES: &[Probe] = &[
     }),
     probe("rpminfo", |query, ctx| answer(rpm::info(query, ctx))),
     probe("rpmverify", |_, ctx| answer(rpm::verify(ctx))),
-    probe("rpmverifyfile", |_, ctx| answer(rpm::verify(ctx))),
+    probe("rpmverifyfile", |query, ctx| {
+        answer(rpm::verify_files(query, ctx))
+    }),
     probe("rpmverifypackage", |_, ctx| answer(rpm::verify(ctx))),
     probe("runlevel", |query, ctx| {
         answer(runlevel::collect(query, ctx))

@@ -90,6 +90,9 @@ impl Query {
     }
 }
 
+/// The most compiled patterns that are kept.
+const MAX_PATTERNS: usize = 4096;
+
 /// What probes share during one evaluation: the system, compiled patterns, files read.
 pub struct Context<'a> {
     /// The system that is looked at.
@@ -132,6 +135,10 @@ impl<'a> Context<'a> {
             return known.clone();
         }
         let compiled = Pattern::new(text).ok().map(Arc::new);
+        // Values of files can be patterns, too: what is kept must not grow with them.
+        if patterns.len() >= MAX_PATTERNS {
+            patterns.clear();
+        }
         patterns.insert(Arc::from(text), compiled.clone());
         compiled
     }
@@ -167,4 +174,45 @@ pub fn find(kind: &str) -> Option<Probe> {
         .chain(host::PROBES)
         .find(|probe| probe.kind == kind)
         .copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// Types that the evaluator answers itself.
+    const NO_PROBE_NEEDED: [&str; 2] = ["unknown", "variable"];
+
+    #[test]
+    fn the_documented_probes_are_the_ones_that_there_are() {
+        let table = include_str!("../../../../docs/oval-probes.md");
+        let mut documented = BTreeSet::new();
+        let mut rows = 0;
+        for line in table.lines() {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let [_, _, test, supported, ..] = cells[..] else {
+                continue;
+            };
+            let Some(kind) = test
+                .strip_prefix('`')
+                .and_then(|test| test.strip_suffix("_test`"))
+            else {
+                continue;
+            };
+            rows += 1;
+            assert!(matches!(supported, "yes" | "no"), "{line}");
+            if supported == "yes" {
+                assert!(documented.insert(kind), "{kind} is there twice");
+            }
+        }
+        let probes = files::PROBES.iter().chain(host::PROBES);
+        let ours: BTreeSet<&str> = probes
+            .map(|probe| probe.kind)
+            .chain(NO_PROBE_NEEDED)
+            .collect();
+        assert_eq!(documented, ours);
+        // All of the three schemas.
+        assert_eq!(rows, 46);
+    }
 }

@@ -3,10 +3,12 @@
 
 use super::fragment::{Fragment, components, without_declaration};
 use super::oval::{self, Evaluated};
+use super::tailoring::{Places, TAILORING};
 use super::testresult::{self, Context, Subject, address};
 use super::xml::{Xml, ncname};
 use crate::content::{Bundle, DataStream, Target};
 use crate::xccdf::outcome::UsedCheck;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -76,9 +78,21 @@ pub fn write<W: Write>(out: W, parts: &Parts<'_>) -> io::Result<W> {
     xml.open("arf:report-requests", &[])?;
     xml.open("arf:report-request", &[("id", "collection1")])?;
     xml.open("arf:content", &[])?;
+    let mut context = Cow::Borrowed(parts.context);
+    let tailoring = parts.context.tailoring.as_ref();
     let benchmark = match parts.source {
         Source::DataStream(bytes) => {
-            xml.raw()?.write_all(without_declaration(bytes))?;
+            let bytes = without_declaration(bytes);
+            let place = tailoring.and_then(|file| Some((file, Places::in_stream(bytes, parts)?)));
+            match place {
+                Some((file, places)) => {
+                    places.write(xml.raw()?, bytes, file)?;
+                    if let Some(file) = &mut context.to_mut().tailoring {
+                        file.href = format!("#{TAILORING}");
+                    }
+                }
+                None => xml.raw()?.write_all(bytes)?,
+            }
             format!("#{}", parts.component)
         }
         Source::Files { benchmark, others } => compose(&mut xml, benchmark, others)?,
@@ -90,7 +104,7 @@ pub fn write<W: Write>(out: W, parts: &Parts<'_>) -> io::Result<W> {
     xml.open("arf:reports", &[])?;
     report(&mut xml, "xccdf1", |xml| {
         let at = |check: &UsedCheck| place(check, &reports);
-        testresult::element(xml, &parts.subject, parts.context, &benchmark, &at)
+        testresult::element(xml, &parts.subject, &context, &benchmark, &at)
     })?;
     for (id, href, evaluated) in &reports {
         let definitions = definitions(parts, &cut, href);

@@ -1,5 +1,6 @@
 //! An evaluation as our report.
 
+use super::secret::{has_hash, is_secret_place};
 use super::testresult::{Host, Subject, rules};
 use crate::xccdf::model::Severity;
 use crate::xccdf::outcome::{RuleOutcome, RuleResult, Why};
@@ -225,28 +226,6 @@ fn evidence(why: &Why) -> Evidence {
             .as_ref()
             .map(|expected| plain(expected, MAX_VALUE)),
     }
-}
-
-/// Places that hold passwords or keys.
-fn is_secret_place(what: &str) -> bool {
-    let path = what.split(':').next().unwrap_or_default();
-    let file = path.rsplit('/').next().unwrap_or_default();
-    let is_password_file = ["shadow", "opasswd", "master.passwd"]
-        .iter()
-        .any(|name| file.contains(name));
-    (is_password_file && !what.ends_with("mode") && !what.ends_with("_id"))
-        || file.ends_with("_key")
-        || file.ends_with(".key")
-        || what.ends_with(": password")
-}
-
-/// The forms of password hashes (crypt and GRUB).
-fn has_hash(text: &str) -> bool {
-    [
-        "$1$", "$2a$", "$2b$", "$2y$", "$5$", "$6$", "$7$", "$y$", "$gy$", "pbkdf2.",
-    ]
-    .iter()
-    .any(|form| text.contains(form))
 }
 
 /// A text that a report can hold: no control characters but line ends, and not too long.

@@ -1,23 +1,21 @@
 //! OVAL results: definitions as they were given, results, and what was collected.
 
 use super::fragment::Fragment;
-use super::testresult::{Context, address, moment};
-use super::words::{
-    check_word, existence_word, family, flag_word, item_kind, operator_word, status_word,
-};
+use super::testresult::{Context, moment};
+use super::variables::{Variables, of_states};
+use super::words::{check_word, existence_word, operator_word};
 use super::xml::Xml;
 use crate::oval::evaluate::Evaluator;
-use crate::oval::item::{Flag, Item, Status, Value};
-use crate::oval::model::{Criteria, Datatype, Definition, Document, Object, ObjectBody, Test};
+use crate::oval::item::{Flag, Item};
+use crate::oval::model::{Criteria, Definition, Document, Object, Test};
 use crate::oval::outcome::{Truth, operate};
 use crate::xml::{Piece, Stream, XmlError};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::sync::Arc;
 
-const COMMON: &str = "http://oval.mitre.org/XMLSchema/oval-common-5";
+pub(super) const COMMON: &str = "http://oval.mitre.org/XMLSchema/oval-common-5";
 const RESULTS: &str = "http://oval.mitre.org/XMLSchema/oval-results-5";
-const SYSTEM: &str = "http://oval.mitre.org/XMLSchema/oval-system-characteristics-5";
 /// The version of OVAL that results are written in: the first with all entities of items.
 const SCHEMA: &str = "5.11.3";
 
@@ -57,6 +55,8 @@ pub trait Evaluated {
     fn tests(&self) -> Vec<TestView<'_>>;
     /// The objects that were collected.
     fn objects(&self) -> Vec<ObjectView<'_>>;
+    /// The variables that were computed, with their values.
+    fn variables(&self) -> Vec<(&str, &[Arc<str>])>;
     /// An item by its number.
     fn item(&self, id: u32) -> Option<&Item>;
 }
@@ -89,6 +89,12 @@ impl Evaluated for Evaluator<'_> {
                 message: outcome.message.as_deref(),
                 items: outcome.items.clone(),
             })
+            .collect()
+    }
+
+    fn variables(&self) -> Vec<(&str, &[Arc<str>])> {
+        Evaluator::variables(self)
+            .map(|(variable, outcome)| (&*variable.id, outcome.values.as_slice()))
             .collect()
     }
 
@@ -191,6 +197,7 @@ pub(super) fn element<W: Write>(
             .into_iter()
             .map(|view| (&*view.test.id, view))
             .collect(),
+        variables: Variables::of(evaluated),
     };
     xml.open("results", &[])?;
     xml.open("system", &[])?;
@@ -202,7 +209,7 @@ pub(super) fn element<W: Write>(
     xml.close("oval_results")
 }
 
-fn generator<W: Write>(xml: &mut Xml<W>, context: &Context) -> io::Result<()> {
+pub(super) fn generator<W: Write>(xml: &mut Xml<W>, context: &Context) -> io::Result<()> {
     xml.open("generator", &[])?;
     xml.leaf("oval:product_name", &[], "cpe:/a:bartizan:bartizan")?;
     xml.leaf("oval:product_version", &[], &context.version)?;
@@ -211,16 +218,17 @@ fn generator<W: Write>(xml: &mut Xml<W>, context: &Context) -> io::Result<()> {
     xml.close("generator")
 }
 
-struct Results<'e> {
-    evaluated: &'e dyn Evaluated,
+pub(super) struct Results<'e> {
+    pub(super) evaluated: &'e dyn Evaluated,
     versions: HashMap<Box<str>, Box<str>>,
     truths: HashMap<&'e str, Truth>,
     /// By id, so that results are written in the same order each time.
     tests: BTreeMap<&'e str, TestView<'e>>,
+    pub(super) variables: Variables<'e>,
 }
 
 impl Results<'_> {
-    fn version(&self, id: &str) -> &str {
+    pub(super) fn version(&self, id: &str) -> &str {
         self.versions.get(id).map_or("1", |version| version)
     }
 
@@ -320,7 +328,9 @@ impl Results<'_> {
                 ("state_operator", operator_word(test.state_operator)),
                 ("result", view.truth.word()),
             ];
-            if view.tested.is_empty() && view.message.is_none() {
+            let document = self.evaluated.document();
+            let variables = self.variables.named(of_states(document, &test.states));
+            if view.tested.is_empty() && view.message.is_none() && variables.is_empty() {
                 xml.empty("test", &attributes)?;
                 continue;
             }
@@ -328,190 +338,19 @@ impl Results<'_> {
             if let Some(message) = view.message {
                 xml.leaf("message", &[("level", "info")], message)?;
             }
+            for remark in self.variables.remarks(&variables) {
+                xml.leaf("message", &[("level", "info")], &remark)?;
+            }
             for (item, truth) in &view.tested {
                 let item = item.to_string();
                 let attributes = [("item_id", item.as_str()), ("result", truth.word())];
                 xml.empty("tested_item", &attributes)?;
             }
+            self.variables.write(xml, "tested_variable", &variables)?;
             xml.close("test")?;
         }
         xml.close("tests")
     }
-
-    fn characteristics<W: Write>(&self, xml: &mut Xml<W>, context: &Context) -> io::Result<()> {
-        let (ind, unix, linux) = (
-            format!("{SYSTEM}#independent"),
-            format!("{SYSTEM}#unix"),
-            format!("{SYSTEM}#linux"),
-        );
-        let attributes = [
-            ("xmlns:oval", COMMON),
-            ("xmlns:unix-sys", &unix),
-            ("xmlns:ind-sys", &ind),
-            ("xmlns:lin-sys", &linux),
-            ("xmlns", SYSTEM),
-        ];
-        xml.open("oval_system_characteristics", &attributes)?;
-        generator(xml, context)?;
-        system_info(xml, context)?;
-        let mut objects = self.evaluated.objects();
-        objects.sort_by(|one, other| one.object.id.cmp(&other.object.id));
-        if !objects.is_empty() {
-            xml.open("collected_objects", &[])?;
-            for view in &objects {
-                self.object(xml, view)?;
-            }
-            xml.close("collected_objects")?;
-        }
-        let masks = self.masks();
-        // An item belongs to many objects, all of one kind; what one of them masks is masked.
-        let mut items: BTreeMap<u32, (&str, HashSet<&str>)> = BTreeMap::new();
-        for view in &objects {
-            for id in &view.items {
-                let known = items
-                    .entry(*id)
-                    .or_insert_with(|| (&view.object.kind, HashSet::new()));
-                if let Some(masked) = masks.get(&*view.object.id) {
-                    known.1.extend(masked);
-                }
-            }
-        }
-        if !items.is_empty() {
-            xml.open("system_data", &[])?;
-            for (id, (kind, masked)) in &items {
-                if let Some(item) = self.evaluated.item(*id) {
-                    write_item(xml, *id, kind, item, masked)?;
-                }
-            }
-            xml.close("system_data")?;
-        }
-        xml.close("oval_system_characteristics")
-    }
-
-    /// The entities that must not be shown, by object: its own and those of the states that
-    /// its items were compared with.
-    fn masks(&self) -> HashMap<&str, HashSet<&str>> {
-        let document = self.evaluated.document();
-        let mut masks: HashMap<&str, HashSet<&str>> = HashMap::new();
-        for object in document.objects.values() {
-            if let ObjectBody::Plain { entities, .. } = &object.body {
-                for entity in entities.iter().filter(|entity| entity.mask) {
-                    masks.entry(&object.id).or_default().insert(&entity.name);
-                }
-            }
-        }
-        for test in document.tests.values() {
-            let Some(object) = &test.object else {
-                continue;
-            };
-            let states = test.states.iter();
-            for state in states.filter_map(|id| document.states.get(id)) {
-                for entity in state.entities.iter().filter(|entity| entity.mask) {
-                    masks.entry(object).or_default().insert(&entity.name);
-                }
-            }
-        }
-        masks
-    }
-
-    fn object<W: Write>(&self, xml: &mut Xml<W>, view: &ObjectView<'_>) -> io::Result<()> {
-        let attributes = [
-            ("id", &*view.object.id),
-            ("version", self.version(&view.object.id)),
-            ("flag", flag_word(view.flag)),
-        ];
-        if view.items.is_empty() && view.message.is_none() {
-            return xml.empty("object", &attributes);
-        }
-        xml.open("object", &attributes)?;
-        if let Some(message) = view.message {
-            let level = match view.flag {
-                Flag::Error => "error",
-                Flag::Incomplete => "warning",
-                _ => "info",
-            };
-            xml.leaf("message", &[("level", level)], message)?;
-        }
-        for item in &view.items {
-            xml.empty("reference", &[("item_ref", &item.to_string())])?;
-        }
-        xml.close("object")
-    }
-}
-
-fn system_info<W: Write>(xml: &mut Xml<W>, context: &Context) -> io::Result<()> {
-    let host = &context.host;
-    xml.open("system_info", &[])?;
-    xml.leaf("os_name", &[], &host.os_name)?;
-    xml.leaf("os_version", &[], &host.os_version)?;
-    xml.leaf("architecture", &[], &host.architecture)?;
-    xml.leaf("primary_host_name", &[], &host.name)?;
-    xml.open("interfaces", &[])?;
-    for interface in &host.interfaces {
-        for one in &interface.addresses {
-            xml.open("interface", &[])?;
-            xml.leaf("interface_name", &[], &interface.name)?;
-            xml.leaf("ip_address", &[], &address(*one))?;
-            xml.leaf("mac_address", &[], &interface.mac)?;
-            xml.close("interface")?;
-        }
-    }
-    xml.close("interfaces")?;
-    xml.close("system_info")
-}
-
-fn write_item<W: Write>(
-    xml: &mut Xml<W>,
-    id: u32,
-    kind: &str,
-    item: &Item,
-    masked: &HashSet<&str>,
-) -> io::Result<()> {
-    let family = family(kind);
-    let name = format!("{family}:{}_item", item_kind(kind));
-    let id = id.to_string();
-    let mut attributes = vec![("id", id.as_str())];
-    attributes.push(("status", status_word(item.status)));
-    xml.open(&name, &attributes)?;
-    if let Some(message) = &item.message {
-        xml.leaf("message", &[("level", "error")], message)?;
-    }
-    for value in &item.values {
-        let name = format!("{family}:{}", value.name);
-        write_value(xml, &name, value, &[], masked.contains(&*value.name))?;
-    }
-    xml.close(&name)
-}
-
-/// Recursion: a record's fields have no fields.
-fn write_value<W: Write>(
-    xml: &mut Xml<W>,
-    name: &str,
-    value: &Value,
-    extra: &[(&str, &str)],
-    masked: bool,
-) -> io::Result<()> {
-    let mut attributes = extra.to_vec();
-    if value.datatype != Datatype::String {
-        attributes.push(("datatype", value.datatype.word()));
-    }
-    if value.status != Status::Exists {
-        attributes.push(("status", status_word(value.status)));
-    }
-    if masked {
-        attributes.push(("mask", "true"));
-        return xml.empty(name, &attributes);
-    }
-    if value.datatype != Datatype::Record {
-        return xml.leaf(name, &attributes, &value.text);
-    }
-    xml.open(name, &attributes)?;
-    for field in &value.fields {
-        if field.datatype != Datatype::Record {
-            write_value(xml, "field", field, &[("name", &field.name)], false)?;
-        }
-    }
-    xml.close(name)
 }
 
 /// The definitions' ids and results, in document order: what a table shows.

@@ -2,13 +2,15 @@
 
 use super::super::testresult::tests::context;
 use super::*;
-use crate::oval::model::{Check, Existence, Operator};
+use crate::oval::item::Status;
+use crate::oval::model::{Check, Datatype, Existence, ObjectBody, Operator};
 use crate::oval::model::{Entity, Operation, State};
 use crate::xml::parse;
 
 pub struct Given {
     pub document: Document,
     pub items: Vec<Item>,
+    pub values: Vec<Arc<str>>,
 }
 
 fn entity(name: &str, mask: bool) -> Entity {
@@ -24,6 +26,13 @@ fn entity(name: &str, mask: bool) -> Entity {
         nil: false,
         value: "".into(),
         fields: Vec::new(),
+    }
+}
+
+fn variable(name: &str) -> Entity {
+    Entity {
+        variable: Some("oval:t:var:1".into()),
+        ..entity(name, false)
     }
 }
 
@@ -74,7 +83,7 @@ pub fn given() -> Given {
             kind: "textfilecontent54".into(),
             body: ObjectBody::Plain {
                 behaviors: Vec::new(),
-                entities: vec![entity("filepath", false)],
+                entities: vec![variable("filepath")],
                 filters: Vec::new(),
             },
         },
@@ -85,7 +94,7 @@ pub fn given() -> Given {
             id: "oval:t:ste:1".into(),
             kind: "textfilecontent54".into(),
             operator: Operator::And,
-            entities: vec![entity("subexpression", true)],
+            entities: vec![entity("subexpression", true), variable("text")],
         },
     );
     let item = Item::new()
@@ -96,6 +105,7 @@ pub fn given() -> Given {
     Given {
         document,
         items: vec![item],
+        values: vec!["v<".into(), "$6$salt$hash".into()],
     }
 }
 
@@ -133,6 +143,10 @@ impl Evaluated for Given {
             .collect()
     }
 
+    fn variables(&self) -> Vec<(&str, &[Arc<str>])> {
+        vec![("oval:t:var:1", &self.values)]
+    }
+
     fn item(&self, id: u32) -> Option<&Item> {
         (id == 7).then(|| self.items.first()).flatten()
     }
@@ -152,6 +166,9 @@ fn results_say_what_was_decided_and_collected() {
         "<criterion test_ref=\"oval:t:tst:9\" version=\"1\" result=\"not evaluated\" negate=\"true\"/>",
         "<test test_id=\"oval:t:tst:1\" version=\"1\" check_existence=\"at_least_one_exists\" check=\"all\" state_operator=\"AND\" result=\"true\">",
         "<message level=\"info\">m&amp;</message>",
+        "<tested_variable variable_id=\"oval:t:var:1\">v&lt;</tested_variable>",
+        "<tested_variable variable_id=\"oval:t:var:1\">(redacted)</tested_variable>",
+        "<variable_value variable_id=\"oval:t:var:1\">v&lt;</variable_value>",
         "<tested_item item_id=\"7\" result=\"true\"/>",
         "<object id=\"oval:t:obj:1\" version=\"12\" flag=\"incomplete\">",
         "<message level=\"warning\">a &lt;b&gt;</message>",
@@ -163,7 +180,7 @@ fn results_say_what_was_decided_and_collected() {
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
-    assert!(!text.contains("hunter2"));
+    assert!(!text.contains("hunter2") && !text.contains("$6$"));
     assert_eq!(text.matches("<?xml").count(), 1);
     let root = parse(&written).unwrap();
     let system = root.child("results").unwrap().child("system").unwrap();

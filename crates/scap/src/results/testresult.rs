@@ -47,6 +47,8 @@ pub struct Context {
 #[allow(missing_docs)]
 pub struct TailoringFile {
     pub href: String,
+    /// The document.
+    pub content: Vec<u8>,
     pub id: String,
     pub version: String,
     pub time: Timestamp,
@@ -172,10 +174,7 @@ pub(super) fn element<W: Write>(
     }
     xml.leaf("title", &[], "Bartizan Scan Result")?;
     target(xml, context, profile)?;
-    // Of many platforms it is not known which applied.
-    if evaluation.applicable
-        && let [platform] = subject.benchmark.platforms.as_slice()
-    {
+    for platform in &evaluation.platforms {
         xml.empty("platform", &[("idref", platform)])?;
     }
     for (id, text) in &evaluation.values {
@@ -293,6 +292,9 @@ fn rule<W: Write>(
     }
     if let Some(used) = &outcome.check {
         xml.open("check", &[("system", &used.system)])?;
+        for (name, text) in &used.imports {
+            xml.leaf("check-import", &[("import-name", name)], text)?;
+        }
         let mut written: Vec<(&str, &str)> = Vec::new();
         for (variable, value, _) in &used.exports {
             // A value of many texts is exported once.
@@ -356,6 +358,7 @@ pub(super) mod tests {
                 ("var".into(), "v".into(), "1".to_owned()),
                 ("var".into(), "v".into(), "2".to_owned()),
             ],
+            imports: vec![("stdout".into(), "<out>".to_owned())],
         });
         first.why.push(Why {
             what: "/etc/x: text".to_owned(),
@@ -369,6 +372,7 @@ pub(super) mod tests {
             version: "7".to_owned(),
             profile: Some(ALL.into()),
             applicable: true,
+            platforms: vec!["cpe:/o:a:b".into()],
             rules: vec![first, second],
             values: vec![("v".into(), "<x>".to_owned())],
             scores: vec![Score {
@@ -423,6 +427,7 @@ pub(super) mod tests {
             "<rule-result idref=\"r1\" role=\"full\" time=\"2026-01-02T03:04:06+00:00\" severity=\"high\" weight=\"2.000000\">",
             "<ident system=\"https://cce\">CCE-1</ident>",
             "<check-content-ref name=\"oval:t:def:1\" href=\"#ref\"/>",
+            "<check-import import-name=\"stdout\">&lt;out&gt;</check-import>",
             "<message severity=\"info\">&lt;no&gt; check</message>",
             "<score system=\"urn:xccdf:scoring:default\" maximum=\"100.000000\">50.000000</score>",
         ] {

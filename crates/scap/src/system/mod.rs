@@ -1,13 +1,21 @@
 //! The world as the engine sees it: files, and the few facts that are not in files.
 //!
-//! Implementations: [`Rooted`] reads a root folder, `/` (the live host) or a mounted one.
+//! Implementations: [`Rooted`] reads a root folder, `/` (the live host) or a mounted one;
+//! [`Recorder`] writes down what another one answers, and [`Snapshot`] answers from that;
+//! [`Image`] reads a container image's layers without unpacking them.
 //! Facts that need a running system (systemd's units) come from a source that `cli` gives.
 
+mod image;
 pub mod netlink;
+mod record;
 mod rooted;
+mod snapshot;
 pub mod units;
 
+pub use image::{Image, ImageError, Spill};
+pub use record::Recorder;
 pub use rooted::Rooted;
+pub use snapshot::{Snapshot, SnapshotError};
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -91,6 +99,9 @@ pub struct Space {
     pub available: u64,
 }
 
+/// Network interfaces and their addresses.
+pub type Interfaces = (Vec<netlink::Link>, Vec<netlink::Address>);
+
 /// The system that is judged. All paths are absolute in it.
 pub trait System: Sync {
     /// Follows no link in the last component.
@@ -117,7 +128,23 @@ pub trait System: Sync {
     /// The usage of the file system at a path.
     fn space(&self, path: &Path) -> io::Result<Space>;
     /// The environment of our own process (for `environmentvariable58` without a pid).
-    fn environment(&self) -> Vec<(String, String)>;
+    fn environment(&self) -> io::Result<Vec<(String, String)>>;
+    /// The network interfaces of the running system; an error where it cannot be asked.
+    fn interfaces(&self) -> io::Result<Interfaces> {
+        Err(not_running())
+    }
     /// Whether the root is that of the running system: `/proc` and `/sys` mean it.
     fn is_live(&self) -> bool;
+}
+
+fn not_running() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "the system does not run")
+}
+
+/// The same error once more: `io::Error` cannot be cloned.
+fn again(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(
+        || io::Error::new(error.kind(), error.to_string()),
+        io::Error::from_raw_os_error,
+    )
 }

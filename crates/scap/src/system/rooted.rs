@@ -1,7 +1,7 @@
 //! A system under a root folder: `/` by plain system calls, any other folder by `openat2`,
 //! so that no link and no `..` in the tree leads out of it.
 
-use super::{FileKind, Metadata, Space, System, Uname, Unit};
+use super::{FileKind, Interfaces, Metadata, Space, System, Uname, Unit, again, not_running};
 use rustix::fs::{CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -130,14 +130,6 @@ impl Rooted {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// The same error once more: `io::Error` cannot be cloned.
-fn again(error: &io::Error) -> io::Error {
-    error.raw_os_error().map_or_else(
-        || io::Error::new(error.kind(), error.to_string()),
-        io::Error::from_raw_os_error,
-    )
 }
 
 fn kind(file_type: FileType) -> FileKind {
@@ -336,24 +328,23 @@ impl System for Rooted {
         })
     }
 
-    fn environment(&self) -> Vec<(String, String)> {
-        std::env::vars_os()
-            .map(|(name, value)| {
-                (
-                    name.to_string_lossy().into_owned(),
-                    value.to_string_lossy().into_owned(),
-                )
-            })
-            .collect()
+    fn environment(&self) -> io::Result<Vec<(String, String)>> {
+        let text = |part: OsString| part.to_string_lossy().into_owned();
+        Ok(std::env::vars_os()
+            .map(|(name, value)| (text(name), text(value)))
+            .collect())
+    }
+
+    fn interfaces(&self) -> io::Result<Interfaces> {
+        if !self.live {
+            return Err(not_running());
+        }
+        super::netlink::interfaces()
     }
 
     fn is_live(&self) -> bool {
         self.live
     }
-}
-
-fn not_running() -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, "the system does not run")
 }
 
 /// The components that matter: names and `..`.

@@ -3,6 +3,7 @@
 use super::model::{Check, OVAL, SimpleCheck};
 use super::outcome::{RuleResult, UsedCheck, Why};
 use super::plan::{Externals, Plan, Source};
+use super::script::{self, SCE, Script, Scripts};
 use crate::content::cpe::CheckRef;
 use crate::oval::model::Document;
 use crate::oval::outcome::Truth;
@@ -48,14 +49,20 @@ type Exports = Vec<(Arc<str>, Arc<str>, String)>;
 pub(super) struct Checker<'p, 'm, D> {
     plan: &'p Plan<'p>,
     make: Make<'p, 'm, D>,
+    scripts: Option<&'m dyn Scripts>,
     open: Vec<Option<D>>,
 }
 
 impl<'p, 'm, D: Definitions> Checker<'p, 'm, D> {
-    pub fn new(plan: &'p Plan<'p>, make: Make<'p, 'm, D>) -> Self {
+    pub fn new(
+        plan: &'p Plan<'p>,
+        make: Make<'p, 'm, D>,
+        scripts: Option<&'m dyn Scripts>,
+    ) -> Self {
         Self {
             plan,
             make,
+            scripts,
             open: plan.sessions.iter().map(|_| None).collect(),
         }
     }
@@ -197,17 +204,21 @@ impl<'p, 'm, D: Definitions> Checker<'p, 'm, D> {
     fn reference(
         &mut self,
         check: &SimpleCheck,
-        href: &str,
+        href: &Arc<str>,
         name: Option<&Arc<str>>,
         exports: &Exports,
     ) -> Answer {
-        if &*check.system != OVAL {
-            return Answer::only(RuleResult::NotChecked, None);
+        match &*check.system {
+            OVAL => {}
+            SCE => return self.script(check, href, exports),
+            _ => return Answer::only(RuleResult::NotChecked, None),
         }
         let (place, known_as) = match self.plan.source(href) {
             Source::Oval(place, known_as) => (*place, Arc::clone(known_as)),
             Source::Broken(what) => return Answer::only(RuleResult::Error, Some(what)),
-            Source::Elsewhere => return Answer::only(RuleResult::NotChecked, None),
+            Source::Script(_) | Source::Elsewhere => {
+                return Answer::only(RuleResult::NotChecked, None);
+            }
         };
         let session = self.plan.session(place, exports);
         let Some((document, evaluator)) = session.and_then(|session| self.evaluator(session))
@@ -225,8 +236,43 @@ impl<'p, 'm, D: Definitions> Checker<'p, 'm, D> {
                 href: known_as,
                 name: name.cloned(),
                 exports: exports.clone(),
+                imports: Vec::new(),
             }),
             message: None,
+            why,
+        }
+    }
+
+    /// Has a script decide. A name that leads to none is not checked, as with OpenSCAP.
+    fn script(&self, check: &SimpleCheck, href: &Arc<str>, exports: &Exports) -> Answer {
+        let text = match self.plan.source(href) {
+            Source::Script(text) => text,
+            Source::Broken(what) => return Answer::only(RuleResult::Error, Some(what)),
+            _ => return Answer::only(RuleResult::NotChecked, None),
+        };
+        let Some(scripts) = self.scripts else {
+            return Answer::only(RuleResult::NotChecked, None);
+        };
+        let script = Script { name: href, text };
+        let environment = script::environment(self.plan.benchmark, exports);
+        let ran = match scripts.run(&script, &environment) {
+            Ok(ran) => ran,
+            Err(what) => {
+                let message = format!("The script {href} could not be run: {what}.");
+                return Answer::only(RuleResult::Error, Some(&message));
+            }
+        };
+        let (result, message, why) = script::result(href, &ran);
+        Answer {
+            result,
+            check: Some(UsedCheck {
+                system: Arc::clone(&check.system),
+                href: Arc::clone(href),
+                name: None,
+                exports: exports.clone(),
+                imports: script::imports(check, &ran),
+            }),
+            message,
             why,
         }
     }

@@ -6,6 +6,7 @@ use super::outcome::{Evaluation, RuleOutcome, RuleResult, Why};
 use super::plan::{Externals, Plan};
 use super::platform::Platforms;
 use super::score::scores;
+use super::script::Scripts;
 use crate::content::Bundle;
 use crate::oval::evaluate::Evaluator;
 use crate::oval::model::Document;
@@ -30,6 +31,8 @@ pub struct Options {
     /// CPE dictionaries or platforms given beside the content, with the OVAL definitions that
     /// they refer to: file names and bytes.
     pub cpe_files: Vec<(String, Vec<u8>)>,
+    /// Whether scripts of the content may decide rules; see [`run_plan_with_scripts`].
+    pub scripts: bool,
 }
 
 /// Why nothing was evaluated. The first is the content's fault, the others the caller's or
@@ -90,20 +93,32 @@ pub fn run_plan<'p>(
     context: &'p Context<'p>,
     progress: &dyn Fn(&str, usize, usize),
 ) -> (Evaluation, Vec<(Arc<str>, Evaluator<'p>)>) {
+    run_plan_with_scripts(plan, context, None, progress)
+}
+
+/// As [`run_plan`], with what runs the content's scripts, where [`Options::scripts`] allowed
+/// them.
+pub fn run_plan_with_scripts<'p>(
+    plan: &'p Plan<'p>,
+    context: &'p Context<'p>,
+    scripts: Option<&dyn Scripts>,
+    progress: &dyn Fn(&str, usize, usize),
+) -> (Evaluation, Vec<(Arc<str>, Evaluator<'p>)>) {
     let make = |document: &'p Document, externals: &'p Externals| {
         Evaluator::new(document, context, externals)
     };
-    run_with(plan, &make, progress)
+    run_with(plan, &make, scripts, progress)
 }
 
 fn run_with<'p, D: Definitions>(
     plan: &'p Plan<'p>,
     make: &dyn Fn(&'p Document, &'p Externals) -> D,
+    scripts: Option<&dyn Scripts>,
     progress: &dyn Fn(&str, usize, usize),
 ) -> (Evaluation, Vec<(Arc<str>, D)>) {
     let mut run = Run {
         plan,
-        checker: Checker::new(plan, make),
+        checker: Checker::new(plan, make, scripts),
         platforms: Platforms::default(),
         selected: plan.policy.selected.clone(),
         outcomes: Vec::new(),
@@ -123,6 +138,7 @@ fn run_with<'p, D: Definitions>(
         version: benchmark.version.clone(),
         profile: profile.map(|profile| Arc::clone(&profile.id)),
         applicable,
+        platforms: run.platforms.applied(&benchmark.platforms),
         scores: scores(benchmark, &plan.policy, &run.outcomes),
         rules: run.outcomes,
         values: plan.policy.values(benchmark),
@@ -235,7 +251,10 @@ impl<'p, D: Definitions> Run<'p, '_, D> {
             return self.report(item, Answer::only(RuleResult::NotApplicable, None));
         }
         let Some(check) = plan.deciding(place, rule) else {
-            let message = "No candidate or applicable check found.";
+            let message = match plan.wants_script(rule) {
+                true => "A script decides this rule, and scripts were not allowed to run.",
+                false => "No candidate or applicable check found.",
+            };
             return self.report(item, Answer::only(RuleResult::NotChecked, Some(message)));
         };
         let answers = self.checker.rule(check, role == Role::Unscored);

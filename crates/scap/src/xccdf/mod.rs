@@ -10,6 +10,7 @@ pub mod parse;
 pub mod plan;
 mod platform;
 mod score;
+pub mod script;
 pub mod select;
 pub mod tailoring;
 

@@ -313,6 +313,8 @@ pub struct SimpleCheck {
     pub negate: bool,
     /// One result for each definition where no definition is named.
     pub multi: bool,
+    /// Names of what of the evaluation the results are to show, such as `stdout`.
+    pub imports: Vec<Arc<str>>,
     /// Exports: the content's variable id and the value's id.
     pub exports: Vec<(Arc<str>, Arc<str>)>,
     /// Alternatives, in order: href and definition.

@@ -45,6 +45,8 @@ pub struct UsedCheck {
     pub name: Option<Arc<str>>,
     /// Exported variables: OVAL variable id, XCCDF value id, the value.
     pub exports: Vec<(Arc<str>, Arc<str>, String)>,
+    /// What the check wanted shown: the import's name and its text.
+    pub imports: Vec<(Arc<str>, String)>,
 }
 
 /// A value that decided.
@@ -95,6 +97,8 @@ pub struct Evaluation {
     pub profile: Option<Arc<str>>,
     /// Whether the benchmark's platform fits the system.
     pub applicable: bool,
+    /// The benchmark's platforms that fit the system.
+    pub platforms: Vec<Arc<str>>,
     /// Every rule in document order, also those not selected.
     pub rules: Vec<RuleOutcome>,
     /// The values in force: XCCDF value id and text.

@@ -249,6 +249,10 @@ fn check(element: &Element) -> Option<Check> {
             selector: element.attribute("selector").unwrap_or_default().into(),
             negate,
             multi: flag(element, "multi-check").unwrap_or(false),
+            imports: element
+                .named("check-import")
+                .filter_map(|import| import.attribute("import-name").map(Arc::from))
+                .collect(),
             exports: element
                 .named("check-export")
                 .filter_map(|export| {

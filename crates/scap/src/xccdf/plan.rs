@@ -6,6 +6,7 @@
 
 use super::evaluate::{EvalError, Options};
 use super::model::{Benchmark, Body, Check, OVAL, Rule, SimpleCheck};
+use super::script::SCE;
 use super::select::Policy;
 use crate::content::cpe::{CheckRef, Dictionary, Specification};
 use crate::content::{Bundle, Chosen, Component, Found, document};
@@ -29,6 +30,8 @@ pub struct Plan<'b> {
     /// Given beside the content; their checks name files given beside it too.
     pub(super) extra_specifications: Vec<Specification>,
     pub(super) extra_dictionaries: Vec<Dictionary>,
+    /// Whether scripts may decide.
+    scripts: bool,
     documents: Vec<Arc<Document>>,
     names: HashMap<Arc<str>, Source>,
     extra: HashMap<Arc<str>, Source>,
@@ -50,6 +53,8 @@ pub(super) struct Session {
 pub(super) enum Source {
     /// An OVAL document, and what results call it.
     Oval(usize, Arc<str>),
+    /// A script.
+    Script(Arc<[u8]>),
     /// A document that is wrong.
     Broken(String),
     /// Nothing that could be evaluated here.
@@ -85,6 +90,7 @@ impl<'b> Plan<'b> {
                 .collect(),
             extra_specifications: Vec::new(),
             extra_dictionaries: Vec::new(),
+            scripts: options.scripts,
             documents: Vec::new(),
             names: HashMap::new(),
             extra: HashMap::new(),
@@ -135,6 +141,7 @@ impl<'b> Plan<'b> {
                     };
                     Source::Oval(self.document(document), href)
                 }
+                Found::Component(Component::Script(text)) => Source::Script(Arc::clone(text)),
                 Found::Component(Component::Broken(what)) => {
                     Source::Broken(format!("{name}: {what}"))
                 }
@@ -198,13 +205,21 @@ impl<'b> Plan<'b> {
         found.unwrap_or(&Source::Elsewhere)
     }
 
-    /// Whether there is an engine for a check system: OVAL where a document of it is here.
+    /// Whether there is an engine for a check system: OVAL where a document of it is here,
+    /// scripts where they may run.
     pub(super) fn has_engine(&self, system: &str) -> bool {
-        system == OVAL
-            && self
-                .names
-                .values()
-                .any(|source| !matches!(source, Source::Elsewhere))
+        let is_oval = |source: &Source| matches!(source, Source::Oval(..) | Source::Broken(_));
+        match system {
+            OVAL => self.names.values().any(is_oval),
+            SCE => self.scripts,
+            _ => false,
+        }
+    }
+
+    /// Whether a rule goes unchecked only because scripts may not run.
+    pub(super) fn wants_script(&self, rule: &Rule) -> bool {
+        let mut checks = rule.checks.iter().filter_map(simple);
+        !self.scripts && checks.any(|check| &*check.system == SCE)
     }
 
     /// The check that decides a rule: the complex one, else of those that the selector

@@ -24,6 +24,15 @@ impl Platforms {
         self.any(plan, checker, &plan.benchmark.platforms)
     }
 
+    /// Those of the platforms that were found to apply.
+    pub fn applied(&self, platforms: &[Arc<str>]) -> Vec<Arc<str>> {
+        let applied = platforms.iter();
+        applied
+            .filter(|platform| self.known.get(*platform) == Some(&true))
+            .cloned()
+            .collect()
+    }
+
     /// Whether an item is for this system: it, the groups around it and the benchmark.
     /// Recursion is bounded by the depth of the XML.
     pub fn item<'p, D: Definitions>(

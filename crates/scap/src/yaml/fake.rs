@@ -136,8 +136,8 @@ impl System for Fake {
     fn space(&self, _path: &Path) -> io::Result<Space> {
         Err(io::ErrorKind::Unsupported.into())
     }
-    fn environment(&self) -> Vec<(String, String)> {
-        Vec::new()
+    fn environment(&self) -> io::Result<Vec<(String, String)>> {
+        Ok(Vec::new())
     }
     fn is_live(&self) -> bool {
         self.live

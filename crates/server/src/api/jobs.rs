@@ -45,9 +45,9 @@ impl From<JobState> for StateWord {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Progress {
     /// Units done.
-    done: u64,
+    pub(crate) done: u64,
     /// Units in all, once known.
-    total: Option<u64>,
+    pub(crate) total: Option<u64>,
 }
 
 /// A queued piece of work.

@@ -15,6 +15,7 @@ pub mod checks;
 mod export;
 pub mod findings;
 pub mod frameworks;
+pub mod history;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
@@ -22,7 +23,10 @@ pub mod overview;
 pub mod reports;
 pub mod results;
 pub mod scans;
+pub mod schedules;
 pub mod scopes;
+pub mod systems;
+pub mod tasks;
 pub mod view;
 
 /// Every route. A module that is not listed here is not served.
@@ -40,6 +44,7 @@ pub fn routes() -> Vec<Route> {
         checks::routes(),
         findings::routes(),
         frameworks::routes(),
+        history::routes(),
         jobs::routes(),
         keys::routes(),
         ledger::routes(),
@@ -47,7 +52,10 @@ pub fn routes() -> Vec<Route> {
         reports::routes(),
         results::routes(),
         scans::routes(),
+        schedules::routes(),
         scopes::routes(),
+        systems::routes(),
+        tasks::routes(),
     ] {
         all.extend(part);
     }

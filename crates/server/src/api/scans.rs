@@ -10,7 +10,7 @@ use crate::state::AppState;
 use axum::extract::State;
 use bartizan_model::{ScanId, ScopeId, Timestamp};
 use bartizan_store::PageRequest;
-use bartizan_store::scans::ScanRow;
+use bartizan_store::scans::{OutcomeCounts, ScanRow};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -27,6 +27,17 @@ pub(crate) struct OutcomeCountsView {
     fail: u64,
     not_applicable: u64,
     unknown: u64,
+}
+
+impl From<OutcomeCounts> for OutcomeCountsView {
+    fn from(counts: OutcomeCounts) -> Self {
+        Self {
+            pass: counts.pass,
+            fail: counts.fail,
+            not_applicable: counts.not_applicable,
+            unknown: counts.unknown,
+        }
+    }
 }
 
 /// One piece of content that judged.
@@ -74,12 +85,7 @@ impl From<ScanRow> for ScanView {
             started: scan.started,
             finished: scan.finished,
             imported: scan.imported,
-            counts: OutcomeCountsView {
-                pass: scan.counts.pass,
-                fail: scan.counts.fail,
-                not_applicable: scan.counts.not_applicable,
-                unknown: scan.counts.unknown,
-            },
+            counts: scan.counts.into(),
             artifact: scan.artifact.into(),
             content: scan
                 .content

@@ -9,6 +9,7 @@
 
 pub mod attest;
 pub mod content;
+pub mod drift;
 pub mod expiry;
 pub mod gauges;
 pub mod import;
@@ -16,8 +17,10 @@ pub mod intake;
 pub mod keys;
 mod pipe;
 pub mod proof;
+pub mod schedules;
 pub mod scores;
 pub mod sequencer;
+pub mod waiting;
 
 use crate::config::Config;
 use crate::state::{AppState, Clock, Random, Store};
@@ -44,6 +47,8 @@ pub struct Work {
     pub content: content::Content,
     /// The keyring.
     pub keys: Arc<keys::Keys>,
+    /// Runners that wait for tasks.
+    pub waiting: waiting::Waiting,
     jobs: Notify,
     entries: Notify,
     scores: Notify,
@@ -84,6 +89,7 @@ impl Work {
         Ok(Self {
             content,
             keys: Arc::new(keys),
+            waiting: waiting::Waiting::new(config.limits.concurrency),
             jobs: Notify::new(),
             entries: Notify::new(),
             scores: Notify::new(),
@@ -114,6 +120,7 @@ impl Work {
         tasks.spawn(rescore(state.clone(), shutdown.clone()));
         tasks.spawn(expiry::run(state.clone(), shutdown.clone()));
         tasks.spawn(gauges::run(state.clone(), shutdown.clone()));
+        tasks.spawn(schedules::run(state.clone(), shutdown.clone()));
         for n in 0..state.config.workers {
             tasks.spawn(import_jobs(state.clone(), n, shutdown.clone()));
         }

@@ -14,4 +14,5 @@ mod life;
 mod proof;
 mod speed;
 mod support;
+mod systems;
 mod tenants;

@@ -41,6 +41,18 @@ both!(tenants_are_apart, |w| async move {
         json!({"scope": "cluster:marksman", "framework": "demo"}),
     )
     .await;
+    let system = json!({"name": marker, "how": "agent", "labels": [marker],
+        "facts": {"os": marker}});
+    let system = w.post("/systems", system).await.json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    w.post(&format!("/systems/{system}/scans"), json!({})).await;
+    let nightly = json!({"name": marker, "cron": "0 2 * * *", "systems": ["*"]});
+    let schedule = w.post("/schedules", nightly).await.json()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     w.sequence().await;
     let first = async |path: &str, name: &str| {
         let found = w.get(path).await;
@@ -51,6 +63,7 @@ both!(tenants_are_apart, |w| async move {
     let scan = first("/scans", "id").await;
     let attestation = first("/attestations", "id").await;
     let entry = first("/audit", "entry_id").await;
+    let task = first("/tasks", "id").await;
 
     let other = TenantId::new("other").unwrap();
     let other = w
@@ -70,6 +83,9 @@ both!(tenants_are_apart, |w| async move {
             p if p.contains("/jobs/") => job.clone(),
             p if p.contains("/scans/") => scan.clone(),
             p if p.contains("/attestations/") => attestation.clone(),
+            p if p.contains("/systems/") => system.clone(),
+            p if p.contains("/tasks/") => task.clone(),
+            p if p.contains("/schedules/") => schedule.clone(),
             p if p.contains("/frameworks/") => "demo".to_owned(),
             p => panic!("{p}: whose id is this? Add it to the walk."),
         };
@@ -107,7 +123,7 @@ both!(tenants_are_apart, |w| async move {
             let text = answer.text();
             if status == 200 {
                 assert!(!text.contains(marker), "{path}{query}: {text}");
-                for id in [&key, &attestation, &job, &digest] {
+                for id in [&key, &attestation, &job, &digest, &system, &task, &schedule] {
                     assert!(!text.contains(id.as_str()), "{path}{query}: {text}");
                 }
             }

@@ -1,7 +1,7 @@
 //! Lists of scans, results and checks.
 
 use super::{OutcomeCounts, RESULT, ResultFilter, ResultRow, ScanRow, check_of, result_of};
-use crate::db::{Row, args};
+use crate::db::{Row, args, holes};
 use crate::{Page, PageRequest, Result, StoreError, TenantStore};
 use bartizan_model::framework::CheckTally;
 use bartizan_model::{Check, CheckUid, ScanId, ScopeId};
@@ -97,6 +97,26 @@ impl TenantStore {
             .await?
             .map(|row| scan_of(&row))
             .transpose()
+    }
+
+    /// The newest scan of each of these scopes that has one; 200 scopes at most.
+    pub async fn newest_scans(&self, scopes: &[ScopeId]) -> Result<Vec<ScanRow>> {
+        let scopes = scopes.get(..200).unwrap_or(scopes);
+        let mut args = args![self.t];
+        let holes = holes(&mut args, scopes.iter().map(ScopeId::as_str));
+        self.db()
+            .all(
+                &format!(
+                    "SELECT {SCAN} {SCAN_FROM} WHERE c.tenant = $1 AND c.id IN \
+                     (SELECT (SELECT MAX(n.id) FROM scans n WHERE n.tenant = o.tenant \
+                     AND n.scope = o.id) FROM scopes o WHERE o.tenant = $1 AND o.uid IN ({holes}))"
+                ),
+                args,
+            )
+            .await?
+            .iter()
+            .map(scan_of)
+            .collect()
     }
 
     /// The newest scan of each source of a scope, for evidence documents.

@@ -18,6 +18,7 @@ mod lists;
 mod people;
 mod queue;
 mod records;
+mod systems;
 mod world;
 
 /// Runs each of these functions on both back ends.

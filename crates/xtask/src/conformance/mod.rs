@@ -3,6 +3,7 @@
 mod changes;
 mod openscap;
 mod scap;
+mod tools;
 mod verdicts;
 
 use anyhow::Result;

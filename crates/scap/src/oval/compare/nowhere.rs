@@ -57,8 +57,8 @@ impl System for Nowhere {
         no()
     }
 
-    fn environment(&self) -> Vec<(String, String)> {
-        Vec::new()
+    fn environment(&self) -> io::Result<Vec<(String, String)>> {
+        Ok(Vec::new())
     }
 
     fn is_live(&self) -> bool {

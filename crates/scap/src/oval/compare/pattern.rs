@@ -3,9 +3,14 @@
 //! A pattern is compiled up to twice: for bytes, and for UTF-8. PCRE checks a whole text before
 //! each match for UTF-8, which costs the square of its length where a text matches often; on
 //! texts of ASCII both give the same, so most texts never meet that check.
+//!
+//! A search has two stages, for PCRE's limits hold for one start in the text, not for all of
+//! them, and its JIT counts only some steps. First the interpreter with a low limit, on short
+//! texts: what hits it, and long texts, go window by window, all starts of a window one match
+//! and the clock read between windows.
 
-use std::ops::Range;
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
@@ -13,14 +18,24 @@ use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
 /// Longer patterns are refused.
 const MAX_PATTERN: usize = 256 << 10;
 /// Longer texts are not searched.
-const MAX_HAYSTACK: usize = 256 << 20;
-/// PCRE's and thus OpenSCAP's limit of backtracking within one match, and bounds of what the
-/// matcher may hold where there is no JIT.
-const LIMITS: &str = "(*LIMIT_MATCH=10000000)(*LIMIT_DEPTH=1000000)(*LIMIT_HEAP=65536)";
-/// What the JIT may hold of a match that does not fit its default stack of 32 KiB.
-const LARGE_STACK: usize = 8 << 20;
-/// `PCRE2_ERROR_JIT_STACKLIMIT`.
-const JIT_STACK_LIMIT: i32 = -46;
+const MAX_HAYSTACK: usize = 64 << 20;
+/// Longer texts are searched by windows only.
+const MAX_QUICK: usize = 64 << 10;
+/// Steps from one start in the first stage.
+const QUICK_STEPS: usize = 5_000;
+/// PCRE's and thus OpenSCAP's limit of steps, which holds for a window's starts together.
+const MAX_STEPS: usize = 10_000_000;
+/// A step can cost the text's length: the most of steps times length.
+const MAX_WORK: usize = 1 << 36;
+/// The starts of a window; of a long text.
+const WINDOW: usize = 1024;
+const SMALL_WINDOW: usize = 64;
+/// From here on windows are small.
+const LONG: usize = 4 << 20;
+/// What the matcher may hold.
+const LIMITS: &str = "(*LIMIT_DEPTH=1000000)(*LIMIT_HEAP=65536)";
+/// `PCRE2_ERROR_MATCHLIMIT`.
+const MATCH_LIMIT: i32 = -47;
 /// `PCRE2_ERROR_UNKNOWN_ESCAPE`.
 const UNKNOWN_ESCAPE: i32 = 103;
 /// Unknown escapes that one pattern may have.
@@ -30,7 +45,7 @@ const MAX_SPANS: usize = 4 << 20;
 /// Bytes that one search may check for UTF-8.
 const MAX_CHECKED: usize = 4 << 30;
 /// How long one search may go on to its next match.
-const MAX_SEARCH: Duration = Duration::from_secs(20);
+const MAX_SEARCH: Duration = Duration::from_secs(5);
 
 /// How a pattern is read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -91,14 +106,13 @@ impl Pattern {
     fn prepared(text: &str, flags: Flags) -> Self {
         let place = text.len() - after_settings(text).len();
         let (settings, body) = text.split_at_checked(place).unwrap_or(("", text));
-        let text: Box<str> = format!("{settings}{LIMITS}{body}").into();
         let compiled = |utf| Compiled {
-            text: text.clone(),
+            settings: settings.into(),
+            body: body.into(),
             flags,
             utf,
-            limits: place..place + LIMITS.len(),
-            small: OnceLock::new(),
-            large: OnceLock::new(),
+            quick: OnceLock::new(),
+            windows: Mutex::default(),
         };
         Self {
             bytes: compiled(false),
@@ -110,22 +124,16 @@ impl Pattern {
     /// Compiles the form that will most likely be used; says whether that is the one for bytes.
     fn first(&self) -> Result<bool, CompileError> {
         // What only UTF-8 has a meaning for, such as \x{100}, does not compile for bytes.
-        if self.is_ascii && self.bytes.small().is_ok() {
+        if self.is_ascii && self.bytes.quick().is_ok() {
             return Ok(true);
         }
-        self.utf.small().map(|_| false).map_err(Clone::clone)
+        self.utf.quick().map(|_| false).map_err(Clone::clone)
     }
 
     /// Whether it matches anywhere; an error when a limit was hit.
     pub fn is_match(&self, haystack: &[u8]) -> Result<bool, String> {
-        let form = self.form(haystack)?;
-        match form.small_or()?.is_match(haystack) {
-            Err(error) if error.code() == JIT_STACK_LIMIT => form
-                .large()?
-                .is_match(haystack)
-                .map_err(|error| error.to_string()),
-            result => result.map_err(|error| error.to_string()),
-        }
+        let mut search = Search::new(self.form(haystack)?, haystack)?;
+        Ok(search.next(0)?.is_some())
     }
 
     /// The groups of each match from the start on, at most `limit` matches. After a match the
@@ -133,22 +141,10 @@ impl Pattern {
     /// an empty match may follow another match directly, as in OpenSCAP.
     pub fn find_all(&self, haystack: &[u8], limit: usize) -> Result<Vec<Spans>, String> {
         let form = self.form(haystack)?;
-        let mut search = Search {
-            regex: form.small_or()?,
-            locations: None,
-            form,
-            is_large: false,
-        };
-        let begun = Instant::now();
-        let (mut found, mut spans, mut checked, mut from) = (Vec::new(), 0usize, 0usize, 0usize);
+        let mut search = Search::new(form, haystack)?;
+        let (mut found, mut spans, mut from) = (Vec::new(), 0usize, 0usize);
         while found.len() < limit && from <= haystack.len() {
-            if form.utf {
-                checked = checked.saturating_add(haystack.len() - from);
-            }
-            if checked > MAX_CHECKED || begun.elapsed() > MAX_SEARCH {
-                return Err("text matches too often".into());
-            }
-            let Some(groups) = search.next(haystack, from)? else {
+            let Some(groups) = search.next(from)? else {
                 break;
             };
             let Some((start, end)) = groups.first().copied().flatten() else {
@@ -196,35 +192,97 @@ impl Pattern {
     }
 }
 
-/// A search that changes to the large stack once it needs it.
+/// A search in one text, from match to match.
 struct Search<'a> {
     form: &'a Compiled,
-    regex: &'a Regex,
-    locations: Option<CaptureLocations>,
-    is_large: bool,
+    haystack: &'a [u8],
+    begun: Instant,
+    /// Bytes that were checked for UTF-8.
+    checked: usize,
+    quick: Option<(&'a Regex, CaptureLocations)>,
+    windows: Option<(Arc<Regex>, CaptureLocations)>,
 }
 
-impl Search<'_> {
-    fn next(&mut self, haystack: &[u8], from: usize) -> Result<Option<Spans>, String> {
-        loop {
-            let locations = self
-                .locations
-                .get_or_insert_with(|| self.regex.capture_locations());
-            match self.regex.captures_read_at(locations, haystack, from) {
-                Ok(None) => return Ok(None),
-                Ok(Some(_)) => {
-                    let groups = (0..locations.len()).map(|group| locations.get(group));
-                    return Ok(Some(groups.collect()));
-                }
-                Err(error) if error.code() == JIT_STACK_LIMIT && !self.is_large => {
-                    self.regex = self.form.large()?;
-                    self.locations = None;
-                    self.is_large = true;
-                }
+impl<'a> Search<'a> {
+    fn new(form: &'a Compiled, haystack: &'a [u8]) -> Result<Self, String> {
+        let quick = match haystack.len() <= MAX_QUICK {
+            true => {
+                let regex = form.quick().map_err(|error| error.message.clone())?;
+                Some((regex, regex.capture_locations()))
+            }
+            false => None,
+        };
+        Ok(Self {
+            form,
+            haystack,
+            begun: Instant::now(),
+            checked: 0,
+            quick,
+            windows: None,
+        })
+    }
+
+    fn spend(&mut self, from: usize) -> Result<(), String> {
+        if self.form.utf {
+            let rest = self.haystack.len().saturating_sub(from);
+            self.checked = self.checked.saturating_add(rest);
+        }
+        if self.checked > MAX_CHECKED || self.begun.elapsed() > MAX_SEARCH {
+            return Err("searching takes too long".into());
+        }
+        Ok(())
+    }
+
+    fn next(&mut self, from: usize) -> Result<Option<Spans>, String> {
+        self.spend(from)?;
+        if let Some((regex, locations)) = &mut self.quick {
+            match regex.captures_read_at(locations, self.haystack, from) {
+                Ok(found) => return Ok(found.map(|_| spans(locations))),
+                Err(error) if error.code() == MATCH_LIMIT => self.quick = None,
                 Err(error) => return Err(error.to_string()),
             }
         }
+        self.by_windows(from)
     }
+
+    fn by_windows(&mut self, mut from: usize) -> Result<Option<Spans>, String> {
+        let size = self.form.window(self.haystack.len());
+        let (regex, mut locations) = match self.windows.take() {
+            Some(ready) => ready,
+            None => {
+                let regex = self.form.windows(self.haystack.len())?;
+                let locations = regex.capture_locations();
+                (regex, locations)
+            }
+        };
+        let mut found = None;
+        while from <= self.haystack.len() {
+            self.spend(from)?;
+            match regex.captures_read_at(&mut locations, self.haystack, from) {
+                Ok(Some(_)) => {
+                    found = Some(spans(&locations));
+                    break;
+                }
+                Ok(None) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+            // The window's starts are `from` and those `size` characters behind it.
+            for _ in 0..=size {
+                from = self.form.after(self.haystack, from);
+                if from > self.haystack.len() {
+                    break;
+                }
+            }
+        }
+        self.windows = Some((regex, locations));
+        Ok(found)
+    }
+}
+
+fn spans(locations: &CaptureLocations) -> Spans {
+    (0..locations.len())
+        .map(|group| locations.get(group))
+        .collect()
 }
 
 /// Why a pattern does not compile.
@@ -257,52 +315,75 @@ impl CompileError {
 /// One form of a pattern, compiled when it is first used.
 #[derive(Debug)]
 struct Compiled {
-    /// With our limits.
-    text: Box<str>,
-    /// Where our limits are in it.
-    limits: Range<usize>,
+    /// What the pattern begins with and what follows.
+    settings: Box<str>,
+    body: Box<str>,
     flags: Flags,
     utf: bool,
-    small: OnceLock<Result<Regex, CompileError>>,
-    large: OnceLock<Result<Regex, CompileError>>,
+    quick: OnceLock<Result<Regex, CompileError>>,
+    /// For windows, by their steps.
+    windows: Mutex<HashMap<usize, Arc<Regex>>>,
 }
 
 impl Compiled {
-    /// With JIT where that can be had, on the default stack.
-    fn small(&self) -> Result<&Regex, &CompileError> {
-        self.small.get_or_init(|| self.compile(None)).as_ref()
-    }
-
-    fn small_or(&self) -> Result<&Regex, String> {
-        self.small().map_err(|error| error.message.clone())
-    }
-
-    /// With a large stack.
-    fn large(&self) -> Result<&Regex, String> {
-        self.large
-            .get_or_init(|| self.compile(Some(LARGE_STACK)))
+    /// The first stage.
+    fn quick(&self) -> Result<&Regex, &CompileError> {
+        self.quick
+            .get_or_init(|| self.compile(QUICK_STEPS, "", ""))
             .as_ref()
-            .map_err(|error| error.message.clone())
     }
 
-    fn compile(&self, stack: Option<usize>) -> Result<Regex, CompileError> {
+    /// The starts of a window of a text.
+    fn window(&self, length: usize) -> usize {
+        // A window of UTF-8 costs a look at the whole text.
+        if length <= LONG || self.utf {
+            WINDOW
+        } else {
+            SMALL_WINDOW
+        }
+    }
+
+    /// The second stage, for texts of about that length.
+    fn windows(&self, length: usize) -> Result<Arc<Regex>, String> {
+        // What steers the search itself, or means the whole pattern or the search's start,
+        // has another meaning in a window.
+        let steers = ["(*", "(?R)", "(?0)", r"\g<0>", r"\g'0'", r"\G"];
+        if steers.iter().any(|sign| self.body.contains(sign)) {
+            return Err("searching takes too many steps".into());
+        }
+        let steps = (MAX_WORK / length.next_power_of_two().max(1)).min(MAX_STEPS);
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = windows.get(&steps) {
+            return Ok(Arc::clone(known));
+        }
+        let before = format!(r"\G(?s:.{{0,{}}}?)\K(?:", self.window(length));
+        let regex = self
+            .compile(steps, &before, ")")
+            .map(Arc::new)
+            .map_err(|error| error.message)?;
+        windows.insert(steps, Arc::clone(&regex));
+        Ok(regex)
+    }
+
+    fn compile(&self, steps: usize, before: &str, after: &str) -> Result<Regex, CompileError> {
+        let Self { settings, body, .. } = self;
+        let begin = format!("{settings}(*LIMIT_MATCH={steps}){LIMITS}{before}");
+        let ours = begin.len() - settings.len();
         RegexBuilder::new()
             .utf(self.utf)
             .multi_line(self.flags.multiline)
             .caseless(self.flags.ignore_case)
             .dotall(self.flags.dotall)
-            .jit_if_available(true)
-            .max_jit_stack_size(stack)
-            .build(&self.text)
+            .build(&format!("{begin}{body}{after}"))
             .map_err(|error| {
                 let place = error.offset().unwrap_or_default();
                 CompileError {
                     message: error.to_string(),
                     code: error.code(),
-                    offset: if place >= self.limits.end {
-                        place - self.limits.len()
+                    offset: if place >= begin.len() {
+                        place - ours
                     } else {
-                        place.min(self.limits.start)
+                        place.min(settings.len())
                     },
                 }
             })
@@ -364,156 +445,4 @@ fn after_settings(text: &str) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn spans(pattern: &str, text: &[u8]) -> Vec<(usize, usize)> {
-        Pattern::new(pattern)
-            .unwrap()
-            .find_all(text, 1000)
-            .unwrap()
-            .into_iter()
-            .map(|groups| groups[0].unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn every_match_with_its_groups() {
-        let pattern = Pattern::new("(a)|(b)").unwrap();
-        assert_eq!(
-            pattern.find_all(b"xabx", 10).unwrap(),
-            [
-                vec![Some((1, 2)), Some((1, 2)), None],
-                vec![Some((2, 3)), None, Some((2, 3))]
-            ]
-        );
-        assert_eq!(pattern.find_all(b"xabx", 1).unwrap().len(), 1);
-        assert_eq!(pattern.find_all(b"xabx", 0).unwrap().len(), 0);
-        assert_eq!(pattern.find(b"c").unwrap(), None);
-    }
-
-    #[test]
-    fn empty_matches_go_on() {
-        assert_eq!(spans("a*", b"aab"), [(0, 2), (2, 2), (3, 3)]);
-        assert_eq!(spans("a*", "éa".as_bytes()), [(0, 0), (2, 3), (3, 3)]);
-        assert_eq!(spans("", b""), [(0, 0)]);
-        // OpenSCAP finds the first one twice too.
-        assert_eq!(spans("$", b"a\n"), [(1, 1), (1, 1), (2, 2)]);
-    }
-
-    #[test]
-    fn flags() {
-        let flags = Flags {
-            multiline: true,
-            ignore_case: true,
-            dotall: true,
-        };
-        let pattern = Pattern::with_flags("^B.$", flags).unwrap();
-        assert!(pattern.is_match(b"a\nbc\n").unwrap());
-        assert!(pattern.is_match(b"b\n").unwrap());
-        let plain = Pattern::new("^B.$").unwrap();
-        assert!(!plain.is_match(b"a\nBc\n").unwrap());
-        assert!(!plain.is_match(b"bc").unwrap());
-        assert!(!plain.is_match(b"B\n").unwrap());
-        let umlaut = Pattern::with_flags("Ä", flags).unwrap();
-        assert!(umlaut.is_match("ä".as_bytes()).unwrap());
-        assert!(!umlaut.is_match(b"a").unwrap());
-        // U+212A, the sign of Kelvin.
-        let kelvin = Pattern::with_flags("\u{212a}", flags).unwrap();
-        assert!(kelvin.is_match(b"k").unwrap());
-    }
-
-    #[test]
-    fn characters_and_bytes() {
-        assert_eq!(spans(".", "é\u{1f980}".as_bytes()), [(0, 2), (2, 6)]);
-        assert_eq!(spans("é?x", b"x"), [(0, 1)]);
-        assert_eq!(spans(r"\x{e9}", "é".as_bytes()), [(0, 2)]);
-        assert_eq!(spans(r"\x{1f980}|a", b"ba"), [(1, 2)]);
-        // Not UTF-8: bytes.
-        assert_eq!(spans("a.b", b"a\xffb"), [(0, 3)]);
-        assert_eq!(spans(r"^\xff", b"\xff"), [(0, 1)]);
-        assert!(Pattern::new(r"\x{100}").unwrap().is_match(b"\xff").is_err());
-        // PCRE's classes are of ASCII.
-        assert_eq!(spans(r"\w", "éa".as_bytes()), [(2, 3)]);
-    }
-
-    #[test]
-    fn what_content_uses() {
-        for (pattern, text) in [
-            (r"(?<=a)b(?!c)", "abd"),
-            (r"^(?:.*\n)*\h*x=(\d+)$", "a\nb\n\t x=5"),
-            (r"(['\x22]?)a\1", "'a'"),
-            (r"^[^[\s]+$", "ab"),
-            (r"^\N+$", "ab"),
-            (r"\i\_\y", "i_y"),
-            (r"[\i]", "i"),
-            (r"(*UTF)(*UCP)^\w$", "é"),
-            (r"(?i)ABC", "abc"),
-            ("(*ANYCRLF)^a$", "a\r"),
-            (r"\Qa.b\E", "a.b"),
-            (r"(?P<name>a)(?P=name)", "aa"),
-            (r"^(a(?1)?b)$", "aabb"),
-        ] {
-            assert!(
-                Pattern::new(pattern)
-                    .and_then(|pattern| pattern.is_match(text.as_bytes()))
-                    .unwrap_or_else(|error| panic!("{pattern}: {error}")),
-                "{pattern}"
-            );
-        }
-        for pattern in ["(", "[a", "a{2,1}", "*a", r"\", r"(?<=a*)b", "(?z)"] {
-            assert!(Pattern::new(pattern).is_err(), "{pattern}");
-        }
-    }
-
-    #[test]
-    fn catastrophes_end() {
-        let text = format!("{}!", "a".repeat(64));
-        for pattern in [
-            "^(a+)+$",
-            "^(a|a)*$",
-            "(*NO_JIT)^(a+)+$",
-            "(*LIMIT_MATCH=4000000000)(*NO_JIT)^(a|aa)+$",
-            r"^(\w+\s?)*$",
-        ] {
-            let pattern = Pattern::new(pattern).unwrap();
-            let begun = Instant::now();
-            assert!(pattern.is_match(text.as_bytes()).is_err(), "{pattern:?}");
-            assert!(
-                pattern.find_all(text.as_bytes(), 10).is_err(),
-                "{pattern:?}"
-            );
-            assert!(begun.elapsed() < Duration::from_secs(20), "{pattern:?}");
-        }
-    }
-
-    #[test]
-    fn deep_matches_use_the_large_stack() {
-        let text = "ab\n".repeat(20_000);
-        let pattern = Pattern::new(r"^((?:a|b|\n)+?)*$").unwrap();
-        assert!(pattern.is_match(text.as_bytes()).unwrap());
-        let pattern = Pattern::new(r"^(?:([^\n]*)\n|x)*\z").unwrap();
-        assert_eq!(
-            pattern.find(text.as_bytes()).unwrap().unwrap(),
-            [Some((0, 60_000)), Some((59_997, 59_999))]
-        );
-    }
-
-    #[test]
-    fn a_large_text_is_searched_in_time() {
-        let text = "key = value\n".repeat(100_000);
-        let flags = Flags {
-            multiline: true,
-            ..Flags::default()
-        };
-        let begun = Instant::now();
-        let pattern = Pattern::with_flags(r"^\s*(\w+)\s*=\s*(.*)$", flags).unwrap();
-        assert_eq!(
-            pattern.find_all(text.as_bytes(), usize::MAX).unwrap().len(),
-            100_000
-        );
-        assert!(begun.elapsed() < Duration::from_secs(5));
-        let text = format!("é\n{text}{text}{text}{text}");
-        assert!(pattern.find_all(text.as_bytes(), usize::MAX).is_err());
-    }
-}
+mod tests;

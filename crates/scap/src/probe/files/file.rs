@@ -30,10 +30,30 @@ const BITS: [(&str, u32); 12] = [
     ("oexec", 0o1),
 ];
 
+/// The names of values, the most frequent first.
+const NAMES: [&str; 16] = [
+    "filepath",
+    "path",
+    "filename",
+    "type",
+    "group_id",
+    "user_id",
+    "a_time",
+    "c_time",
+    "m_time",
+    "size",
+    "has_extended_acl",
+    "pattern",
+    "instance",
+    "line",
+    "text",
+    "subexpression",
+];
+
 /// Names and frequent values, one copy for all items.
 #[derive(Debug)]
 pub(super) struct Words {
-    names: HashMap<&'static str, Arc<str>>,
+    names: [Arc<str>; NAMES.len()],
     yes: Arc<str>,
     no: Arc<str>,
     empty: Arc<str>,
@@ -46,29 +66,8 @@ const MAX_NUMBERS: usize = 10_000;
 
 impl Default for Words {
     fn default() -> Self {
-        let names = [
-            "filepath",
-            "path",
-            "filename",
-            "type",
-            "group_id",
-            "user_id",
-            "a_time",
-            "c_time",
-            "m_time",
-            "size",
-            "has_extended_acl",
-            "pattern",
-            "instance",
-            "line",
-            "text",
-            "subexpression",
-        ];
         Self {
-            names: names
-                .into_iter()
-                .map(|name| (name, Arc::from(name)))
-                .collect(),
+            names: NAMES.map(Arc::from),
             yes: "true".into(),
             no: "false".into(),
             empty: "".into(),
@@ -81,7 +80,8 @@ impl Default for Words {
 impl Words {
     /// A name that every item shares.
     pub fn name(&self, name: &'static str) -> Arc<str> {
-        self.names.get(name).map_or_else(|| name.into(), Arc::clone)
+        let known = self.names.iter().find(|known| ***known == *name);
+        known.map_or_else(|| name.into(), Arc::clone)
     }
 
     /// A value of an item.

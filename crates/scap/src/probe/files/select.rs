@@ -11,6 +11,7 @@ use crate::oval::item::{Collected, Flag, Item};
 use crate::oval::model::Operation;
 use crate::probe::{Bound, Context, Query};
 use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -127,7 +128,9 @@ pub(super) fn each(query: &Query, ctx: &Context<'_>, sink: Sink<'_>) -> Trouble 
         name: filename.map(|filename| (filename, Matcher::new(ctx, filename))),
         whole,
     };
-    let mut seen = HashSet::new();
+    // Hashes, under keys that nobody can know: as paths, a whole system would not fit.
+    let keys = RandomState::new();
+    let mut seen: HashSet<u64> = HashSet::new();
     // Only these can reach a file twice.
     let twice = entity.values.len() > 1
         || (entity.operation != Operation::Equals
@@ -135,7 +138,7 @@ pub(super) fn each(query: &Query, ctx: &Context<'_>, sink: Sink<'_>) -> Trouble 
             && selection.behaviors.direction != Direction::None)
         || selection.behaviors.direction == Direction::Up;
     selection.run(&mut |found, walk| {
-        if twice && !seen.insert(Box::<[u8]>::from(found.whole)) {
+        if twice && !seen.insert(keys.hash_one(found.whole)) {
             return true;
         }
         sink(found, walk)
@@ -197,18 +200,23 @@ impl Selection<'_> {
 
     /// Whether the walk may enter, or look at, something on that device.
     fn reachable(&self, visit: &Visit<'_>, start: Option<u64>) -> bool {
+        if self.behaviors.file_system == FileSystem::All {
+            return true;
+        }
+        let locals = match self.ctx.files.locals(self.ctx.system) {
+            Ok(locals) => locals,
+            Err(message) => {
+                self.walk.trouble.error(message);
+                return false;
+            }
+        };
+        if locals.closed.contains(visit.path) {
+            return false;
+        }
+        let device = visit.device(self.walk);
         match self.behaviors.file_system {
-            FileSystem::All => true,
-            FileSystem::Local => match self.ctx.files.locals(self.ctx.system) {
-                Ok(locals) => visit
-                    .device(self.walk)
-                    .is_some_and(|device| locals.holds(device)),
-                Err(message) => {
-                    self.walk.trouble.error(message);
-                    false
-                }
-            },
-            FileSystem::Defined => visit.device(self.walk) == start,
+            FileSystem::Defined => device == start,
+            _ => device.is_some_and(|device| locals.holds(device)),
         }
     }
 
@@ -466,6 +474,9 @@ impl Cache {
             return Arc::clone(known);
         }
         let prefix = Arc::new(Prefix::new(pattern));
+        if prefixes.len() >= crate::probe::MAX_PATTERNS {
+            prefixes.clear();
+        }
         prefixes.insert(pattern.into(), Arc::clone(&prefix));
         prefix
     }

@@ -2,8 +2,8 @@
 //! `lstat` only of what some object asks about.
 //!
 //! A directory is known by its canonical path and is read at most once. Names lie in one
-//! block a directory and metadata in 32 bytes a file, so that a tree of 700,000 files takes
-//! about 70 MB with all of its metadata and 30 MB without.
+//! block a directory and metadata in 28 bytes a file, so that a tree of 700,000 files takes
+//! about 40 MB with all of its metadata and 20 MB without.
 
 use crate::system::{FileKind, Metadata, System};
 use std::collections::HashMap;
@@ -41,27 +41,30 @@ pub(super) struct Dir {
 #[derive(Debug)]
 pub(super) struct Listing {
     names: Box<[u8]>,
-    entries: Box<[Entry]>,
-    /// One for each entry that is a directory.
-    below: Box<[OnceLock<Arc<Dir>>]>,
-    metas: OnceLock<Box<[OnceLock<Option<Meta>>]>>,
+    /// Where each name ends; it begins where the one before ends.
+    ends: Box<[u32]>,
+    kinds: Box<[FileKind]>,
+    /// The entries that are directories, in order.
+    below: Box<[Below]>,
+    /// `lstat` of all other entries, in order: who asks about one asks about most.
+    metas: OnceLock<Box<[Meta]>>,
     /// Why it could not be read.
     pub error: Option<Arc<str>>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Entry {
-    /// Where the name ends; it begins where the one before ends.
-    end: u32,
-    /// The place in [`Listing::below`].
-    below: u32,
-    kind: FileKind,
+/// An entry that is a directory.
+#[derive(Debug)]
+struct Below {
+    entry: u32,
+    dir: OnceLock<Arc<Dir>>,
+    /// Asked one by one: a directory may be a mount that answers late.
+    meta: OnceLock<Meta>,
 }
 
-/// `lstat`, packed.
+/// `lstat`, packed, or why there is none.
 #[derive(Debug)]
 pub(super) struct Meta {
-    size: u64,
+    size: u32,
     uid: u32,
     gid: u32,
     accessed: u32,
@@ -75,12 +78,42 @@ pub(super) struct Meta {
 const ACL_ASKED: u16 = 1 << 15;
 const ACL_KNOWN: u16 = 1 << 14;
 const ACL_THERE: u16 = 1 << 13;
+/// There is no `lstat`: what is in its place is one of these.
+const NO_DEVICE: u16 = u16::MAX;
+const VANISHED: u32 = 0;
+const UNSEEN: u32 = 1;
+
+impl Meta {
+    fn none(why: u32) -> Self {
+        Self {
+            size: 0,
+            uid: why,
+            gid: 0,
+            accessed: 0,
+            modified: 0,
+            changed: 0,
+            mode: AtomicU16::new(0),
+            device: NO_DEVICE,
+        }
+    }
+
+    /// Whether something is there that may not be looked at.
+    pub fn is_unseen(&self) -> bool {
+        self.device == NO_DEVICE && self.uid == UNSEEN
+    }
+
+    /// The same, unless `lstat` failed.
+    pub fn there(&self) -> Option<&Self> {
+        (self.device != NO_DEVICE).then_some(self)
+    }
+}
 
 impl Listing {
     fn failed(error: Option<Arc<str>>) -> Self {
         Self {
             names: Box::default(),
-            entries: Box::default(),
+            ends: Box::default(),
+            kinds: Box::default(),
             below: Box::default(),
             metas: OnceLock::new(),
             error,
@@ -109,8 +142,9 @@ impl Listing {
         };
         found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut names = Vec::with_capacity(found.iter().map(|(name, _)| name.len()).sum());
-        let mut entries = Vec::with_capacity(found.len());
-        let mut below = 0_u32;
+        let mut ends = Vec::with_capacity(found.len());
+        let mut kinds = Vec::with_capacity(found.len());
+        let mut below = Vec::new();
         let mut whole = Vec::new();
         for (name, kind) in &found {
             let name = name.as_bytes();
@@ -124,17 +158,21 @@ impl Listing {
                     .lstat(path(&whole))
                     .map_or(FileKind::Unknown, |metadata| metadata.kind)
             });
-            entries.push(Entry {
-                end: u32::try_from(names.len()).unwrap_or(u32::MAX),
-                below,
-                kind,
-            });
-            below += u32::from(kind == FileKind::Directory);
+            if kind == FileKind::Directory {
+                below.push(Below {
+                    entry: u32::try_from(ends.len()).unwrap_or(u32::MAX),
+                    dir: OnceLock::new(),
+                    meta: OnceLock::new(),
+                });
+            }
+            ends.push(u32::try_from(names.len()).unwrap_or(u32::MAX));
+            kinds.push(kind);
         }
         Self {
             names: names.into_boxed_slice(),
-            entries: entries.into_boxed_slice(),
-            below: (0..below).map(|_| OnceLock::new()).collect(),
+            ends: ends.into_boxed_slice(),
+            kinds: kinds.into_boxed_slice(),
+            below: below.into_boxed_slice(),
             metas: OnceLock::new(),
             error: None,
         }
@@ -142,18 +180,18 @@ impl Listing {
 
     /// How many entries there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.ends.len()
     }
 
     /// The name and kind of an entry.
     pub fn entry(&self, index: usize) -> Option<(&[u8], FileKind)> {
-        let entry = self.entries.get(index)?;
+        let end = *self.ends.get(index)?;
         let begin = index
             .checked_sub(1)
-            .and_then(|before| self.entries.get(before))
-            .map_or(0, |before| before.end);
-        let name = self.names.get(begin as usize..entry.end as usize)?;
-        Some((name, entry.kind))
+            .and_then(|before| self.ends.get(before))
+            .map_or(0, |before| *before);
+        let name = self.names.get(begin as usize..end as usize)?;
+        Some((name, *self.kinds.get(index)?))
     }
 
     fn position(&self, name: &[u8]) -> Option<usize> {
@@ -169,9 +207,15 @@ impl Listing {
         None
     }
 
-    fn below(&self, index: usize) -> Option<&OnceLock<Arc<Dir>>> {
-        let entry = self.entries.get(index)?;
-        (entry.kind == FileKind::Directory).then(|| self.below.get(entry.below as usize))?
+    /// How many directories come before an entry.
+    fn rank(&self, index: usize) -> usize {
+        self.below
+            .partition_point(|below| (below.entry as usize) < index)
+    }
+
+    fn below(&self, index: usize) -> Option<&Below> {
+        (*self.kinds.get(index)? == FileKind::Directory)
+            .then(|| self.below.get(self.rank(index)))?
     }
 }
 
@@ -212,14 +256,14 @@ pub(super) struct Tree {
     /// Directories that walks began at, by canonical path.
     starts: ByPath<Arc<Dir>>,
     devices: Mutex<Vec<u64>>,
-    /// Times before 1970 and after 2106, by path: rare.
-    times: ByPath<(i64, i64, i64)>,
+    /// Times before 1970 and after 2106 and sizes over 4 GiB, by path: rare.
+    far: ByPath<(i64, i64, i64, u64)>,
     links: ByPath<Target>,
     /// Canonical paths of starts.
     canonical: ByPath<Arc<[u8]>>,
 }
 
-/// Marks a time that is in [`Tree::times`].
+/// Marks a size or a time that is in [`Tree::far`].
 const FAR: u32 = u32::MAX;
 
 impl Tree {
@@ -257,7 +301,7 @@ impl Tree {
 
     /// The directory that is an entry of a listing.
     pub fn child(&self, listing: &Listing, index: usize, real: &[u8]) -> Option<Arc<Dir>> {
-        let slot = listing.below(index)?;
+        let slot = &listing.below(index)?.dir;
         if let Some(known) = slot.get() {
             return Some(Arc::clone(known));
         }
@@ -267,7 +311,7 @@ impl Tree {
         Some(Arc::clone(child))
     }
 
-    /// `lstat` of an entry; None when it fails.
+    /// `lstat` of an entry, `real`: asked once.
     pub fn meta<'l>(
         &self,
         system: &dyn System,
@@ -275,29 +319,51 @@ impl Tree {
         index: usize,
         real: &[u8],
     ) -> Option<&'l Meta> {
-        listing
-            .metas
-            .get_or_init(|| (0..listing.len()).map(|_| OnceLock::new()).collect())
-            .get(index)?
-            .get_or_init(|| Some(self.pack(real, &system.lstat(path(real)).ok()?)))
-            .as_ref()
+        if let Some(below) = listing.below(index) {
+            return Some(below.meta.get_or_init(|| self.look(system, real)));
+        }
+        let metas = listing.metas.get_or_init(|| {
+            let end = real.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+            let folder = real.get(..end).unwrap_or_default();
+            let mut whole = Vec::new();
+            (0..listing.len())
+                .filter_map(|index| listing.entry(index))
+                .filter(|(_, kind)| *kind != FileKind::Directory)
+                .map(|(name, _)| {
+                    join(&mut whole, folder, name);
+                    self.look(system, &whole)
+                })
+                .collect()
+        });
+        metas.get(index - listing.rank(index))
+    }
+
+    fn look(&self, system: &dyn System, real: &[u8]) -> Meta {
+        match system.lstat(path(real)) {
+            Ok(metadata) => self.pack(real, &metadata),
+            Err(error) if super::walk::absent(&error) => Meta::none(VANISHED),
+            Err(_) => Meta::none(UNSEEN),
+        }
     }
 
     fn pack(&self, real: &[u8], metadata: &Metadata) -> Meta {
-        let short = |time: i64| u32::try_from(time).ok().filter(|time| *time != FAR);
-        let times = (
-            short(metadata.accessed),
-            short(metadata.modified),
-            short(metadata.changed),
+        let short = |number: Option<u32>| number.filter(|number| *number != FAR);
+        let (accessed, modified, changed, size) = (
+            short(metadata.accessed.try_into().ok()),
+            short(metadata.modified.try_into().ok()),
+            short(metadata.changed.try_into().ok()),
+            short(metadata.size.try_into().ok()),
         );
-        let (accessed, modified, changed) = match times {
-            (Some(accessed), Some(modified), Some(changed)) => (accessed, modified, changed),
-            _ => {
-                let far = (metadata.accessed, metadata.modified, metadata.changed);
-                lock(&self.times).insert(real.into(), far);
-                (FAR, FAR, FAR)
-            }
-        };
+        if accessed.and(modified).and(changed).and(size).is_none() {
+            let Metadata {
+                accessed,
+                modified,
+                changed,
+                size,
+                ..
+            } = *metadata;
+            lock(&self.far).insert(real.into(), (accessed, modified, changed, size));
+        }
         let mut devices = lock(&self.devices);
         let device = devices
             .iter()
@@ -306,15 +372,19 @@ impl Tree {
                 devices.push(metadata.device);
                 devices.len() - 1
             });
+        // With more devices than fit, what is on the others may not be looked at.
+        let Some(device) = u16::try_from(device).ok().filter(|one| *one != NO_DEVICE) else {
+            return Meta::none(UNSEEN);
+        };
         Meta {
-            size: metadata.size,
+            size: size.unwrap_or(FAR),
             uid: metadata.uid,
             gid: metadata.gid,
-            accessed,
-            modified,
-            changed,
+            accessed: accessed.unwrap_or(FAR),
+            modified: modified.unwrap_or(FAR),
+            changed: changed.unwrap_or(FAR),
             mode: AtomicU16::new((metadata.mode & 0o7777) as u16),
-            device: u16::try_from(device).unwrap_or(u16::MAX),
+            device,
         }
     }
 
@@ -325,21 +395,20 @@ impl Tree {
 
     /// The metadata, unpacked (without device and inode).
     pub fn unpack(&self, meta: &Meta, kind: FileKind, real: &[u8]) -> Metadata {
-        let (accessed, modified, changed) = if meta.accessed == FAR {
-            lock(&self.times).get(real).copied().unwrap_or_default()
-        } else {
-            (
-                i64::from(meta.accessed),
-                i64::from(meta.modified),
-                i64::from(meta.changed),
-            )
-        };
+        let mut accessed = i64::from(meta.accessed);
+        let mut modified = i64::from(meta.modified);
+        let mut changed = i64::from(meta.changed);
+        let mut size = u64::from(meta.size);
+        if [meta.accessed, meta.modified, meta.changed, meta.size].contains(&FAR) {
+            (accessed, modified, changed, size) =
+                lock(&self.far).get(real).copied().unwrap_or_default();
+        }
         Metadata {
             kind,
             mode: u32::from(meta.mode.load(Ordering::Relaxed) & 0o7777),
             uid: meta.uid,
             gid: meta.gid,
-            size: meta.size,
+            size,
             device: 0,
             inode: 0,
             accessed,
@@ -407,7 +476,7 @@ fn descend(from: &Arc<Dir>, rest: &[u8]) -> Option<Arc<Dir>> {
     let mut dir = Arc::clone(from);
     for name in rest.split(|byte| *byte == b'/') {
         let listing = dir.listing.get()?;
-        let below = listing.below(listing.position(name)?)?.get().cloned()?;
+        let below = listing.below(listing.position(name)?)?.dir.get().cloned()?;
         dir = below;
     }
     Some(dir)

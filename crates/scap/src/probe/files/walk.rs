@@ -1,7 +1,7 @@
 //! A walk as `fts` does it: pre-order, links physical unless followed, the start's own link
 //! always followed.
 
-use super::tree::{Dir, Listing, Target, Tree, path};
+use super::tree::{Dir, Listing, Meta, Target, Tree, path};
 use crate::system::{FileKind, Metadata, System};
 use std::cell::{Cell, RefCell};
 use std::io::ErrorKind;
@@ -145,25 +145,49 @@ impl<'v> Visit<'v> {
             Place::Listed(listing, index, real) if !self.followed => walk
                 .tree
                 .meta(walk.system, listing, index, real)
+                .and_then(|meta| self.there(meta, walk))
                 .and_then(|meta| walk.tree.device(meta)),
-            _ => walk
+            _ => match walk
                 .system
                 .stat(path(self.path))
                 .or_else(|_| walk.system.lstat(path(self.path)))
-                .ok()
-                .map(|metadata| metadata.device),
+            {
+                Ok(metadata) => Some(metadata.device),
+                Err(error) => {
+                    self.unseen(&error, walk);
+                    None
+                }
+            },
         }
     }
 
-    /// `lstat` and whether there is an extended ACL; None where it vanished.
+    fn there<'m>(&self, meta: &'m Meta, walk: &Walk<'_>) -> Option<&'m Meta> {
+        if meta.is_unseen() {
+            let shown = String::from_utf8_lossy(self.path);
+            walk.trouble
+                .incomplete(format!("{shown}: cannot be looked at"));
+        }
+        meta.there()
+    }
+
+    /// What is there and cannot be looked at is missing; what vanished is not.
+    fn unseen(&self, error: &std::io::Error, walk: &Walk<'_>) {
+        if !absent(error) {
+            walk.trouble.incomplete(shown_error(self.path, error));
+        }
+    }
+
+    /// `lstat` and whether there is an extended ACL; None where there is none.
     pub fn metadata(&self, walk: &Walk<'_>) -> Option<(Metadata, Option<bool>)> {
         match self.place {
             Place::Direct => {
-                let metadata = walk.system.lstat(path(self.path)).ok()?;
+                let metadata = walk.system.lstat(path(self.path));
+                let metadata = metadata.map_err(|error| self.unseen(&error, walk)).ok()?;
                 Some((metadata, walk.system.has_acl(path(self.path))))
             }
             Place::Listed(listing, index, real) => {
                 let meta = walk.tree.meta(walk.system, listing, index, real)?;
+                let meta = self.there(meta, walk)?;
                 let (_, kind) = listing.entry(index)?;
                 let metadata = walk.tree.unpack(meta, kind, real);
                 Some((metadata, walk.tree.has_acl(walk.system, meta, real)))
@@ -289,7 +313,11 @@ impl Walk<'_> {
                         visit.device = Some(device);
                         child = Some((dir, target.to_vec(), links + 1));
                     }
-                    Target::Directory(..) | Target::Dangling => visit.info = Info::Dangling,
+                    Target::Directory(..) => visit.info = Info::Dangling,
+                    Target::Dangling => {
+                        self.sure(&real, self.system.stat(path(&real)));
+                        visit.info = Info::Dangling;
+                    }
                     Target::Other(kind) => visit.info = Info::of(kind),
                 }
                 act = visitor(&visit);
@@ -325,6 +353,19 @@ impl Walk<'_> {
         }
     }
 
+    /// Says that something is missing where a failure is not absence: of a file that vanished
+    /// or of a link that leads nowhere or in a circle.
+    fn sure(&self, shown: &[u8], found: std::io::Result<Metadata>) -> Option<Metadata> {
+        found
+            .map_err(|error| {
+                // 40: too many links.
+                if !absent(&error) && error.raw_os_error() != Some(40) {
+                    self.trouble.incomplete(shown_error(shown, &error));
+                }
+            })
+            .ok()
+    }
+
     /// What a path is, its own link followed, and its device; None where there is nothing.
     pub fn look(&self, start: &[u8]) -> Option<(Info, Option<u64>)> {
         if !start.starts_with(b"/") || start.contains(&0) {
@@ -342,9 +383,10 @@ impl Walk<'_> {
         if metadata.kind != FileKind::SymbolicLink {
             return Some((Info::of(metadata.kind), Some(metadata.device)));
         }
-        Some(match self.system.stat(path(start)) {
-            Ok(target) => (Info::of(target.kind), Some(target.device)),
-            Err(_) => (Info::Dangling, Some(metadata.device)),
+        let target = self.sure(start, self.system.stat(path(start)));
+        Some(match target {
+            Some(target) => (Info::of(target.kind), Some(target.device)),
+            None => (Info::Dangling, Some(metadata.device)),
         })
     }
 }

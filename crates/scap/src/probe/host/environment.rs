@@ -31,13 +31,18 @@ pub fn uname(ctx: &Context<'_>) -> Collected {
     }
 }
 
+fn environment(ctx: &Context<'_>) -> Result<Vec<(String, String)>, String> {
+    let environment = ctx.system.environment();
+    environment.map_err(|error| format!("environment: {error}"))
+}
+
 /// `environmentvariable_object`: our own environment.
 pub fn own(query: &Query, ctx: &Context<'_>) -> Result<Collected, String> {
     if !ctx.system.is_live() {
         return Ok(not_collected("the system does not run"));
     }
     let mut items = Vec::new();
-    for (name, value) in ctx.system.environment() {
+    for (name, value) in environment(ctx)? {
         if wanted(query, ctx, "name", &name)? {
             items.push(Item::new().string("name", name).string("value", value));
         }
@@ -67,7 +72,7 @@ pub fn of_process(query: &Query, ctx: &Context<'_>) -> Result<Collected, String>
         Ok(())
     };
     if ours {
-        for (name, value) in ctx.system.environment() {
+        for (name, value) in environment(ctx)? {
             add(std::process::id(), name, value)?;
         }
         return Ok(Collected::complete(items));

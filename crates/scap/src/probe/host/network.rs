@@ -59,8 +59,10 @@ pub fn interface(query: &Query, ctx: &Context<'_>) -> Result<Collected, String> 
     if !ctx.system.is_live() {
         return Ok(Collected::not_applicable("the system does not run"));
     }
-    let (links, addresses) =
-        netlink::interfaces().map_err(|error| format!("interfaces: {error}"))?;
+    let (links, addresses) = ctx
+        .system
+        .interfaces()
+        .map_err(|error| format!("interfaces: {error}"))?;
     let mut items = Vec::new();
     for address in &addresses {
         let Some(link) = links.iter().find(|link| link.index == address.link) else {

@@ -10,8 +10,9 @@ use std::path::Path;
 
 pub mod header;
 mod sqlite;
+mod verify;
 
-use header::Package;
+use header::{Depth, Package};
 
 const FOLDERS: [&str; 2] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
 const SQLITE: &str = "rpmdb.sqlite";
@@ -28,11 +29,11 @@ fn read(system: &dyn System, folder: &str, name: &str) -> Result<Option<Vec<u8>>
     }
 }
 
-fn load(system: &dyn System, files: bool) -> Result<Vec<Package>, String> {
+fn load(system: &dyn System, depth: Depth) -> Result<Vec<Package>, String> {
     for folder in FOLDERS {
         if let Some(database) = read(system, folder, SQLITE)? {
             let journal = read(system, folder, &format!("{SQLITE}-wal"))?;
-            return packages(&database, &journal.unwrap_or_default(), files)
+            return packages(&database, &journal.unwrap_or_default(), depth)
                 .map_err(|error| format!("{folder}/{SQLITE}: {error}"));
         }
         for old in ["Packages.db", "Packages"] {
@@ -48,7 +49,7 @@ fn load(system: &dyn System, files: bool) -> Result<Vec<Package>, String> {
     Ok(Vec::new())
 }
 
-fn packages(database: &[u8], journal: &[u8], files: bool) -> Result<Vec<Package>, String> {
+fn packages(database: &[u8], journal: &[u8], depth: Depth) -> Result<Vec<Package>, String> {
     let mut packages = Vec::new();
     // An empty file is a database before its first table.
     if database.is_empty() && journal.is_empty() {
@@ -58,7 +59,7 @@ fn packages(database: &[u8], journal: &[u8], files: bool) -> Result<Vec<Package>
         if packages.len() >= MAX_PACKAGES {
             return Err(format!("more than {MAX_PACKAGES} packages"));
         }
-        packages.push(Package::parse(blob, files).ok_or("a broken header")?);
+        packages.push(Package::parse(blob, depth).ok_or("a broken header")?);
         Ok(())
     })?;
     Ok(packages)
@@ -67,13 +68,13 @@ fn packages(database: &[u8], journal: &[u8], files: bool) -> Result<Vec<Package>
 /// `rpminfo_object`.
 pub fn info(query: &Query, ctx: &Context<'_>) -> Result<Collected, String> {
     let files = query.behavior("filepaths") == Some("true");
-    let table = if files {
-        &ctx.tables.rpm_files
+    let (table, depth) = if files {
+        (&ctx.tables.rpm_files, Depth::Files)
     } else {
-        &ctx.tables.rpm
+        (&ctx.tables.rpm, Depth::Package)
     };
     let packages = table
-        .get_or_init(|| load(ctx.system, files))
+        .get_or_init(|| load(ctx.system, depth))
         .as_ref()
         .map_err(Clone::clone)?;
     let mut items = Vec::new();
@@ -118,24 +119,36 @@ fn item(package: &Package) -> Item {
     item
 }
 
-/// `rpmverifyfile_object` and its like: without packages there is nothing to verify.
+/// `rpmverifyfile_object`.
+pub fn verify_files(query: &Query, ctx: &Context<'_>) -> Result<Collected, String> {
+    let packages = ctx
+        .tables
+        .rpm_records
+        .get_or_init(|| load(ctx.system, Depth::Records))
+        .as_ref()
+        .map_err(Clone::clone)?;
+    verify::files(query, ctx, packages)
+}
+
+/// `rpmverify_object` and `rpmverifypackage_object`: without packages there is nothing to
+/// verify, else nobody can.
 pub fn verify(ctx: &Context<'_>) -> Result<Collected, String> {
     let packages = ctx
         .tables
         .rpm
-        .get_or_init(|| load(ctx.system, false))
+        .get_or_init(|| load(ctx.system, Depth::Package))
         .as_ref()
         .map_err(Clone::clone)?;
     if packages.is_empty() {
         return Ok(Collected::complete(Vec::new()));
     }
-    Err("verifying RPM packages is not supported".into())
+    Err("verifying whole RPM packages is not supported".into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{collect, query, root};
-    use super::packages;
+    use super::{Depth, packages};
     use crate::oval::item::Flag;
     use crate::probe::Context;
     use std::io::Read;
@@ -173,8 +186,15 @@ mod tests {
         assert_eq!(files, ["/opt/tiny", "/opt/tiny/file"]);
         let found = collect(&system, "rpminfo", &[("name", "other")]);
         assert_eq!(found.flag, Flag::DoesNotExist);
-        let found = collect(&system, "rpmverifyfile", &[("name", "tiny")]);
+        let found = collect(&system, "rpmverifypackage", &[("name", "tiny")]);
         assert_eq!(found.flag, Flag::Error);
+        let there = [("name", "tiny"), ("filepath", "/opt/tiny/file")];
+        let found = collect(&system, "rpmverifyfile", &there);
+        let item = &found.items[0];
+        assert_eq!(item.text("extended_name"), Some("tiny-4:1.2-3.noarch"));
+        // The root has no such file.
+        assert_eq!(item.text("size_differs"), Some("not performed"));
+        assert_eq!(item.text("ghost_file"), Some("false"));
     }
 
     #[test]
@@ -182,7 +202,7 @@ mod tests {
         let get = |files: &[(&str, &str)]| {
             let (_folder, system) = root(files);
             let found = collect(&system, "rpminfo", &[("name", "tiny")]);
-            let verify = collect(&system, "rpmverifyfile", &[("name", "tiny")]);
+            let verify = collect(&system, "rpmverifyfile", &[("filepath", "/x")]);
             assert_eq!(found.flag, verify.flag);
             found.flag
         };
@@ -192,13 +212,13 @@ mod tests {
         // Every cut and every changed byte of the first page ends, whatever it says.
         let database = database();
         for length in (0..database.len()).step_by(1021) {
-            let _ = packages(&database[..length], &[], true);
+            let _ = packages(&database[..length], &[], Depth::Records);
         }
         for at in 0..512 {
             for value in [0, 0x7f, 0xff] {
                 let mut changed = database.clone();
                 changed[at] = value;
-                let _ = packages(&changed, &[], true);
+                let _ = packages(&changed, &[], Depth::Records);
             }
         }
     }

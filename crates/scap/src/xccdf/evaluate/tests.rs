@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::content::Bundle;
+use crate::xccdf::script::{Ran, SCE, Script};
 use std::collections::HashMap;
 
 /// Answers by the end of a definition's id; `x` is what the variable `v` holds.
@@ -84,7 +85,7 @@ fn evaluate(inner: &str, options: &Options) -> Evaluation {
     let make = |_: &Document, externals: &Externals| Given {
         externals: externals.clone(),
     };
-    run_with(&plan, &make, &|_, _, _| {}).0
+    run_with(&plan, &make, None, &|_, _, _| {}).0
 }
 
 fn results(inner: &str, profile: Option<&str>) -> Vec<(String, &'static str)> {
@@ -372,11 +373,108 @@ fn broken_definitions_are_errors_not_silence() {
     };
     let run = |bundle: &Bundle| {
         let plan = Plan::new(bundle, &Options::default()).unwrap();
-        let evaluation = run_with(&plan, &make, &|_, _, _| {}).0;
+        let evaluation = run_with(&plan, &make, None, &|_, _, _| {}).0;
         evaluation.rules[0].result
     };
     assert_eq!(run(&bundle), RuleResult::NotChecked);
     bundle.add_file("o.xml", DEFINITIONS.as_bytes()).unwrap();
     assert_eq!(bundle.validate(), []);
     assert_eq!(run(&bundle), RuleResult::Pass);
+}
+
+struct Told;
+
+impl Scripts for Told {
+    fn run(&self, script: &Script<'_>, environment: &[(String, String)]) -> Result<Ran, String> {
+        if script.text.starts_with(b"no") {
+            return Err("it is bad".to_owned());
+        }
+        let value = environment.iter().find(|(name, _)| name == "XCCDF_VALUE_x");
+        Ok(Ran {
+            status: std::str::from_utf8(script.text).unwrap().parse().ok(),
+            stdout: value.map_or("none", |(_, value)| value).into(),
+            stderr: Vec::new(),
+        })
+    }
+}
+
+#[test]
+fn scripts_decide_only_where_they_may() {
+    let sce = |name: &str| {
+        format!(
+            "<check system='{SCE}'><check-import import-name='stdout'/><check-export export-name='x' value-id='v'/><check-content-ref href='{name}'/></check>"
+        )
+    };
+    let rule = |id: &str, checks: &str| format!("<Rule id='{id}'>{checks}</Rule>");
+    let inner = [
+        "<Value id='v' type='number'><value>5</value></Value>".to_owned(),
+        rule("fails", &sce("fail.sh")),
+        rule(
+            "negated",
+            &sce("fail.sh").replacen("<check ", "<check negate='true' ", 1),
+        ),
+        rule("odd", &sce("odd.sh")),
+        rule("bad", &sce("bad.sh")),
+        rule("missing", &sce("missing.sh")),
+        // The last with an engine decides.
+        rule("both", &format!("{}{}", sce("fail.sh"), check(1))),
+        rule("script", &format!("{}{}", check(1), sce("fail.sh"))),
+    ]
+    .concat();
+    let stream = format!(
+        "<ds:data-stream-collection xmlns:ds='urn:ds' xmlns:xlink='urn:xlink' xmlns:cat='urn:cat' xmlns:sce='{SCE}_xccdf_stream' id='c'>
+  <ds:data-stream id='s'>
+   <ds:checklists><ds:component-ref id='ref-x' xlink:href='#comp-x'><cat:catalog><cat:uri name='o.xml' uri='#ref-o'/><cat:uri name='fail.sh' uri='#ref-f'/><cat:uri name='odd.sh' uri='#ref-d'/><cat:uri name='bad.sh' uri='#ref-b'/></cat:catalog></ds:component-ref></ds:checklists>
+   <ds:checks><ds:component-ref id='ref-o' xlink:href='#comp-o'/></ds:checks>
+   <ds:extended-components><ds:component-ref id='ref-f' xlink:href='#e-f'/><ds:component-ref id='ref-d' xlink:href='#e-d'/><ds:component-ref id='ref-b' xlink:href='#e-b'/></ds:extended-components>
+  </ds:data-stream>
+  <ds:component id='comp-x'><Benchmark xmlns='http://checklists.nist.gov/xccdf/1.2' id='b'>{inner}</Benchmark></ds:component>
+  <ds:component id='comp-o'>{DEFINITIONS}</ds:component>
+  <ds:extended-component id='e-f'><sce:script>102</sce:script></ds:extended-component>
+  <ds:extended-component id='e-d'><sce:script>7</sce:script></ds:extended-component>
+  <ds:extended-component id='e-b'><sce:script>no</sce:script></ds:extended-component>
+ </ds:data-stream-collection>"
+    );
+    let bundle = Bundle::load(stream.as_bytes()).unwrap();
+    let evaluated = |scripts: bool| {
+        let options = Options {
+            scripts,
+            ..Options::default()
+        };
+        let plan = Plan::new(&bundle, &options).unwrap();
+        let make = |_: &Document, externals: &Externals| Given {
+            externals: externals.clone(),
+        };
+        run_with(&plan, &make, Some(&Told), &|_, _, _| {}).0
+    };
+    let without = evaluated(false);
+    assert_results(
+        &words(&without),
+        &[
+            ("fails", "notchecked"),
+            ("negated", "notchecked"),
+            ("odd", "notchecked"),
+            ("bad", "notchecked"),
+            ("missing", "notchecked"),
+            ("both", "pass"),
+            ("script", "pass"),
+        ],
+    );
+    let first = without.rules.first().unwrap();
+    assert!(first.message.as_ref().unwrap().contains("not allowed"));
+    let with = evaluated(true);
+    assert_results(
+        &words(&with),
+        &[
+            ("fails", "fail"),
+            ("negated", "pass"),
+            ("odd", "error"),
+            ("bad", "error"),
+            ("missing", "notchecked"),
+            ("both", "pass"),
+            ("script", "fail"),
+        ],
+    );
+    let used = with.rules.first().unwrap().check.as_ref().unwrap();
+    assert_eq!(used.imports, [("stdout".into(), "5".to_owned())]);
 }

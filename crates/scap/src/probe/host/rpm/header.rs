@@ -12,6 +12,19 @@ const DIRINDEXES: u32 = 1116;
 const BASENAMES: u32 = 1117;
 const DIRNAMES: u32 = 1118;
 const OLDFILENAMES: u32 = 1027;
+const FILESIZES: u32 = 1028;
+const FILESTATES: u32 = 1029;
+const FILEMODES: u32 = 1030;
+const FILEMTIMES: u32 = 1034;
+const FILEDIGESTS: u32 = 1035;
+const FILELINKTOS: u32 = 1036;
+const FILEFLAGS: u32 = 1037;
+const FILEUSERNAME: u32 = 1039;
+const FILEGROUPNAME: u32 = 1040;
+const FILEVERIFYFLAGS: u32 = 1045;
+const LONGFILESIZES: u32 = 5008;
+const FILECAPS: u32 = 5010;
+const FILEDIGESTALGO: u32 = 5011;
 const SIGPGP: u32 = 259;
 const SIGGPG: u32 = 262;
 
@@ -27,6 +40,43 @@ pub struct Package {
     pub key: Option<String>,
     /// Where asked for.
     pub files: Vec<String>,
+    /// Where asked for.
+    pub records: Vec<FileRecord>,
+}
+
+/// What a package says of a file.
+#[derive(Debug, Default)]
+pub struct FileRecord {
+    pub path: String,
+    pub size: u64,
+    /// With the bits of its kind.
+    pub mode: u16,
+    pub modified: u32,
+    /// Hexadecimal digits; empty where there is none.
+    pub digest: String,
+    /// RFC 4880's number.
+    pub algorithm: u32,
+    pub link: String,
+    pub user: String,
+    pub group: String,
+    pub capabilities: String,
+    /// `RPMFILE_*`.
+    pub flags: u32,
+    /// `RPMVERIFY_*`: what may be compared.
+    pub verify: u32,
+    /// 0: installed.
+    pub state: u8,
+}
+
+/// How much of a header is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Names and versions.
+    Package,
+    /// The names of files, too.
+    Files,
+    /// All of what is said of files.
+    Records,
 }
 
 /// Where a tag's values are.
@@ -111,6 +161,73 @@ impl<'a> Header<'a> {
         data.get(..entry.count)
     }
 
+    fn longs(&self, tag: u32) -> Option<Vec<u64>> {
+        let (entry, data) = self.entry(tag, &[5])?;
+        let words = data.get(..entry.count.checked_mul(8)?)?.chunks_exact(8);
+        let long = |bytes: &[u8]| Some(u64::from_be_bytes(*bytes.first_chunk()?));
+        Some(words.filter_map(long).collect())
+    }
+
+    fn halves(&self, tag: u32) -> Option<Vec<u16>> {
+        let (entry, data) = self.entry(tag, &[3])?;
+        let words = data.get(..entry.count.checked_mul(2)?)?.chunks_exact(2);
+        let half = |bytes: &[u8]| Some(u16::from_be_bytes(*bytes.first_chunk()?));
+        Some(words.filter_map(half).collect())
+    }
+
+    fn states(&self) -> Option<&'a [u8]> {
+        let (entry, data) = self.entry(FILESTATES, &[0, 1, 7])?;
+        data.get(..entry.count)
+    }
+
+    /// None where the lists contradict each other.
+    fn records(&self) -> Option<Vec<FileRecord>> {
+        let paths = self.files()?;
+        let sizes = match self.longs(LONGFILESIZES) {
+            Some(sizes) => sizes,
+            None => {
+                let sizes = self.numbers(FILESIZES).unwrap_or_default();
+                sizes.into_iter().map(u64::from).collect()
+            }
+        };
+        let modes = self.halves(FILEMODES).unwrap_or_default();
+        let times = self.numbers(FILEMTIMES).unwrap_or_default();
+        let mut digests = self.strings(FILEDIGESTS).unwrap_or_default();
+        let mut links = self.strings(FILELINKTOS).unwrap_or_default();
+        let mut users = self.strings(FILEUSERNAME).unwrap_or_default();
+        let mut groups = self.strings(FILEGROUPNAME).unwrap_or_default();
+        let mut capabilities = self.strings(FILECAPS).unwrap_or_default();
+        let flags = self.numbers(FILEFLAGS).unwrap_or_default();
+        let verify = self.numbers(FILEVERIFYFLAGS).unwrap_or_default();
+        let states = self.states().unwrap_or_default();
+        let algorithm = self
+            .numbers(FILEDIGESTALGO)
+            .and_then(|algorithms| algorithms.first().copied());
+        let mut records = Vec::with_capacity(paths.len());
+        let text = |list: &mut Vec<String>, place: usize| {
+            list.get_mut(place).map(std::mem::take).unwrap_or_default()
+        };
+        for (place, path) in paths.into_iter().enumerate() {
+            records.push(FileRecord {
+                path,
+                size: *sizes.get(place)?,
+                mode: *modes.get(place)?,
+                modified: *times.get(place)?,
+                digest: text(&mut digests, place),
+                // Without the tag: MD5.
+                algorithm: algorithm.unwrap_or(1),
+                link: text(&mut links, place),
+                user: text(&mut users, place),
+                group: text(&mut groups, place),
+                capabilities: text(&mut capabilities, place),
+                flags: flags.get(place).copied().unwrap_or(0),
+                verify: verify.get(place).copied().unwrap_or(u32::MAX),
+                state: states.get(place).copied().unwrap_or(0),
+            });
+        }
+        Some(records)
+    }
+
     /// None where the lists contradict each other.
     fn files(&self) -> Option<Vec<String>> {
         let Some(names) = self.strings(BASENAMES) else {
@@ -129,7 +246,7 @@ impl<'a> Header<'a> {
 
 impl Package {
     /// From a header's bytes; None where it is broken.
-    pub fn parse(blob: &[u8], files: bool) -> Option<Self> {
+    pub fn parse(blob: &[u8], depth: Depth) -> Option<Self> {
         let header = Header::parse(blob)?;
         let signature = header.bytes(SIGGPG).or_else(|| header.bytes(SIGPGP));
         Some(Self {
@@ -142,7 +259,14 @@ impl Package {
             release: header.string(RELEASE),
             arch: header.string(ARCH),
             key: signature.and_then(key),
-            files: if files { header.files()? } else { Vec::new() },
+            files: match depth {
+                Depth::Files => header.files()?,
+                _ => Vec::new(),
+            },
+            records: match depth {
+                Depth::Records => header.records()?,
+                _ => Vec::new(),
+            },
         })
     }
 }
@@ -226,8 +350,8 @@ mod tests {
 
     #[test]
     fn broken_headers() {
-        assert!(Package::parse(&[], false).is_none());
-        assert!(Package::parse(&[0xff; 64], true).is_none());
-        assert!(Package::parse(&[0; 8], true).is_none());
+        assert!(Package::parse(&[], Depth::Package).is_none());
+        assert!(Package::parse(&[0xff; 64], Depth::Records).is_none());
+        assert!(Package::parse(&[0; 8], Depth::Records).is_none());
     }
 }
