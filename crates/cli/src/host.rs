@@ -258,8 +258,22 @@ fn modified(path: &Path) -> Timestamp {
 /// Judges the machine by SCAP content.
 fn scap(options: &ScanHost, file: &Path, machine: &Machine, system: &dyn System) -> Result<Report> {
     let started = now();
+    let mut choice = options.choice.clone();
+    let benchmark = beside::benchmark(file)?;
+    let file = match &benchmark {
+        Some(benchmark) => {
+            if choice.tailoring.replace(file.to_path_buf()).is_some() {
+                bail!(
+                    "{} is a tailoring itself; give its benchmark",
+                    file.display()
+                );
+            }
+            benchmark
+        }
+        None => file,
+    };
     let content = Content::load(file)?;
-    let (mut engine, tailoring) = engine_options(&options.choice)?;
+    let (mut engine, tailoring) = engine_options(&choice)?;
     engine.rule = options.rule.clone();
     engine.scripts = scripts_allowed(options.sce, machine);
     for path in &options.cpe {
