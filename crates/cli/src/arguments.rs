@@ -126,9 +126,15 @@ pub enum Scan {
                       bartizan scan host --content ssg-debian12-ds.xml --profile cis_level2_server\n  \
                       bartizan scan host --content ds.xml --profile standard --arf arf.xml --fail-on never\n  \
                       bartizan scan host --content ds.xml --rule xccdf_org.ssgproject.content_rule_no_empty_passwords\n  \
-                      bartizan scan host --content ds.xml --profile standard --root /mnt/image --scope host:image\n\n\
-                      Most rules need root; what cannot be read is unknown, not passed.")]
-    Host(ScanHost),
+                      bartizan scan host --content ds.xml --profile standard --root /mnt/image --scope host:image\n  \
+                      bartizan scan host --content ds.xml --profile standard --record web1.snapshot\n  \
+                      bartizan scan host --content ds.xml --profile standard --snapshot web1.snapshot\n  \
+                      bartizan scan host --image shop.tar\n  \
+                      bartizan scan host --plugin soc2\n  \
+                      bartizan scan host --ssh admin@web1 --sudo\n\n\
+                      Most rules need root; what cannot be read is unknown, not passed. Host keys of\n\
+                      SSH are checked as ssh itself does.")]
+    Host(Box<ScanHost>),
     /// Kubernetes manifests: files, folders, or `-` for standard input
     #[command(after_help = "Examples:\n  bartizan scan k8s manifests/\n  \
                       kustomize build overlays/prod | bartizan scan k8s - --scope cluster:prod\n  \
@@ -180,9 +186,19 @@ pub struct ScanK8s {
 #[derive(Args)]
 pub struct ScanHost {
     /// SCAP content: a data stream, or an XCCDF benchmark beside its OVAL files, also packed
-    /// with bzip2; or an own baseline as YAML. Default: the baseline that is built in
-    #[arg(long, value_name = "FILE")]
+    /// with bzip2; or an own baseline as YAML; or a plugin's folder of those and Rego over the
+    /// collected facts. Default: the baseline that is built in
+    #[arg(long, value_name = "FILE|FOLDER")]
     pub content: Option<PathBuf>,
+    /// A plugin that is built in, see --list-plugins
+    #[arg(long, value_name = "NAME", conflicts_with = "content")]
+    pub plugin: Option<String>,
+    /// List the plugins that are built in, and scan nothing
+    #[arg(long)]
+    pub list_plugins: bool,
+    /// Also write what is known of the machine, as Rego plugins see it, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub facts: Option<PathBuf>,
     #[command(flatten)]
     pub choice: Choice,
     /// Only this rule, selected or not; repeatable
@@ -202,6 +218,22 @@ pub struct ScanHost {
     /// The machine's root folder
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub root: PathBuf,
+    /// Also write down all that is looked at, to judge it elsewhere; `-` is standard output.
+    /// The file has what judging needs, password hashes among it, and only its owner may read it
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Judge a machine that was recorded; what was not looked at then is unknown
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["root", "image", "ssh"])]
+    pub snapshot: Option<PathBuf>,
+    /// Judge a container image without unpacking it: a tar file of `docker save` or `skopeo
+    /// copy`, or one or a folder in OCI's layout, or a tar file of a whole root
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["root", "ssh"])]
+    pub image: Option<PathBuf>,
+    /// Which image, where there are several
+    #[arg(long, value_name = "NAME", requires = "image")]
+    pub image_name: Option<String>,
+    #[command(flatten)]
+    pub over: OverSsh,
     /// What is scanned, `host:NAME`; default: the machine's name
     #[arg(long, value_name = "KIND:NAME")]
     pub scope: Option<String>,
@@ -223,6 +255,27 @@ pub struct ScanHost {
     /// Send the report to a server
     #[command(flatten)]
     pub remote: OptionalRemote,
+}
+
+/// A machine that is reached by SSH.
+#[derive(Args, Clone, Default)]
+pub struct OverSsh {
+    /// A machine where nothing is installed: this binary is copied there, run and removed
+    #[arg(long, value_name = "[USER@]HOST[:PORT]", conflicts_with = "root")]
+    pub ssh: Option<String>,
+    /// An option for `ssh -o`, such as IdentityFile=KEY; repeatable
+    #[arg(long, value_name = "KEY=VALUE", requires = "ssh")]
+    pub ssh_option: Vec<String>,
+    /// The binary that runs there, if not this one: best a static one, of its architecture
+    #[arg(long, value_name = "FILE", requires = "ssh")]
+    pub ssh_binary: Option<PathBuf>,
+    /// After how many seconds to give up
+    #[arg(long, value_name = "SECONDS", requires = "ssh", default_value_t = 1800,
+          value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub ssh_timeout: u32,
+    /// Run it there by `sudo`, which must not ask for a password
+    #[arg(long, requires = "ssh")]
+    pub sudo: bool,
 }
 
 /// Which benchmark of a content, and which profile of it.

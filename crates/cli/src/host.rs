@@ -2,10 +2,16 @@
 
 pub mod beside;
 mod facts;
+mod machine;
+mod plugin;
 pub mod process;
 pub mod sce;
+pub mod ssh;
+mod summary;
 
-use crate::arguments::{Arguments, Choice, Command, Scan, ScanHost};
+pub use machine::Machine;
+
+use crate::arguments::{Arguments, Choice, Command, Format, Scan, ScanHost};
 use crate::client::Client;
 use crate::scan::{progress_bar, render, send, snapshot, verdict};
 use crate::scap::{Content, read};
@@ -19,7 +25,7 @@ use bartizan_scap::content::Target;
 use bartizan_scap::probe;
 use bartizan_scap::results::testresult::{self, Host, Identity, Subject, TailoringFile};
 use bartizan_scap::results::{arf, benchmark, convert, oval};
-use bartizan_scap::system::{Rooted, System};
+use bartizan_scap::system::{Recorder, System};
 use bartizan_scap::xccdf::evaluate::{Options, run_plan_with_scripts};
 use bartizan_scap::xccdf::plan::Plan;
 use bartizan_scap::xccdf::script::Scripts;
@@ -40,20 +46,25 @@ const MAX_BESIDE: u64 = 64 << 20;
 
 /// Runs the command.
 pub fn run(options: &ScanHost) -> Result<Verdict> {
+    if options.list_plugins {
+        return plugin::list(options);
+    }
     // Before the work: a wrong token should not cost a scan.
     let client = match &options.remote.server {
         Some(server) => Some(Client::new(server, &options.remote.access)?),
         None => None,
     };
-    let machine = Machine::open(&options.root)?;
-    let report = match &options.content {
-        Some(file) if is_yaml(file) => own(options, Some(file), &machine)?,
-        Some(file) => scap(options, file, &machine)?,
-        None => own(options, None, &machine)?,
-    };
+    let report = report(options)?;
     let snapshot = snapshot(&report, &[])?;
-    let rendered = render(&snapshot, &report, options.format, options.output.is_none())?;
-    show::to(options.output.as_deref(), &rendered)?;
+    let is_taken = options.record.as_deref() == Some(Path::new("-"));
+    if options.output.is_some() || !is_taken {
+        let mut rendered = render(&snapshot, &report, options.format, options.output.is_none())?;
+        if options.format == Format::Table {
+            let is_root = rustix::process::geteuid().is_root();
+            rendered.extend(summary::text(&report, is_root).into_bytes());
+        }
+        show::to(options.output.as_deref(), &rendered)?;
+    }
     if let Some(client) = client {
         send(&client, &report)?;
     }
@@ -64,8 +75,41 @@ pub fn run(options: &ScanHost) -> Result<Verdict> {
 pub fn this_machine() -> Result<Report> {
     let words = ["bartizan", "scan", "host"];
     match Arguments::try_parse_from(words)?.command {
-        Command::Scan(Scan::Host(options)) => own(&options, None, &Machine::open(&options.root)?),
+        Command::Scan(Scan::Host(options)) => report(&options),
         _ => bail!("the command line is not what it was"),
+    }
+}
+
+/// Looks at the machine that the options name, and judges it.
+pub fn report(options: &ScanHost) -> Result<Report> {
+    let machine = Machine::of(options)?;
+    let report = match &options.record {
+        None => judge(options, &machine, machine.system())?,
+        Some(path) => {
+            let cannot = || format!("cannot record to {}", path.display());
+            let writer = machine::recording(path)?;
+            let recorder = Recorder::new(machine.system(), writer).with_context(cannot)?;
+            let (name, note) = machine.note();
+            recorder.note(name, &note);
+            let report = judge(options, &machine, &recorder)?;
+            recorder.finish().with_context(cannot)?;
+            report
+        }
+    };
+    machine.remark_missed();
+    Ok(report)
+}
+
+fn judge(options: &ScanHost, machine: &Machine, system: &dyn System) -> Result<Report> {
+    if let Some(path) = &options.facts {
+        plugin::write_facts(path, machine, system)?;
+    }
+    match &options.content {
+        _ if options.plugin.is_some() => plugin::builtin(options, machine, system),
+        Some(path) if path.is_dir() => plugin::folder(options, path, machine, system),
+        Some(file) if is_yaml(file) => own(options, Some(file), machine, system),
+        Some(file) => scap(options, file, machine, system),
+        None => own(options, None, machine, system),
     }
 }
 
@@ -75,41 +119,13 @@ fn is_yaml(file: &Path) -> bool {
     extension.is_some_and(|extension| matches!(extension, "yaml" | "yml"))
 }
 
-/// A machine that is judged, and what is known of it.
-pub struct Machine {
-    /// Its files and the rest.
-    pub system: Rooted,
-    /// What is known of it.
-    pub host: Host,
-    /// Where relative paths of the content start: here, on the running machine only.
-    pub base: Option<PathBuf>,
-}
-
-impl Machine {
-    /// `/` is the running machine, any other folder one that does not run.
-    pub fn open(root: &Path) -> Result<Self> {
-        let root = root
-            .canonicalize()
-            .with_context(|| format!("cannot look into {}", root.display()))?;
-        if !root.is_dir() {
-            bail!("{} is no folder", root.display());
-        }
-        let live = root == Path::new("/");
-        let mut system = Rooted::new(root.clone(), live);
-        if live && Path::new("/run/systemd/system").is_dir() {
-            system = system.with_units(Box::new(facts::units));
-        }
-        let host = facts::of(&system, &root);
-        let base = match live {
-            true => std::env::current_dir().ok(),
-            false => None,
-        };
-        Ok(Self { system, host, base })
-    }
-}
-
 /// The machine judged by the own baselines, or by those of a YAML file.
-fn own(options: &ScanHost, file: Option<&Path>, machine: &Machine) -> Result<Report> {
+fn own(
+    options: &ScanHost,
+    file: Option<&Path>,
+    machine: &Machine,
+    system: &dyn System,
+) -> Result<Report> {
     let choice = &options.choice;
     let asked = [&choice.profile, &choice.datastream_id, &choice.xccdf_id];
     if asked.into_iter().any(Option::is_some) || choice.tailoring.is_some() {
@@ -119,7 +135,7 @@ fn own(options: &ScanHost, file: Option<&Path>, machine: &Machine) -> Result<Rep
         bail!("--rule, --arf and --results are for SCAP content; {NOT_SCAP}");
     }
     let started = now();
-    let facts = yaml::Facts::new(&machine.system);
+    let facts = yaml::Facts::new(system);
     let (all, source) = match file {
         Some(path) => {
             let name = path.to_string_lossy().into_owned();
@@ -223,7 +239,7 @@ pub fn engine_options(choice: &Choice) -> Result<(Options, Option<TailoringFile>
 /// Whether the content's scripts may run: only where the user said so, and only on the
 /// machine that they are about.
 fn scripts_allowed(asked: bool, machine: &Machine) -> bool {
-    if asked && !machine.system.is_live() {
+    if asked && !machine.is_here() {
         show::remark("--sce: scripts look at the running machine, not at another root: not run");
         return false;
     }
@@ -240,10 +256,24 @@ fn modified(path: &Path) -> Timestamp {
 }
 
 /// Judges the machine by SCAP content.
-fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
+fn scap(options: &ScanHost, file: &Path, machine: &Machine, system: &dyn System) -> Result<Report> {
     let started = now();
+    let mut choice = options.choice.clone();
+    let benchmark = beside::benchmark(file)?;
+    let file = match &benchmark {
+        Some(benchmark) => {
+            if choice.tailoring.replace(file.to_path_buf()).is_some() {
+                bail!(
+                    "{} is a tailoring itself; give its benchmark",
+                    file.display()
+                );
+            }
+            benchmark
+        }
+        None => file,
+    };
     let content = Content::load(file)?;
-    let (mut engine, tailoring) = engine_options(&options.choice)?;
+    let (mut engine, tailoring) = engine_options(&choice)?;
     engine.rule = options.rule.clone();
     engine.scripts = scripts_allowed(options.sce, machine);
     for path in &options.cpe {
@@ -251,7 +281,7 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
     }
     let plan = Plan::new(&content.bundle, &engine)
         .with_context(|| format!("cannot evaluate {}", file.display()))?;
-    let context = probe::Context::new(&machine.system).with_base(machine.base.clone());
+    let context = probe::Context::new(system).with_base(machine.base.clone());
     let bar = progress_bar();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} {wide_msg} ({elapsed})")
     {
@@ -280,7 +310,7 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine) -> Result<Report> {
         finished,
         version: VERSION.to_owned(),
         host: machine.host.clone(),
-        identity: identity(),
+        identity: machine.identity.clone(),
         benchmark_href: file.to_string_lossy().into_owned(),
         tailoring,
     };

@@ -88,6 +88,13 @@ impl Content {
         })
     }
 
+    /// The files that it is made of, by their names beside each other: the main one first.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let others = self.others.iter();
+        std::iter::once((&*self.name, &*self.bytes))
+            .chain(others.map(|(name, bytes)| (&**name, &**bytes)))
+    }
+
     /// The content as results embed it.
     pub fn source(&self) -> Source<'_> {
         match self.bundle.kind {
@@ -240,7 +247,7 @@ fn oval_alone(options: &ScapOval) -> Result<Verdict> {
     if let Some(recorded) = &recorded {
         machine.host = recorded_host(recorded);
     }
-    let context = probe::Context::new(&machine.system).with_base(machine.base.clone());
+    let context = probe::Context::new(machine.system()).with_base(machine.base.clone());
     // External variables that are given no value are errors.
     let externals = match &options.variables {
         Some(path) => characteristics::variables(&read(path, MAX_CONTENT)?)
@@ -347,7 +354,7 @@ fn recorded_host(recorded: &Characteristics) -> Host {
 }
 
 /// A text of the content on one line, without what would steer a terminal.
-fn safe(text: &str) -> String {
+pub fn safe(text: &str) -> String {
     let text: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

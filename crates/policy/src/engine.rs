@@ -76,14 +76,21 @@ fn convert(value: &serde_json::Value) -> Value {
     }
 }
 
-/// One template, compiled for one thread.
-pub(crate) struct Unit {
+/// Modules compiled for one thread.
+pub(crate) struct Runner {
     modules: Vec<Module>,
     data: Value,
     budget: Budget,
-    entry: String,
+    /// Paths of the rules that are asked.
+    entries: Vec<String>,
     prints: bool,
     engine: Engine,
+}
+
+/// One template, compiled for one thread.
+pub(crate) struct Unit {
+    runner: Runner,
+    entry: String,
 }
 
 /// Compiles a template to see that it compiles.
@@ -103,27 +110,10 @@ impl Unit {
             .first()
             .map(|m| m.package.as_str())
             .unwrap_or_default();
-        let nanos = i128::from(now.micros()) * 1_000;
-        let clock = BTreeMap::from([(Value::from("ns"), Value::from(nanos))]);
-        let empty = || Shared(Value::new_object());
-        let data = BTreeMap::from([
-            (Value::from("bartizan_now"), Value::from(clock)),
-            (
-                Value::from("inventory"),
-                inventory.cloned().unwrap_or_else(empty).0,
-            ),
-        ]);
         let entry = format!("data.{package}.violation");
-        let data = Value::from(data);
-        let engine = compile(modules, &data, &entry, budget)?;
-        Ok(Self {
-            modules: modules.to_vec(),
-            data,
-            budget,
-            entry,
-            prints: modules.iter().any(|m| m.source.contains("print")),
-            engine,
-        })
+        let entries = vec![entry.clone()];
+        let runner = Runner::new(modules, entries, inventory, now, budget)?;
+        Ok(Self { runner, entry })
     }
 
     /// Runs the template on one review; the error says why it could not be told.
@@ -136,21 +126,90 @@ impl Unit {
             (Value::from("parameters"), parameters.0.clone()),
             (Value::from("review"), review.0.clone()),
         ]);
-        let input = Value::from(input);
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.run(&input)));
-        let value = match outcome {
-            Ok(value) => value?,
-            Err(_) => {
-                // The engine may be in any state now: make a new one.
-                self.engine = compile(&self.modules, &self.data, &self.entry, self.budget)?;
-                return Err("the policy engine failed on this object".into());
-            }
-        };
-        violations(&value)
+        violations(&self.runner.ask(&self.entry, &Value::from(input))?)
+    }
+}
+
+impl Runner {
+    pub(crate) fn new(
+        modules: &[Module],
+        entries: Vec<String>,
+        inventory: Option<&Shared>,
+        now: Timestamp,
+        budget: Budget,
+    ) -> Result<Self, String> {
+        let nanos = i128::from(now.micros()) * 1_000;
+        let clock = BTreeMap::from([(Value::from("ns"), Value::from(nanos))]);
+        let empty = || Shared(Value::new_object());
+        let data = BTreeMap::from([
+            (Value::from("bartizan_now"), Value::from(clock)),
+            (
+                Value::from("inventory"),
+                inventory.cloned().unwrap_or_else(empty).0,
+            ),
+        ]);
+        let data = Value::from(data);
+        let engine = compile(modules, &data, &entries, budget)?;
+        Ok(Self {
+            modules: modules.to_vec(),
+            data,
+            budget,
+            prints: modules.iter().any(|m| m.source.contains("print")),
+            entries,
+            engine,
+        })
     }
 
-    fn run(&mut self, input: &Value) -> Result<Value, String> {
-        let error = match self.once(input, true) {
+    /// The value of a rule; the error says why it could not be told.
+    fn ask(&mut self, entry: &str, input: &Value) -> Result<Value, String> {
+        self.guarded(|runner| runner.run(entry, input))
+    }
+
+    /// The value of a rule as JSON, a set as a list; None where it is undefined. An error of a
+    /// built-in, which OPA passes over, is one here, unless the rest of a set says something.
+    pub(crate) fn strict(
+        &mut self,
+        entry: &str,
+        input: &Shared,
+    ) -> Result<Option<serde_json::Value>, String> {
+        let value = self.guarded(|runner| {
+            let error = match runner.once(entry, &input.0, true) {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            if error.to_lowercase().contains("limit") {
+                return Err("it exceeds the budget of one evaluation".into());
+            }
+            match runner.once(entry, &input.0, false) {
+                Ok(Value::Set(set)) if !set.is_empty() => Ok(Value::Set(set)),
+                _ => Err(syntax::brief(&error)),
+            }
+        })?;
+        if value == Value::Undefined {
+            return Ok(None);
+        }
+        let text = value.to_json_str().map_err(|e| e.to_string())?;
+        serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|e| e.to_string())
+    }
+
+    fn guarded(
+        &mut self,
+        ask: impl FnOnce(&mut Self) -> Result<Value, String>,
+    ) -> Result<Value, String> {
+        match catch_unwind(AssertUnwindSafe(|| ask(self))) {
+            Ok(value) => value,
+            Err(_) => {
+                // The engine may be in any state now: make a new one.
+                self.engine = compile(&self.modules, &self.data, &self.entries, self.budget)?;
+                Err("the policy engine failed on this object".into())
+            }
+        }
+    }
+
+    fn run(&mut self, entry: &str, input: &Value) -> Result<Value, String> {
+        let error = match self.once(entry, input, true) {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
@@ -161,16 +220,16 @@ impl Unit {
         if lower.contains("format verb") || lower.contains("g format") {
             return Err(syntax::brief(&error));
         }
-        let again = self.once(input, false);
+        let again = self.once(entry, input, false);
         again.map_err(|e| syntax::brief(&e))
     }
 
-    fn once(&mut self, input: &Value, strict: bool) -> Result<Value, String> {
+    fn once(&mut self, entry: &str, input: &Value, strict: bool) -> Result<Value, String> {
         let engine = &mut self.engine;
         engine.set_strict_builtin_errors(strict);
         engine.set_input(input.clone());
         let value = engine
-            .eval_rule(self.entry.clone())
+            .eval_rule(entry.to_owned())
             .map_err(|e| e.to_string());
         if self.prints {
             // What `print` said goes nowhere, as in Gatekeeper.
@@ -183,7 +242,7 @@ impl Unit {
 fn compile(
     modules: &[Module],
     data: &Value,
-    entry: &str,
+    entries: &[String],
     budget: Budget,
 ) -> Result<Engine, String> {
     let timer = ExecutionTimerConfig {
@@ -211,11 +270,13 @@ fn compile(
     engine.set_execution_timer_config(timer);
     // Rule lookup and calls are resolved when a rule is first run: run it on nothing.
     engine.set_input(Value::new_object());
-    let probe = engine.eval_rule(entry.to_owned());
-    if let Err(e) = probe {
-        let text = e.to_string();
-        if text.contains("could not find function") || text.contains("not a valid rule path") {
-            return Err(syntax::brief(&text));
+    for entry in entries {
+        let probe = engine.eval_rule(entry.clone());
+        if let Err(e) = probe {
+            let text = e.to_string();
+            if text.contains("could not find function") || text.contains("not a valid rule path") {
+                return Err(syntax::brief(&text));
+            }
         }
     }
     Ok(engine)

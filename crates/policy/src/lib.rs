@@ -17,6 +17,7 @@ pub mod budget;
 mod engine;
 pub mod evaluate;
 mod expand;
+pub mod facts;
 pub mod fuzzing;
 mod gatekeeper;
 pub mod input;

@@ -15,11 +15,15 @@
 //!              evidence, first_seen, changed, acceptance}]
 //! suppressed   the same
 //! unknown      [{check, asset, locus, location, why}]
+//! host         null, or {facts {name: text}, scores [{model, percent}], groups [{title, pass,
+//!              fail, unknown, not_applicable, failing [check]}]}
 //! unused_suppressions [{by, what, reason, location}]
 //! notices      [text]
 //! ```
 
-use crate::{ControlRow, RenderError, Row, Snapshot, UnknownRow, UnusedSuppression};
+use crate::{
+    ControlRow, GroupRow, HostSection, RenderError, Row, Snapshot, UnknownRow, UnusedSuppression,
+};
 use bartizan_model::framework::Score;
 use bartizan_model::{
     Acceptance, Asset, Check, CheckUid, ControlStatus, Evidence, FindingKey, FindingStatus,
@@ -50,7 +54,21 @@ struct Document<'a> {
     suppressed: Vec<Finding<'a>>,
     unknown: Vec<Unknown<'a>>,
     unused_suppressions: Vec<Unused<'a>>,
+    host: Option<Host<'a>>,
     notices: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Host<'a> {
+    facts: BTreeMap<&'static str, &'a str>,
+    scores: Vec<HostScore<'a>>,
+    groups: &'a [GroupRow],
+}
+
+#[derive(Serialize)]
+struct HostScore<'a> {
+    model: &'a str,
+    percent: f64,
 }
 
 #[derive(Serialize)]
@@ -149,11 +167,27 @@ pub fn write<W: Write>(snapshot: &Snapshot, mut out: W) -> Result<(), RenderErro
         suppressed: snapshot.suppressed.iter().map(finding).collect(),
         unknown: snapshot.unknown.iter().map(unknown).collect(),
         unused_suppressions: snapshot.unused_suppressions.iter().map(unused).collect(),
+        host: snapshot.host.as_ref().map(host),
         notices: &snapshot.notices,
     };
     serde_json::to_writer_pretty(&mut out, &document)?;
     out.write_all(b"\n")?;
     Ok(())
+}
+
+fn host(section: &HostSection) -> Host<'_> {
+    let facts = section.facts.iter();
+    let scores = section.scores.iter();
+    Host {
+        facts: facts.map(|(name, text)| (*name, text.as_str())).collect(),
+        scores: scores
+            .map(|(model, percent)| HostScore {
+                model,
+                percent: *percent,
+            })
+            .collect(),
+        groups: &section.groups,
+    }
 }
 
 fn framework(section: &crate::FrameworkSection) -> Framework<'_> {

@@ -5,6 +5,7 @@
 //! and bidirectional characters for terminals, markup for HTML, formulas for CSV.
 
 pub mod csv;
+mod host;
 pub mod html;
 pub mod json;
 pub mod sarif;
@@ -12,6 +13,7 @@ pub mod snapshot;
 pub mod terminal;
 mod text;
 
+pub use host::{GroupRow, HostSection};
 pub use snapshot::{
     ControlRow, Counts, FrameworkSection, Row, Snapshot, Subject, UnknownRow, UnusedSuppression,
 };
@@ -50,6 +52,16 @@ pub(crate) fn hostile() -> Snapshot {
     let bad = || HOSTILE.to_owned();
     snapshot.generator = bad();
     snapshot.notices = vec![bad()];
+    snapshot.host = Some(HostSection {
+        facts: vec![("system", bad())],
+        scores: vec![(bad(), 12.5)],
+        groups: vec![GroupRow {
+            title: bad(),
+            fail: 2,
+            failing: vec![bad()],
+            ..GroupRow::default()
+        }],
+    });
     for check in &mut snapshot.checks {
         check.title = bad();
         check.description = bad();

@@ -1,5 +1,6 @@
 //! What a report is made of.
 
+use crate::HostSection;
 use bartizan_model::finding::SOURCE_OWNER;
 use bartizan_model::framework::Score;
 use bartizan_model::report::Report;
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub unused_suppressions: Vec<UnusedSuppression>,
     /// How the scope stands against frameworks.
     pub frameworks: Vec<FrameworkSection>,
+    /// What is known of the machine, where the scope is one.
+    pub host: Option<HostSection>,
     /// What the reader must know before trusting the rest, such as rows left out.
     pub notices: Vec<String>,
 }
@@ -151,6 +154,7 @@ impl Snapshot {
             passing: Vec::new(),
             unused_suppressions: Vec::new(),
             frameworks: Vec::new(),
+            host: None,
             notices: Vec::new(),
         }
     }
@@ -168,6 +172,7 @@ impl Snapshot {
         let mut snapshot = Self::empty(scope, generator, generated);
         snapshot.scan = Some(report.scan.clone());
         snapshot.checks = report.checks.clone();
+        snapshot.host = HostSection::of(&report.observations);
         let checks: BTreeMap<&CheckUid, &Check> =
             report.checks.iter().map(|c| (&c.uid, c)).collect();
         let mut assets: BTreeMap<&AssetUid, Asset> = report

@@ -2,7 +2,7 @@
 //! then scores and the summary, so that the end of the output holds the answer.
 
 use crate::text::{self, clean, counted};
-use crate::{FrameworkSection, Row, Snapshot, Subject};
+use crate::{FrameworkSection, Row, Snapshot, Subject, UnknownRow};
 use anstyle::{AnsiColor, Style};
 use bartizan_model::framework::Score;
 use bartizan_model::{Asset, FindingStatus, Severity};
@@ -94,10 +94,16 @@ impl Page {
             };
             let rule = self.paint(Style::new().bold(), &text::rule(&of.check));
             self.line(&format!("  {rule}  {}", clean(&of.title)));
+            let is_plain = |row: &&Row| row.finding.locus.is_empty() && row.location.is_none();
+            let of_one = snapshot.counts.assets == 1 && group.iter().all(is_plain);
             let cells = group.iter().map(|row| {
                 let mut message = clean(&row.finding.message);
                 if row.finding.status == FindingStatus::Reopened {
                     message = format!("(came back) {message}").trim_end().to_owned();
+                }
+                if of_one {
+                    // The head names the one object that there is.
+                    return [String::new(), String::new(), message];
                 }
                 [
                     object(&row.asset, &row.finding.locus),
@@ -105,9 +111,37 @@ impl Page {
                     message,
                 ]
             });
-            self.rows(cells.collect());
+            match of_one {
+                true => cells.for_each(|[_, _, message]| self.wrapped(&message)),
+                false => self.rows(cells.collect()),
+            }
         }
         self.left_out(rows.len());
+    }
+
+    /// A text under its rule, wrapped.
+    fn wrapped(&mut self, text: &str) {
+        const INDENT: &str = "    ";
+        let width = usize::from(self.width).saturating_sub(INDENT.len());
+        let mut line = String::new();
+        let words = text.split_whitespace().flat_map(|word| {
+            let chars: Vec<char> = word.chars().collect();
+            let pieces = chars.chunks(width.max(1));
+            pieces.map(String::from_iter).collect::<Vec<String>>()
+        });
+        for word in words {
+            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+                self.line(&format!("{INDENT}{line}"));
+                line.clear();
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(&word);
+        }
+        if !line.is_empty() {
+            self.line(&format!("{INDENT}{line}"));
+        }
     }
 
     fn unknown(&mut self, snapshot: &Snapshot) {
@@ -119,6 +153,12 @@ impl Page {
             colour(AnsiColor::Magenta).bold(),
             &format!("? UNKNOWN {}  not judged, which is no pass", rows.len()),
         );
+        let is_plain =
+            |row: &UnknownRow| row.subject.locus.is_empty() && row.subject.location.is_none();
+        if snapshot.counts.assets == 1 && rows.iter().all(is_plain) {
+            self.unknown_of_one(rows);
+            return;
+        }
         let cells = rows.iter().take(self.max_rows).map(|row| {
             [
                 text::rule(&row.subject.check),
@@ -127,6 +167,23 @@ impl Page {
             ]
         });
         self.table(["Check", "Where", "Why"], cells.collect());
+        self.left_out(rows.len());
+    }
+
+    /// Of one object many checks are unknown for one reason, which is said once.
+    fn unknown_of_one(&mut self, rows: &[UnknownRow]) {
+        let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+        for row in rows.iter().take(self.max_rows) {
+            let rule = text::rule(&row.subject.check);
+            match reasons.iter_mut().find(|(why, _)| *why == row.why) {
+                Some((_, rules)) => rules.push(rule),
+                None => reasons.push((&row.why, vec![rule])),
+            }
+        }
+        for (why, rules) in reasons {
+            self.line(&format!("  {}", clean(why)));
+            self.wrapped(&rules.join(", "));
+        }
         self.left_out(rows.len());
     }
 
@@ -185,8 +242,13 @@ impl Page {
         let names: Vec<String> = sections.iter().map(|s| clean(&s.title)).collect();
         let longest = names.iter().map(|n| n.chars().count()).max().unwrap_or(0);
         let column = longest.min(usize::from(self.width).saturating_sub(52).max(16));
+        let mut untouched: Vec<&str> = Vec::new();
         for (section, name) in sections.iter().zip(&names) {
             let counts = &section.counts;
+            if counts.passed + counts.failed + counts.accepted == 0 {
+                untouched.push(name);
+                continue;
+            }
             let name = cut(name, column);
             let bar = self.bar(counts);
             self.line(&format!(
@@ -204,6 +266,10 @@ impl Page {
                 counts.manual,
                 counts.not_applicable
             ));
+        }
+        if !untouched.is_empty() {
+            let names = untouched.join(", ");
+            self.wrapped(&format!("nothing judged of: {names}"));
         }
     }
 

@@ -21,12 +21,14 @@ pub(crate) fn clean(text: &str) -> String {
 
 /// As [`clean`], but lines stay lines.
 pub(crate) fn clean_block(text: &str) -> String {
-    let lines: Vec<String> = text
+    let mut lines: Vec<String> = text
         .trim()
         .lines()
         .map(|l| l.trim_end())
         .map(clean_line)
         .collect();
+    // What markup leaves behind where it was taken out.
+    lines.dedup_by(|line, before| line.is_empty() && before.is_empty());
     lines.join("\n")
 }
 

@@ -11,7 +11,9 @@
 
 pub mod content;
 pub mod fuzzing;
+pub mod facts;
 pub mod oval;
+pub mod plugin;
 pub mod probe;
 pub mod results;
 pub mod system;

@@ -330,6 +330,10 @@ impl<'a> Stream<'a> {
                 .ok_or_else(|| self.error("a name is not UTF-8"))?;
             let raw = std::str::from_utf8(&attribute.value)
                 .map_err(|_| self.error("an attribute is not UTF-8"))?;
+            // Not well-formed, which the reader does not see.
+            if raw.contains('<') {
+                return Err(self.error("an attribute has a <"));
+            }
             let value = quick_xml::escape::unescape(raw)
                 .map_err(|error| self.error(error.to_string()))?
                 .replace(['\n', '\t', '\r'], " ");
@@ -461,6 +465,7 @@ mod tests {
             ("", "no element"),
             (deep.as_str(), "deeper"),
             ("<p:a/>", "not declared"),
+            ("<a b='<c>'/>", "attribute"),
         ] {
             let error = parse(bad.as_bytes()).unwrap_err();
             assert!(error.what.contains(what), "{bad:.40}: {error}");

@@ -33,7 +33,7 @@ export interface paths {
          *     A report is identified by its scan id, or by `Idempotency-Key` when given; handing in the
          *     same again answers with the earlier job.
          */
-        post: operations["upload_artifact"];
+        post: operations["uploadArtifact"];
         delete?: never;
         options?: never;
         head?: never;
@@ -48,7 +48,7 @@ export interface paths {
             cookie?: never;
         };
         /** Download stored bytes. */
-        get: operations["get_artifact"];
+        get: operations["getArtifact"];
         put?: never;
         post?: never;
         delete?: never;
@@ -588,6 +588,60 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List schedules by name. */
+        get: operations["listSchedules"];
+        put?: never;
+        /** Make a schedule. */
+        post: operations["createSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/schedules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One schedule. */
+        get: operations["getSchedule"];
+        put?: never;
+        post?: never;
+        /** Remove a schedule; what it asked for goes on. */
+        delete: operations["removeSchedule"];
+        options?: never;
+        head?: never;
+        /** Change a schedule; what is absent stays. */
+        patch: operations["changeSchedule"];
+        trace?: never;
+    };
+    "/api/v1/schedules/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show when an expression would run. */
+        get: operations["previewSchedule"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/scopes": {
         parameters: {
             query?: never;
@@ -656,6 +710,196 @@ export interface paths {
          *     new CSRF token from GET /session.
          */
         post: operations["change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/systems": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List systems by name. */
+        get: operations["listSystems"];
+        put?: never;
+        /** Register a system, or bring what is known of it up to date. It is known by its name. */
+        post: operations["registerSystem"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/systems/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One system. */
+        get: operations["getSystem"];
+        put?: never;
+        post?: never;
+        /** Remove a system with what was asked of it; its scope, scans and findings stay. */
+        delete: operations["removeSystem"];
+        options?: never;
+        head?: never;
+        /** Change a system's labels. */
+        patch: operations["labelSystem"];
+        trace?: never;
+    };
+    "/api/v1/systems/{id}/drift": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare two scans of a system, rule by rule. */
+        get: operations["systemDrift"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/systems/{id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest scans of a system, oldest of them first. */
+        get: operations["systemHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/systems/{id}/scans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask for a scan. A runner of the system takes it up. */
+        post: operations["requestScan"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List scans that were asked for, newest first. */
+        get: operations["listTasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One scan that was asked for. */
+        get: operations["getTask"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Call a scan off: at once while it waits, else its runner is told and stops. */
+        post: operations["cancelTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** End a scan. `done` needs the scan, imported through POST /artifacts into the system's scope. */
+        post: operations["completeTask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/{id}/progress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say how far a scan is: the sign of life that keeps the lease. 409 when it was lost. */
+        post: operations["taskProgress"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tasks/claim": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take the oldest scan that was asked of some systems; one at a time a system. */
+        post: operations["claimTask"];
         delete?: never;
         options?: never;
         head?: never;
@@ -865,7 +1109,7 @@ export interface components {
             /** @description Why. */
             reason: string;
             /** @description How. */
-            verdict: components["schemas"]["Verdict"];
+            verdict: components["schemas"]["VerdictWord"];
         };
         /** @description An asset, as a list shows it. */
         Asset: {
@@ -984,6 +1228,53 @@ export interface components {
             /** @description `engine/content/rule`. */
             uid: string;
         };
+        /** @description Work for a runner, if there is some. */
+        Claimed: {
+            /**
+             * Format: int32
+             * @description Say something at least this often, or another runner gets the task.
+             */
+            lease_seconds: number;
+            /**
+             * Format: int64
+             * @description How many of the named systems are registered.
+             */
+            systems: number;
+            task?: components["schemas"]["Task"] | null;
+            /**
+             * Format: int64
+             * @description The lease's fence: send it with everything about this task.
+             */
+            token?: number | null;
+        };
+        /** @description A runner that asks for work. */
+        ClaimTask: {
+            /** @description Whether it also stands for every system that is reached by SSH. */
+            any_ssh?: boolean;
+            /** @description The runner's name. */
+            runner: string;
+            /** @description Names of the systems that it stands for. */
+            systems?: string[];
+            /**
+             * Format: int64
+             * @description For how many seconds to wait for work, 50 at most; the answer may come earlier.
+             */
+            wait_seconds?: number;
+        };
+        /** @description How a scan ended. */
+        CompleteTask: {
+            /** @description Why, for `failed`. */
+            error?: string | null;
+            /** @description The imported scan, for `done`. */
+            scan?: string | null;
+            /** @description `done`, `failed` or `cancelled`. */
+            state: string;
+            /**
+             * Format: int64
+             * @description The fence, as it was given with the task.
+             */
+            token: number;
+        };
         /** @description One piece of content that judged. */
         ContentDigest: {
             digest: string;
@@ -1042,6 +1333,35 @@ export interface components {
             /** @description The default tenant when absent. */
             tenant?: string | null;
             username: string;
+        };
+        /** @description What changed between two scans of a system. */
+        Drift: {
+            /** @description Whether there are more than are listed. */
+            capped: boolean;
+            /** Format: int64 */
+            changed: number;
+            /** Format: int64 */
+            fixed: number;
+            from?: components["schemas"]["HistoryPoint"] | null;
+            /** @description What opened first, the worst first. */
+            items: components["schemas"]["DriftItem"][];
+            /** Format: int64 */
+            opened: number;
+            to?: components["schemas"]["HistoryPoint"] | null;
+        };
+        /** @description A rule whose answer changed. */
+        DriftItem: {
+            after?: components["schemas"]["OutcomeWord"] | null;
+            before?: components["schemas"]["OutcomeWord"] | null;
+            /** @description `opened` (it fails and did not), `fixed` (it failed, and was seen not to) or `changed`. */
+            change: string;
+            check: string;
+            /** @description Where within the system. */
+            locus: string;
+            /** @description What the later scan says, or why it cannot tell. */
+            message: string;
+            severity: components["schemas"]["Severity"];
+            title: string;
         };
         /** @description A value that decided. */
         Evidence: {
@@ -1182,12 +1502,37 @@ export interface components {
             trend: components["schemas"]["TrendPoint"][];
             version: string;
         };
+        /** @description What a runner shall do. */
+        GoOn: {
+            /** @description Stop, and complete the task as `cancelled`. */
+            cancel: boolean;
+            /**
+             * Format: int32
+             * @description Say something at least this often.
+             */
+            lease_seconds: number;
+        };
         /** @description An answer of the health routes. */
         Health: {
             /** @description `ok`. */
             status: string;
             /** @description The version of this binary. */
             version: string;
+        };
+        /** @description A scan of a system, as history shows it. */
+        HistoryPoint: {
+            complete: boolean;
+            /** @description Names of the content that judged. */
+            content: string[];
+            counts: components["schemas"]["OutcomeCounts"];
+            /** Format: date-time */
+            finished: string;
+            /** @description The scan's id. */
+            scan: string;
+            /** @description What scanned; scans of one source can be compared. */
+            source: string;
+            /** @description Whether a newer scan had been imported before. */
+            stale: boolean;
         };
         /** @description An inclusion proof in the newest signed tree. */
         Included: {
@@ -1242,6 +1587,24 @@ export interface components {
             }[];
         };
         /** @description A list that is short enough to be whole. */
+        Items_HistoryPoint: {
+            /** @description All of them. */
+            items: {
+                complete: boolean;
+                /** @description Names of the content that judged. */
+                content: string[];
+                counts: components["schemas"]["OutcomeCounts"];
+                /** Format: date-time */
+                finished: string;
+                /** @description The scan's id. */
+                scan: string;
+                /** @description What scanned; scans of one source can be compared. */
+                source: string;
+                /** @description Whether a newer scan had been imported before. */
+                stale: boolean;
+            }[];
+        };
+        /** @description A list that is short enough to be whole. */
         Items_Key: {
             /** @description All of them. */
             items: {
@@ -1255,6 +1618,32 @@ export interface components {
                 log_origin?: string | null;
                 /** Format: date-time */
                 retired?: string | null;
+            }[];
+        };
+        /** @description A list that is short enough to be whole. */
+        Items_Schedule: {
+            /** @description All of them. */
+            items: {
+                /** @description `baseline`, or the digest of uploaded content. */
+                content: string;
+                content_name?: string | null;
+                /** Format: date-time */
+                created: string;
+                created_by: string;
+                /** @description Five fields, in UTC. */
+                cron: string;
+                enabled: boolean;
+                id: string;
+                /** @description Systems that carry all of these are meant, too. */
+                labels: string[];
+                /** Format: date-time */
+                last_run?: string | null;
+                name: string;
+                /** @description The next runs, none while it is not enabled. */
+                next_runs: string[];
+                profile?: string | null;
+                /** @description Names of systems; `*` is every one. */
+                systems: string[];
             }[];
         };
         /** @description A list that is short enough to be whole. */
@@ -1322,6 +1711,10 @@ export interface components {
             log_origin?: string | null;
             /** Format: date-time */
             retired?: string | null;
+        };
+        /** @description What to change of a system. */
+        LabelSystem: {
+            labels: string[];
         };
         /** @description The newest scan of a scope. */
         LastScan: {
@@ -1402,7 +1795,7 @@ export interface components {
             reason: string;
             /** @description The scope that was judged. */
             scope: string;
-            verdict: components["schemas"]["Verdict"];
+            verdict: components["schemas"]["VerdictWord"];
         };
         /** @description What to attest. */
         NewAttestation: {
@@ -1664,6 +2057,89 @@ export interface components {
             next_cursor?: string | null;
             total?: components["schemas"]["Total"] | null;
         };
+        /** @description One page of a list. */
+        Page_System: {
+            /** @description The page's items. */
+            items: {
+                /** @description Where, for SSH: `[user@]host[:port]`. */
+                address: string;
+                /** Format: date-time */
+                created: string;
+                /** @description What its runner said of it. */
+                facts: {
+                    [key: string]: string;
+                };
+                how: components["schemas"]["SystemHow"];
+                id: string;
+                labels: string[];
+                last_scan?: components["schemas"]["HistoryPoint"] | null;
+                /**
+                 * Format: date-time
+                 * @description When a runner asked for its work last.
+                 */
+                last_seen?: string | null;
+                name: string;
+                /** @description The runner that asked for its work last. */
+                runner?: string | null;
+                /** @description Enabled schedules that mean it, the next to run first. */
+                schedules: components["schemas"]["SystemSchedule"][];
+                /** @description Its scope, `host:<name>`. */
+                scope: string;
+                task?: components["schemas"]["Task"] | null;
+            }[];
+            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            next_cursor?: string | null;
+            total?: components["schemas"]["Total"] | null;
+        };
+        /** @description One page of a list. */
+        Page_Task: {
+            /** @description The page's items. */
+            items: {
+                /** @description Where, for SSH. */
+                address: string;
+                asked_by: string;
+                /**
+                 * Format: int32
+                 * @description How often it was begun.
+                 */
+                attempts: number;
+                /** @description Whether it was called off while a runner has it. */
+                cancel_requested: boolean;
+                /** @description `baseline`, or the digest of uploaded content. */
+                content: string;
+                /** @description The uploaded content's file name. */
+                content_name?: string | null;
+                /** Format: date-time */
+                created: string;
+                /** @description Why it failed. */
+                error?: string | null;
+                /** Format: date-time */
+                finished?: string | null;
+                /** @description `agent` or `ssh`. */
+                how: string;
+                id: string;
+                /** @description What is in hand. */
+                message: string;
+                profile?: string | null;
+                /** @description Rules done. */
+                progress: components["schemas"]["Progress"];
+                /** @description The runner that has or had it. */
+                runner?: string | null;
+                /** @description The scan that it became. */
+                scan?: string | null;
+                /** @description The schedule that asked. */
+                schedule?: string | null;
+                /** Format: date-time */
+                started?: string | null;
+                state: components["schemas"]["TaskState"];
+                /** @description The system's id. */
+                system: string;
+                system_name: string;
+            }[];
+            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            next_cursor?: string | null;
+            total?: components["schemas"]["Total"] | null;
+        };
         /** @description The old and the new password. */
         PasswordChange: {
             /** Format: password */
@@ -1718,6 +2194,27 @@ export interface components {
             key: string;
             why: string;
         };
+        /** @description A system to register. */
+        RegisterSystem: {
+            /** @description Where, for SSH: `[user@]host[:port]`. */
+            address?: string;
+            /** @description What is known of it, such as its operating system; absent leaves what is known. */
+            facts?: {
+                [key: string]: string;
+            } | null;
+            how: components["schemas"]["SystemHow"];
+            /** @description Labels; absent leaves those that it has. */
+            labels?: string[] | null;
+            /** @description Its name; its scans are of the scope `host:<name>`. */
+            name: string;
+        };
+        /** @description What to scan by. */
+        RequestScan: {
+            /** @description `baseline` (when absent), or the digest of content that was uploaded as evidence. */
+            content?: string | null;
+            /** @description The profile, of uploaded content. */
+            profile?: string | null;
+        };
         /** @description The current verdict of a check on a subject. */
         Result: {
             asset: components["schemas"]["Asset"];
@@ -1758,6 +2255,51 @@ export interface components {
             stale: boolean;
             /** Format: date-time */
             started: string;
+        };
+        /** @description A schedule. */
+        Schedule: {
+            /** @description `baseline`, or the digest of uploaded content. */
+            content: string;
+            content_name?: string | null;
+            /** Format: date-time */
+            created: string;
+            created_by: string;
+            /** @description Five fields, in UTC. */
+            cron: string;
+            enabled: boolean;
+            id: string;
+            /** @description Systems that carry all of these are meant, too. */
+            labels: string[];
+            /** Format: date-time */
+            last_run?: string | null;
+            name: string;
+            /** @description The next runs, none while it is not enabled. */
+            next_runs: string[];
+            profile?: string | null;
+            /** @description Names of systems; `*` is every one. */
+            systems: string[];
+        };
+        /** @description What a schedule is to be; what is absent stays as it is, or takes its default. */
+        ScheduleBody: {
+            /** @description `baseline` (the default), or the digest of content that was uploaded as evidence. */
+            content?: string | null;
+            /** @description Five fields, in UTC: minute, hour, day of month, month, day of week. */
+            cron?: string | null;
+            /** @description Whether it runs; true by default. */
+            enabled?: boolean | null;
+            /** @description Systems that carry all of these are meant, too. */
+            labels?: string[] | null;
+            /** @description A name, unique. */
+            name?: string | null;
+            /** @description The profile, of uploaded content. */
+            profile?: string | null;
+            /** @description Names of systems; `*` is every one. */
+            systems?: string[] | null;
+        };
+        /** @description What an expression means. */
+        SchedulePreview: {
+            /** @description The next moments, none when it never comes. */
+            next_runs: string[];
         };
         /** @description A scope. */
         Scope: {
@@ -1849,6 +2391,46 @@ export interface components {
              */
             size: number;
         };
+        /** @description A system. */
+        System: {
+            /** @description Where, for SSH: `[user@]host[:port]`. */
+            address: string;
+            /** Format: date-time */
+            created: string;
+            /** @description What its runner said of it. */
+            facts: {
+                [key: string]: string;
+            };
+            how: components["schemas"]["SystemHow"];
+            id: string;
+            labels: string[];
+            last_scan?: components["schemas"]["HistoryPoint"] | null;
+            /**
+             * Format: date-time
+             * @description When a runner asked for its work last.
+             */
+            last_seen?: string | null;
+            name: string;
+            /** @description The runner that asked for its work last. */
+            runner?: string | null;
+            /** @description Enabled schedules that mean it, the next to run first. */
+            schedules: components["schemas"]["SystemSchedule"][];
+            /** @description Its scope, `host:<name>`. */
+            scope: string;
+            task?: components["schemas"]["Task"] | null;
+        };
+        /**
+         * @description How a system is reached.
+         * @enum {string}
+         */
+        SystemHow: "agent" | "ssh";
+        /** @description A schedule that means a system. */
+        SystemSchedule: {
+            id: string;
+            name: string;
+            /** Format: date-time */
+            next_run?: string | null;
+        };
         /** @description How many subjects got which outcome. */
         Tally: {
             /**
@@ -1882,6 +2464,74 @@ export interface components {
              */
             unknown: number;
         };
+        /** @description A scan that is asked of a system. */
+        Task: {
+            /** @description Where, for SSH. */
+            address: string;
+            asked_by: string;
+            /**
+             * Format: int32
+             * @description How often it was begun.
+             */
+            attempts: number;
+            /** @description Whether it was called off while a runner has it. */
+            cancel_requested: boolean;
+            /** @description `baseline`, or the digest of uploaded content. */
+            content: string;
+            /** @description The uploaded content's file name. */
+            content_name?: string | null;
+            /** Format: date-time */
+            created: string;
+            /** @description Why it failed. */
+            error?: string | null;
+            /** Format: date-time */
+            finished?: string | null;
+            /** @description `agent` or `ssh`. */
+            how: string;
+            id: string;
+            /** @description What is in hand. */
+            message: string;
+            profile?: string | null;
+            /** @description Rules done. */
+            progress: components["schemas"]["Progress"];
+            /** @description The runner that has or had it. */
+            runner?: string | null;
+            /** @description The scan that it became. */
+            scan?: string | null;
+            /** @description The schedule that asked. */
+            schedule?: string | null;
+            /** Format: date-time */
+            started?: string | null;
+            state: components["schemas"]["TaskState"];
+            /** @description The system's id. */
+            system: string;
+            system_name: string;
+        };
+        /** @description How far a runner is. */
+        TaskProgress: {
+            /**
+             * Format: int64
+             * @description Rules done.
+             */
+            done?: number;
+            /** @description What is in hand. */
+            message?: string;
+            /**
+             * Format: int64
+             * @description The fence, as it was given with the task.
+             */
+            token: number;
+            /**
+             * Format: int64
+             * @description Rules in all.
+             */
+            total?: number | null;
+        };
+        /**
+         * @description Where a task is.
+         * @enum {string}
+         */
+        TaskState: "queued" | "claimed" | "running" | "done" | "failed" | "cancelled";
         /** @description A token, without its secret. */
         Token: {
             /** Format: date-time */
@@ -1946,11 +2596,18 @@ export interface components {
         Users: {
             items: components["schemas"]["User"][];
         };
+        /** @description What verification found. */
+        Verdict: {
+            checks: components["schemas"]["VerifiedCheck"][];
+            /** @description What the token says; null unless its signature holds. */
+            claims?: Record<string, never> | null;
+            valid: boolean;
+        };
         /**
          * @description The words of a person's verdict.
          * @enum {string}
          */
-        Verdict: "passed" | "failed" | "not_applicable";
+        VerdictWord: "passed" | "failed" | "not_applicable";
         /** @description One thing that was checked. */
         VerifiedCheck: {
             detail: string;
@@ -1999,7 +2656,7 @@ export interface operations {
             };
         };
     };
-    upload_artifact: {
+    uploadArtifact: {
         parameters: {
             query?: {
                 /** @description `report`, `sarif` or `evidence`; told from Content-Type and first bytes when absent. */
@@ -2055,7 +2712,7 @@ export interface operations {
             };
         };
     };
-    get_artifact: {
+    getArtifact: {
         parameters: {
             query?: never;
             header?: never;
@@ -3176,6 +3833,189 @@ export interface operations {
             };
         };
     };
+    listSchedules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items_Schedule"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    createSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleBody"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    changeSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleBody"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    previewSchedule: {
+        parameters: {
+            query?: {
+                /** @description Five fields, in UTC. */
+                cron?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SchedulePreview"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listScopes: {
         parameters: {
             query?: {
@@ -3377,6 +4217,470 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSystems: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                /** @description A label that it carries. */
+                label?: string;
+                limit?: number;
+                /** @description Text that the name contains. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_System"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    registerSystem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RegisterSystem"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["System"];
+                };
+            };
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["System"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSystem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["System"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    removeSystem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    labelSystem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelSystem"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["System"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    systemDrift: {
+        parameters: {
+            query?: {
+                /** @description The earlier scan; when absent, the one before `to` of the same source. */
+                from?: string;
+                /** @description The later scan; when absent, the newest. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Drift"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    systemHistory: {
+        parameters: {
+            query?: {
+                /** @description How many scans, 1 to 200. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Items_HistoryPoint"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    requestScan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RequestScan"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listTasks: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                limit?: number;
+                /** @description `queued`, `claimed`, `running`, `done`, `failed` or `cancelled`. */
+                state?: string;
+                /** @description Of one system, by its id. */
+                system?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Page_Task"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancelTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    completeTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CompleteTask"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Task"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    taskProgress: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TaskProgress"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GoOn"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    claimTask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClaimTask"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Claimed"];
+                };
             };
             /** @description A problem: what is wrong and what to try. */
             default: {

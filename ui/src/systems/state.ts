@@ -23,6 +23,8 @@ export function share(task: Task): number | undefined {
 
 /** Whether a runner asks for the system's work. */
 export function presence(system: System, now: number): 'online' | 'offline' | 'never' {
+  // While it scans it says how far it is, and does not ask for more.
+  if (system.task?.state === 'claimed' || system.task?.state === 'running') return 'online';
   if (!system.last_seen) return 'never';
   return now - Date.parse(system.last_seen) <= ALIVE_MS ? 'online' : 'offline';
 }
@@ -47,4 +49,9 @@ export function trend(points: HistoryPoint[]): { at: string; score: number | nul
       const asked = pass + fail + unknown;
       return { at: point.finished, score: score(point.counts), coverage: asked > 0 ? (100 * (pass + fail)) / asked : null };
     });
+}
+
+/** The words of a list that people write with spaces or commas. */
+export function words(text: string): string[] {
+  return text.split(/[\s,]+/).filter(Boolean);
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { busy, presence, score, share, trend } from '../../src/systems/state';
+import { busy, presence, score, share, trend, words } from '../../src/systems/state';
 import type { HistoryPoint, System, Task } from '../../src/api/types';
 
 const counts = (pass: number, fail: number, unknown = 0) => ({ pass, fail, unknown, not_applicable: 9 });
@@ -22,12 +22,18 @@ test('a line is of one source, without what came late', () => {
   expect(trend([])).toEqual([]);
 });
 
+test('lists are written as people write them', () => {
+  expect(words(' a, b  c,')).toEqual(['a', 'b', 'c']);
+  expect(words('')).toEqual([]);
+});
+
 test('presence and progress', () => {
   const now = Date.parse('2026-11-25T12:00:00Z');
   const system = (last_seen: string | null) => ({ last_seen }) as System;
   expect(presence(system(null), now)).toBe('never');
   expect(presence(system('2026-11-25T11:59:00Z'), now)).toBe('online');
   expect(presence(system('2026-11-25T11:00:00Z'), now)).toBe('offline');
+  expect(presence({ last_seen: '2026-11-25T11:00:00Z', task: { state: 'running' } } as System, now)).toBe('online');
   const task = (state: Task['state'], done: number, total: number | null) => ({ state, progress: { done, total } }) as Task;
   expect(share(task('running', 5, 20))).toBe(25);
   expect(share(task('claimed', 0, null))).toBeUndefined();

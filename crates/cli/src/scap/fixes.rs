@@ -102,7 +102,7 @@ fn list(options: &ScapFixes, fixes: &[Fix], without: usize) -> Result<()> {
 /// What fails on this machine now.
 fn failing(plan: &Plan<'_>) -> Result<HashSet<String>> {
     let machine = Machine::open(Path::new("/"))?;
-    let context = probe::Context::new(&machine.system);
+    let context = probe::Context::new(machine.system());
     let bar = progress_bar();
     let (evaluation, _) = run_plan(plan, &context, &|_, before, all| {
         bar.set_position(before as u64);

@@ -143,7 +143,7 @@ pub fn run(options: &ScapRemediate) -> Result<Verdict> {
     if !touched.is_empty() {
         run.finish(touched, &outcomes, tailoring, client.as_ref())?;
     }
-    let good = ["fixed", "pass", "dry run"];
+    let good = ["fixed", "pass", "notapplicable", "dry run"];
     Ok(
         match outcomes.iter().all(|one| good.contains(&one.result)) {
             true => Verdict::Good,
@@ -178,7 +178,7 @@ fn show_all(options: &ScapRemediate, outcomes: &[Outcome]) -> Result<()> {
 
 /// Evaluates what is planned on the machine as it is now.
 fn judge(plan: &Plan<'_>, machine: &Machine, sce: bool) -> Evaluation {
-    let context = probe::Context::new(&machine.system);
+    let context = probe::Context::new(machine.system());
     let runner = sce::Runner::new(Duration::from_secs(60));
     let scripts = sce.then_some(&runner as &dyn Scripts);
     let bar = progress_bar();

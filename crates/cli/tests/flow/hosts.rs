@@ -9,7 +9,7 @@ use std::path::Path;
 const BENCHMARK: &str = r#"<Benchmark xmlns="http://checklists.nist.gov/xccdf/1.2" id="xccdf_t_benchmark_b" resolved="1" xml:lang="en">
  <status>draft</status><title>Test</title><version>1</version>
  <Rule id="xccdf_t_rule_root-login" selected="true" severity="high"><title>Root may not log in over SSH</title>
-  <description>Set PermitRootLogin to no.</description>
+  <description>Set PermitRootLogin to no.</description><rationale>Every attacker knows that name.</rationale>
   <check system="http://oval.mitre.org/XMLSchema/oval-definitions-5"><check-content-ref href="oval.xml" name="oval:t:def:1"/></check></Rule>
  <Rule id="xccdf_t_rule_shadow" selected="true" severity="medium"><title>Root has no password</title>
   <check system="http://oval.mitre.org/XMLSchema/oval-definitions-5"><check-content-ref href="oval.xml" name="oval:t:def:2"/></check></Rule>

@@ -14,3 +14,4 @@ mod hostile;
 mod hosts;
 mod scans;
 mod support;
+mod targets;

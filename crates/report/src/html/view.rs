@@ -1,5 +1,8 @@
 //! What the page shows, as strings and numbers that are ready to be shown.
 
+mod host;
+
+use self::host::{Host, Unknowns};
 use super::Options;
 use crate::text::{self, clean, clean_block};
 use crate::{ControlRow, FrameworkSection, Row, Snapshot, Subject};
@@ -26,7 +29,9 @@ pub(super) struct Page {
     groups: Vec<Group>,
     findings: usize,
     findings_left_out: usize,
-    unknown: Listed<UnknownItem>,
+    host: Option<Host>,
+    not_assessed: Vec<String>,
+    unknown: Unknowns,
     suppressed: Listed<SuppressedItem>,
     unused: Vec<Unused>,
 }
@@ -119,16 +124,6 @@ struct Value {
 }
 
 #[derive(Serialize)]
-struct UnknownItem {
-    check: String,
-    kind: String,
-    name: String,
-    locus: String,
-    place: String,
-    why: String,
-}
-
-#[derive(Serialize)]
 struct SuppressedItem {
     severity: &'static str,
     title: String,
@@ -198,21 +193,26 @@ pub(super) fn page(snapshot: &Snapshot, options: &Options) -> Page {
             ("not applicable", counts.not_applicable, "na"),
         ],
         severities: severities(snapshot),
-        frameworks: snapshot.frameworks.iter().map(framework).collect(),
+        frameworks: snapshot
+            .frameworks
+            .iter()
+            .filter(|section| is_touched(section))
+            .map(framework)
+            .collect(),
+        not_assessed: snapshot
+            .frameworks
+            .iter()
+            .filter(|section| !is_touched(section))
+            .map(|section| clean(&format!("{} {}", section.title, section.version)))
+            .collect(),
+        host: snapshot
+            .host
+            .as_ref()
+            .map(|section| host::host(snapshot, section)),
         groups: groups(snapshot, most),
         findings: snapshot.failing.len(),
         findings_left_out: snapshot.failing.len().saturating_sub(most),
-        unknown: Listed::of(&snapshot.unknown, most, |row| {
-            let of = subject(&row.subject);
-            UnknownItem {
-                check: text::rule(&row.subject.check),
-                kind: of.0,
-                name: of.1,
-                locus: of.2,
-                place: of.3,
-                why: clean(&row.why),
-            }
-        }),
+        unknown: host::unknowns(snapshot, most),
         suppressed: Listed::of(&snapshot.suppressed, most, suppressed),
         unused: snapshot
             .unused_suppressions
@@ -226,6 +226,12 @@ pub(super) fn page(snapshot: &Snapshot, options: &Options) -> Page {
             })
             .collect(),
     }
+}
+
+/// Whether anything was judged for a framework: the others would only show empty rings.
+fn is_touched(section: &FrameworkSection) -> bool {
+    let counts = &section.counts;
+    counts.passed + counts.failed + counts.accepted > 0
 }
 
 fn verdict(snapshot: &Snapshot) -> (String, &'static str) {

@@ -79,6 +79,7 @@ fn members_are_stable() {
 .frameworks[].version
 .generated
 .generator
+.host
 .notices[]
 .scan.complete
 .scan.content[]

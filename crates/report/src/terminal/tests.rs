@@ -105,6 +105,39 @@ SUMMARY
 }
 
 #[test]
+fn of_one_object_its_name_and_each_reason_are_said_once() {
+    let mut snapshot = fixture::shop().unwrap();
+    snapshot.counts.assets = 1;
+    snapshot.failing.truncate(2);
+    for row in &mut snapshot.failing {
+        row.finding.locus.clear();
+        row.location = None;
+        row.finding.message = "word ".repeat(40);
+    }
+    let again = snapshot.unknown.clone();
+    snapshot.unknown.extend(again);
+    for row in &mut snapshot.unknown {
+        row.subject.locus.clear();
+        row.subject.location = None;
+        row.why = "the kernel does not say".to_owned();
+    }
+    let name = snapshot.failing.first().unwrap().asset.name.clone();
+    snapshot.suppressed.clear();
+    let text = render(
+        &snapshot,
+        &Options {
+            width: 60,
+            ..Options::default()
+        },
+    );
+    assert_eq!(text.matches("the kernel does not say").count(), 1, "{text}");
+    assert!(!text.contains(&name), "{text}");
+    assert!(text.contains("\n    word word"), "{text}");
+    let longest = text.lines().filter(|line| line.starts_with("    word"));
+    assert!(longest.map(str::len).max().unwrap() <= 60, "{text}");
+}
+
+#[test]
 fn an_empty_report() {
     let at = Timestamp::from_micros(0);
     let snapshot = Snapshot::empty(ScopeId::new("cluster:new").unwrap(), "bartizan 0.1.0", at);

@@ -1,6 +1,7 @@
 //! An evaluation as our report.
 
 use super::secret::{has_hash, is_secret_place};
+use super::summary;
 use super::testresult::{Host, Subject, rules};
 use crate::xccdf::model::Severity;
 use crate::xccdf::outcome::{RuleOutcome, RuleResult, Why};
@@ -118,7 +119,12 @@ pub fn report(subject: &Subject<'_>, scan: Scan, host: &Host) -> Result<Report, 
     Ok(Report {
         scan,
         checks: checks.into_values().collect(),
-        observations: vec![observation(asset, host)],
+        observations: vec![
+            observation(asset.clone(), host),
+            summary::observation(asset, subject, &|rule| {
+                uid(&evaluation.benchmark, rule).ok()
+            }),
+        ],
         results,
     })
 }
@@ -311,7 +317,8 @@ mod tests {
             Some("not checked: <no> check"),
             "what was not checked is no pass"
         );
-        assert_eq!(report.observations.len(), 1);
+        let kinds: Vec<&str> = report.observations.iter().map(|one| &*one.kind).collect();
+        assert_eq!(kinds, ["host", "scap.evaluation"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod convert;
 pub mod fragment;
 pub mod oval;
 mod secret;
+pub mod summary;
 mod tailoring;
 pub mod testresult;
 mod variables;

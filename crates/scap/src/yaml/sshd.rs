@@ -5,7 +5,10 @@ use super::evaluate::judge;
 use super::facts::Facts;
 use super::question::Sshd;
 use super::verdict::{Verdict, all};
+use std::collections::BTreeMap;
 use std::path::Path;
+
+const FILE: &str = "/etc/ssh/sshd_config";
 
 /// How deep files include others; OpenSSH's own bound is 16.
 const MAX_DEPTH: usize = 16;
@@ -13,31 +16,49 @@ const MAX_DEPTH: usize = 16;
 /// The most lines that are read.
 const MAX_LINES: usize = 100_000;
 
-/// Values of one keyword.
-#[derive(Debug, Default)]
-struct Values {
-    /// The first outside of `Match`, with its place.
-    first: Option<(String, String)>,
-    /// Those in `Match` blocks.
-    matched: Vec<(String, String)>,
-    lines: usize,
+/// A keyword that is set.
+struct Set<'a> {
+    keyword: &'a str,
+    value: String,
+    /// File and line.
+    place: String,
+    within_match: bool,
 }
+
+/// What the SSH server is told.
+#[derive(Debug, Default)]
+pub struct SshdSettings {
+    /// By keyword all values outside of `Match`; of most keywords the first one counts.
+    pub first: BTreeMap<String, Vec<String>>,
+    /// Within `Match` blocks.
+    pub matched: Vec<(String, String)>,
+}
+
+/// What hears of each keyword.
+type Hear<'h> = dyn FnMut(Set<'_>) + 'h;
 
 impl Facts<'_> {
     /// Answers a question about a keyword.
     pub fn sshd(&self, asked: &Sshd) -> Result<Verdict, String> {
-        let file = "/etc/ssh/sshd_config";
-        self.need(file)?;
-        let mut values = Values::default();
-        self.read_sshd(Path::new(file), &asked.keyword, false, 0, &mut values)?;
+        let file = FILE;
+        let mut first = None;
+        let mut matched = Vec::new();
+        self.read_sshd(&mut |set| {
+            if !set.keyword.eq_ignore_ascii_case(&asked.keyword) {
+            } else if set.within_match {
+                matched.push((set.place, set.value));
+            } else if first.is_none() {
+                first = Some((set.place, set.value));
+            }
+        })?;
         let mut parts = vec![judge(
             &asked.keyword,
-            values.first,
+            first,
             asked.default.as_deref(),
             &asked.expect,
             file,
         )?];
-        for value in values.matched {
+        for value in matched {
             parts.push(judge(
                 &asked.keyword,
                 Some(value),
@@ -49,13 +70,36 @@ impl Facts<'_> {
         Ok(all(parts))
     }
 
-    fn read_sshd(
+    /// Every keyword in lower case with its values outside of `Match`, then what
+    /// stands in `Match` blocks, as keyword and value.
+    pub fn sshd_settings(&self) -> Result<SshdSettings, String> {
+        let mut settings = SshdSettings::default();
+        self.read_sshd(&mut |set| {
+            let keyword = set.keyword.to_ascii_lowercase();
+            if set.within_match {
+                settings.matched.push((keyword, set.value));
+            } else if let Some(values) = settings.first.get_mut(&keyword) {
+                values.push(set.value);
+            } else {
+                settings.first.insert(keyword, vec![set.value]);
+            }
+        })?;
+        Ok(settings)
+    }
+
+    /// Reads the configuration in its order.
+    fn read_sshd(&self, hear: &mut Hear<'_>) -> Result<(), String> {
+        self.need(FILE)?;
+        self.read_file(Path::new(FILE), false, 0, &mut 0, hear)
+    }
+
+    fn read_file(
         &self,
         path: &Path,
-        keyword: &str,
         within_match: bool,
         depth: usize,
-        values: &mut Values,
+        lines: &mut usize,
+        hear: &mut Hear<'_>,
     ) -> Result<(), String> {
         if depth > MAX_DEPTH {
             return Err(format!("{}: includes nest too deep", path.display()));
@@ -66,8 +110,8 @@ impl Facts<'_> {
         // A Match block ends with its file.
         let mut within_match = within_match;
         for (at, line) in text.lines().enumerate() {
-            values.lines += 1;
-            if values.lines > MAX_LINES {
+            *lines += 1;
+            if *lines > MAX_LINES {
                 return Err("the SSH server's configuration is too long".to_owned());
             }
             let line = line.trim();
@@ -87,17 +131,16 @@ impl Facts<'_> {
                         format!("/etc/ssh/{pattern}")
                     };
                     for included in self.paths(&pattern)? {
-                        self.read_sshd(&included, keyword, within_match, depth + 1, values)?;
+                        self.read_file(&included, within_match, depth + 1, lines, hear)?;
                     }
                 }
-            } else if key.eq_ignore_ascii_case(keyword) {
-                let place = format!("{}:{}", path.display(), at + 1);
-                let value = words(value).join(" ");
-                if within_match {
-                    values.matched.push((place, value));
-                } else if values.first.is_none() {
-                    values.first = Some((place, value));
-                }
+            } else {
+                hear(Set {
+                    keyword: key,
+                    value: words(value).join(" "),
+                    place: format!("{}:{}", path.display(), at + 1),
+                    within_match,
+                });
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use super::facts::{Facts, debian_order};
 use super::question::{Package, PackageState, Service, ServiceState};
 use super::verdict::{Verdict, all, any, evidence};
 use crate::system::Unit;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Where unit files stand, the strongest first.
@@ -15,13 +16,18 @@ const FOLDERS: &[&str] = &[
     "/lib/systemd/system",
 ];
 
+/// The most unit files that are listed.
+const MAX_UNITS: usize = 20_000;
+
 /// What is known of one unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Known {
+pub struct Known {
     /// None: it cannot be told.
-    enabled: Option<bool>,
-    active: Option<bool>,
-    exists: bool,
+    pub enabled: Option<bool>,
+    /// None: it cannot be told.
+    pub active: Option<bool>,
+    /// Whether there is such a unit.
+    pub exists: bool,
 }
 
 impl Facts<'_> {
@@ -76,6 +82,36 @@ impl Facts<'_> {
         } else {
             any(parts)
         }
+    }
+
+    /// All units by name, as systemd or else the unit files have them.
+    pub fn unit_states(&self) -> Result<BTreeMap<String, Known>, String> {
+        if let Ok(units) = self.system.units() {
+            let known = units.iter().map(|unit| (unit.name.clone(), state(unit)));
+            return Ok(known.filter(|(_, known)| known.exists).collect());
+        }
+        let mut names = BTreeSet::new();
+        for folder in FOLDERS {
+            for name in self.names(Path::new(folder))?.unwrap_or_default() {
+                let name = name.to_string_lossy().into_owned();
+                let suffixes = [
+                    ".service", ".socket", ".timer", ".mount", ".target", ".path",
+                ];
+                if suffixes.iter().any(|suffix| name.ends_with(suffix)) {
+                    names.insert(name);
+                }
+                if names.len() > MAX_UNITS {
+                    return Err(format!("there are more than {MAX_UNITS} unit files"));
+                }
+            }
+        }
+        if names.is_empty() {
+            return Err("systemd cannot be asked, and there are no unit files".to_owned());
+        }
+        names
+            .into_iter()
+            .map(|name| Ok((name.clone(), self.on_disk(&name)?)))
+            .collect()
     }
 
     fn unit(&self, name: &str, state: ServiceState) -> Verdict {
@@ -195,10 +231,6 @@ impl Facts<'_> {
 
 /// What systemd says.
 fn asked(units: &[Unit], name: &str) -> Known {
-    let property = |unit: &Unit, key: &str| {
-        let found = unit.properties.iter().find(|(known, _)| known == key);
-        found.and_then(|(_, values)| values.first().cloned())
-    };
     let unit = units.iter().find(|unit| {
         unit.name == name
             || unit
@@ -206,15 +238,23 @@ fn asked(units: &[Unit], name: &str) -> Known {
                 .iter()
                 .any(|(key, values)| key == "Names" && values.iter().any(|value| value == name))
     });
-    let Some(unit) =
-        unit.filter(|unit| property(unit, "LoadState").as_deref() != Some("not-found"))
-    else {
-        return Known {
-            enabled: Some(false),
-            active: Some(false),
-            exists: false,
-        };
+    unit.map_or(NONE, state)
+}
+
+const NONE: Known = Known {
+    enabled: Some(false),
+    active: Some(false),
+    exists: false,
+};
+
+fn state(unit: &Unit) -> Known {
+    let property = |unit: &Unit, key: &str| {
+        let found = unit.properties.iter().find(|(known, _)| known == key);
+        found.and_then(|(_, values)| values.first().cloned())
     };
+    if property(unit, "LoadState").as_deref() == Some("not-found") {
+        return NONE;
+    }
     let active = property(unit, "ActiveState");
     let active = active.map(|state| matches!(&*state, "active" | "reloading" | "activating"));
     let enabled = match property(unit, "UnitFileState").as_deref() {

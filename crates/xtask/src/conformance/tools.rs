@@ -46,8 +46,8 @@ pub fn no_passwords(root: &Path, document: &[u8]) -> Result<usize> {
                 continue;
             }
             looked_for += 1;
-            let window = document.windows(password.len());
-            if window.into_iter().any(|part| part == password.as_bytes()) {
+            let mut parts = document.windows(password.len());
+            if parts.any(|part| part == password.as_bytes()) {
                 bail!("the password of {:?} is in it", line.split(':').next());
             }
         }

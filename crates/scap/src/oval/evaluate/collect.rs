@@ -245,7 +245,25 @@ impl<'a> Evaluator<'a> {
                     let message = format!("variable {id}: {why}");
                     return Err(ObjectOutcome::only(outcome.flag, message));
                 }
-                if is_one_by_one(kind, entity) {
+                if is_looked_up(entity) {
+                    // Only these paths are looked at, and each is one of them.
+                    let same = || {
+                        outcome
+                            .values
+                            .windows(2)
+                            .all(|pair| matches!(pair, [a, b] if a == b))
+                    };
+                    let can_match = match var_check {
+                        Check::AtLeastOne | Check::OnlyOne => true,
+                        Check::All => same(),
+                        Check::None => false,
+                    };
+                    if !can_match {
+                        let message = format!("no path is as variable {id} asks");
+                        return Err(ObjectOutcome::only(Flag::DoesNotExist, message));
+                    }
+                    var_check = Check::AtLeastOne;
+                } else if is_one_by_one(kind, entity) {
                     var_check = Check::AtLeastOne;
                 }
                 let values = outcome.values.iter();
@@ -264,10 +282,7 @@ impl<'a> Evaluator<'a> {
 
     /// A relative path as seen from the base.
     fn absolute(&self, entity: &Entity, value: &Arc<str>) -> Arc<str> {
-        let is_path = matches!(&*entity.name, "path" | "filepath")
-            && entity.operation == Operation::Equals
-            && !value.is_empty()
-            && !value.starts_with('/');
+        let is_path = is_looked_up(entity) && !value.is_empty() && !value.starts_with('/');
         let Some(base) = self.context.base.as_ref().filter(|_| is_path) else {
             return Arc::clone(value);
         };
@@ -373,15 +388,20 @@ impl<'a> Evaluator<'a> {
     }
 }
 
+/// Paths that are given are looked up, not searched for.
+fn is_looked_up(entity: &Entity) -> bool {
+    matches!(&*entity.name, "path" | "filepath") && entity.operation == Operation::Equals
+}
+
 /// OpenSCAP collects once for each value of a variable and joins what it finds, so that of
 /// these entities, which its probes read one value at a time, any value will do.
 fn is_one_by_one(kind: &str, entity: &Entity) -> bool {
-    match (kind, &*entity.name) {
-        (_, "path" | "filepath") => entity.operation == Operation::Equals,
-        (_, "pattern" | "line" | "xpath" | "yamlpath") => true,
-        ("dpkginfo", "name") | ("partition", "mount_point") => true,
-        _ => false,
-    }
+    matches!(
+        (kind, &*entity.name),
+        (_, "pattern" | "line" | "xpath" | "yamlpath")
+            | ("dpkginfo", "name")
+            | ("partition", "mount_point")
+    )
 }
 
 /// Combines the operands of a set.

@@ -272,7 +272,7 @@ fn hostile_archives() {
         (vec![raw(b'Z', "etc/a", "", 0, b"")], "kind"),
         (vec![raw(b'0', "", "", 0, b"")], "root"),
         (
-            vec![file("etc/a", "x")[..512].to_vec(), vec![7; 512]],
+            vec![file("etc/a", "x")[..512].to_vec(), vec![7; 1024]],
             "header",
         ),
     ] {

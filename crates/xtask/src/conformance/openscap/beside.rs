@@ -125,10 +125,9 @@ pub fn evaluation(
         Some(path) => PathBuf::from(path),
         None => {
             let path = folder.path().join("theirs.xml");
-            // After the two words of the command.
-            let at = command(arguments).map_or(0, |(_, _, at)| at);
-            theirs.insert(at, path.to_string_lossy().into_owned());
-            theirs.insert(at, "--results".to_owned());
+            // At the end: some options must come first.
+            theirs.push("--results".to_owned());
+            theirs.push(path.to_string_lossy().into_owned());
             path
         }
     };

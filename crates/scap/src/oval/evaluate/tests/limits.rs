@@ -48,3 +48,43 @@ fn relative_paths_start_from_the_base() {
     }
     assert_eq!(*seen.borrow(), ["/base/a", "a"]);
 }
+
+#[test]
+fn paths_of_a_variable_are_as_its_check_asks() {
+    let object = |id: &str, check: &str, variable: &str| {
+        format!(
+            "<fake_object id='{id}'><path var_ref='{variable}' var_check='{check}'/></fake_object>"
+        )
+    };
+    let objects = [
+        object("any", "at least one", "two"),
+        object("one", "only one", "two"),
+        object("all", "all", "two"),
+        object("same", "all", "twice"),
+        object("none", "none satisfy", "two"),
+    ];
+    let text = format!(
+        "<objects>{}</objects><variables>
+         <constant_variable id='two' datatype='string'><value>/a</value><value>/b</value></constant_variable>
+         <constant_variable id='twice' datatype='string'><value>/a</value><value>/a</value></constant_variable>
+         </variables>",
+        objects.concat()
+    );
+    let document = parse(&text);
+    let folder = tempfile::tempdir().unwrap();
+    let system = Rooted::new(folder.path().to_path_buf(), false);
+    let context = Context::new(&system);
+    let externals = Externals::new();
+    let found =
+        |_: &str, _: &Query| Some(Collected::complete(vec![Item::new().string("path", "/a")]));
+    let mut evaluator = Evaluator::new(&document, &context, &externals).with_collector(&found);
+    for (id, flag) in [
+        ("any", Flag::Complete),
+        ("one", Flag::Complete),
+        ("all", Flag::DoesNotExist),
+        ("same", Flag::Complete),
+        ("none", Flag::DoesNotExist),
+    ] {
+        assert_eq!(evaluator.object(&document.objects[id]).flag, flag, "{id}");
+    }
+}
