@@ -10,8 +10,8 @@
 //! at is error, unknown or not checked, never pass.
 
 pub mod content;
-pub mod fuzzing;
 pub mod facts;
+pub mod fuzzing;
 pub mod oval;
 pub mod plugin;
 pub mod probe;
