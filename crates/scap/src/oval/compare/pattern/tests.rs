@@ -191,6 +191,11 @@ fn what_one_start_may_do_each_may_do() {
     let pattern = Pattern::with_flags(r".*(?:^|\n)\s*(KEY\s+\d+)\s*(?:$|\n)", flags).unwrap();
     let text = "# a line of a file\n".repeat(400);
     assert_eq!(pattern.find(text.as_bytes()), Ok(None));
+    // In the whole text at once, for it can match at one start only.
+    let begun = Instant::now();
+    let text = "# a line of a file\n".repeat(600);
+    assert_eq!(pattern.find(text.as_bytes()), Ok(None));
+    assert!(begun.elapsed() < Duration::from_secs(1));
     let found = pattern.find(format!("{text}KEY 7\n").as_bytes()).unwrap();
     assert_eq!(found.unwrap().len(), 2);
 }
