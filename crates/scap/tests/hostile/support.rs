@@ -128,8 +128,8 @@ impl System for Faulty {
     fn space(&self, path: &Path) -> io::Result<Space> {
         self.rooted.space(path)
     }
-    fn environment(&self) -> Vec<(String, String)> {
-        Vec::new()
+    fn environment(&self) -> io::Result<Vec<(String, String)>> {
+        Ok(Vec::new())
     }
     fn is_live(&self) -> bool {
         false
