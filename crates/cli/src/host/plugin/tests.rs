@@ -1,3 +1,5 @@
+//! Plugins evaluated on temporary roots.
+
 use super::*;
 use crate::arguments::{Arguments, Command, Scan as Scanned};
 use bartizan_model::Outcome;
