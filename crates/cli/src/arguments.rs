@@ -119,7 +119,6 @@ pub enum Ledger {
 }
 
 #[derive(Subcommand)]
-#[allow(clippy::large_enum_variant, reason = "there is one, made at the start")]
 pub enum Scan {
     /// This machine, or a mounted one, by a baseline or SCAP content
     #[command(after_help = "Examples:\n  \
