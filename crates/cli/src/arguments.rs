@@ -140,7 +140,7 @@ pub enum Scan {
                       kustomize build overlays/prod | bartizan scan k8s - --scope cluster:prod\n  \
                       helm template shop charts/shop | bartizan scan k8s - --format sarif -o shop.sarif\n  \
                       bartizan scan k8s . --fail-on medium --baseline baseline.yaml")]
-    K8s(ScanK8s),
+    K8s(Box<ScanK8s>),
 }
 
 #[derive(Args)]

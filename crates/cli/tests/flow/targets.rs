@@ -125,6 +125,8 @@ fn an_image_is_judged_as_its_files() {
 /// Programs that stand for `ssh` and what is there; `temporary` is where folders are made.
 fn elsewhere(folder: &Path, programs: &[(&str, &str)]) -> (PathBuf, PathBuf) {
     let (bin, temporary) = (folder.join("bin"), folder.join("temporary"));
+    // Those of an earlier run are gone.
+    let _ = fs::remove_dir_all(&bin);
     fs::create_dir_all(&bin).unwrap();
     fs::create_dir_all(&temporary).unwrap();
     for (name, script) in programs {

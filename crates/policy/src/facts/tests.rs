@@ -1,3 +1,5 @@
+//! Modules evaluated over facts.
+
 use super::*;
 
 const PARTS: &[&str] = &["host", "packages", "units", "sysctls", "users"];

@@ -166,6 +166,7 @@ mod tests {
         let benchmark = bundle.benchmark(None, None).unwrap().benchmark;
         let policy = Policy::new(benchmark, None, None).unwrap();
         let evaluation = Evaluation {
+            platforms: Vec::new(),
             benchmark: "b".into(),
             version: "1".to_owned(),
             profile: None,

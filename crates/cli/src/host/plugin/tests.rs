@@ -1,3 +1,5 @@
+//! Plugins evaluated on temporary roots.
+
 use super::*;
 use crate::arguments::{Arguments, Command, Scan as Scanned};
 use bartizan_model::Outcome;
@@ -8,7 +10,7 @@ use std::fs;
 fn options(arguments: &[&str]) -> ScanHost {
     let whole = ["bartizan", "scan", "host"].iter().chain(arguments);
     match Arguments::try_parse_from(whole).unwrap().command {
-        Command::Scan(Scanned::Host(options)) => options,
+        Command::Scan(Scanned::Host(options)) => *options,
         _ => panic!("no scan of a host"),
     }
 }
@@ -47,7 +49,7 @@ fn scanned(plugin: &Path, root: &Path) -> Result<Report> {
         root.to_str().unwrap(),
     ]);
     let machine = Machine::open(root)?;
-    folder(&options, plugin, &machine, &machine.system)
+    folder(&options, plugin, &machine, machine.system())
 }
 
 fn words(report: &Report) -> BTreeMap<&str, &str> {
@@ -175,7 +177,7 @@ fn builtin_plugins_ask_what_is_mapped() {
     let ask = |name| {
         let options = options(&["--plugin", name, "--root", path]);
         let machine = Machine::open(root.path()).unwrap();
-        builtin(&options, &machine, &machine.system)
+        builtin(&options, &machine, machine.system())
     };
     let soc2 = ask("soc2").unwrap();
     assert_eq!(soc2.scan.source, "bartizan/plugin/soc2");
@@ -205,7 +207,7 @@ fn facts_and_the_list_are_written() {
     let root = debian();
     let out = root.path().join("out.json");
     let machine = Machine::open(root.path()).unwrap();
-    write_facts(&out, &machine, &machine.system).unwrap();
+    write_facts(&out, &machine, machine.system()).unwrap();
     let told: serde_json::Value = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
     assert_eq!(told["version"], 1);
     assert_eq!(told["packages"][0]["name"], "telnetd");
