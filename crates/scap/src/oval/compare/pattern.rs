@@ -28,8 +28,8 @@ const MAX_STEPS: usize = 10_000_000;
 /// A step can cost the text's length: the most of steps times length.
 const MAX_WORK: usize = 1 << 36;
 /// The starts of a window; of a long text.
-const WINDOW: usize = 1024;
-const SMALL_WINDOW: usize = 64;
+const WINDOW: usize = 64;
+const SMALL_WINDOW: usize = 16;
 /// From here on windows are small.
 const LONG: usize = 4 << 20;
 /// What the matcher may hold.
