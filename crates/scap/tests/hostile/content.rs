@@ -91,6 +91,7 @@ fn circles_are_errors() {
     }
     for definitions in [definition(1, &extend(1)), two, long] {
         let text = document(&format!("<definitions>{definitions}</definitions>"));
+        // As OpenSCAP, a definition that leads to itself is not evaluated.
         let truth = judge(&system, &text, 10);
         assert!(
             matches!(truth, Truth::Error | Truth::NotEvaluated),
