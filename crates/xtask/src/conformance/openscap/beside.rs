@@ -86,6 +86,8 @@ struct Asked {
     ours: Vec<String>,
     /// Where the judge was told to write its results.
     results: Option<String>,
+    /// Which of the judge's arguments is the file.
+    file: usize,
     /// Why it is not compared.
     left: Option<&'static str>,
 }
@@ -125,9 +127,10 @@ pub fn evaluation(
         Some(path) => PathBuf::from(path),
         None => {
             let path = folder.path().join("theirs.xml");
-            // At the end: some options must come first.
-            theirs.push("--results".to_owned());
-            theirs.push(path.to_string_lossy().into_owned());
+            // Before the file: some options must come first, none may come after it.
+            let at = asked.file.min(theirs.len());
+            theirs.insert(at, path.to_string_lossy().into_owned());
+            theirs.insert(at, "--results".to_owned());
             path
         }
     };
@@ -211,20 +214,23 @@ fn translated(arguments: &[String], root: Option<String>) -> Option<Asked> {
     };
     let mut asked = Asked::default();
     let mut files = Vec::new();
-    let mut rest = arguments.iter().skip(at);
-    while let Some(argument) = rest.next() {
+    let mut rest = arguments.iter().enumerate().skip(at);
+    while let Some((place, argument)) = rest.next() {
         let (name, glued) = match argument.split_once('=') {
             Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
             _ => (&**argument, None),
         };
         if !name.starts_with('-') {
+            if files.is_empty() {
+                asked.file = place;
+            }
             files.push(argument.clone());
             continue;
         }
         let mut value = || {
             glued
                 .clone()
-                .or_else(|| rest.next().cloned())
+                .or_else(|| rest.next().map(|(_, value)| value.clone()))
                 .unwrap_or_default()
         };
         let ours = match name {
@@ -321,6 +327,7 @@ mod tests {
             "scan host --fail-on never --format json --content f.xml --profile p --tailoring t"
         );
         assert_eq!(asked.results.as_deref(), Some("r.xml"));
+        assert_eq!(asked.file, 8);
         let asked = of("oval analyse --results r d.xml s.xml").unwrap();
         assert_eq!(
             asked.ours.join(" "),
