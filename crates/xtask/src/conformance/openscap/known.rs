@@ -17,11 +17,6 @@ const UNSET: &str = "a variable that is given no value: an error or unknown with
 /// Path or its beginning, whose it is and the cause.
 const KNOWN: &[(&str, Whose, &str)] = &[
     (
-        "API/OVAL/unittests/test_applicability_check.sh",
-        Whose::Meant,
-        "the judge's runlevel probe fails on a host without runlevel folders; we find none",
-    ),
-    (
         "API/OVAL/unittests/test_glob_to_regex",
         Whose::Meant,
         "a glob without its end: the judge counts the variable that it could not compute as \
@@ -31,11 +26,6 @@ const KNOWN: &[(&str, Whose, &str)] = &[
         "API/OVAL/unittests/test_object_component_type.sh",
         Whose::Meant,
         "the judge decides the same and then ends without results",
-    ),
-    (
-        "API/OVAL/unittests/applicability_check.xml",
-        Whose::Meant,
-        "the judge's runlevel probe fails on a host without runlevel folders; we find none",
     ),
     (
         "API/OVAL/unittests/test_object_component_type.oval.xml",
