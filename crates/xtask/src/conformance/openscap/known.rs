@@ -14,6 +14,9 @@ pub enum Whose {
 const UNSET: &str = "a variable that is given no value: an error or unknown with us, while the judge \
                      compares with nothing";
 
+const NOT_RUNNING: &str = "what only a running system has: not collected of another root, whose \
+                           /proc may be anything";
+
 /// Path or its beginning, whose it is and the cause.
 const KNOWN: &[(&str, Whose, &str)] = &[
     (
@@ -131,6 +134,68 @@ const KNOWN: &[(&str, Whose, &str)] = &[
         Whose::Ours,
         "benchmarks outside of the file are not read; besides the judge scores by the rule's \
          weight, we by the refined one",
+    ),
+    (
+        "probes/environmentvariable58/test_probes_environmentvariable58_offline_mode.sh",
+        Whose::Meant,
+        NOT_RUNNING,
+    ),
+    ("probes/process58/empty_proc.sh", Whose::Meant, NOT_RUNNING),
+    (
+        "probes/process58/test_probes_process58_offline_mode.sh",
+        Whose::Meant,
+        NOT_RUNNING,
+    ),
+    ("probes/system_info/", Whose::Meant, NOT_RUNNING),
+    (
+        "probes/partition/test_probes_partition_offline_mode.sh",
+        Whose::Meant,
+        "the space of a mount that is not there: an error with us, the judge asks its own root",
+    ),
+    (
+        "probes/process58/command_line.sh",
+        Whose::Meant,
+        "the test looks for the judge's own process",
+    ),
+    (
+        "probes/iflisteners/",
+        Whose::Ours,
+        "the test type is not supported: unknown",
+    ),
+    (
+        "probes/sql57/",
+        Whose::Ours,
+        "the test type is not supported: unknown, where the judge knows no such engine",
+    ),
+    (
+        "probes/rpm/rpminfo/test_probes_rpminfo_offline.sh",
+        Whose::Judge,
+        "the judge finds no packages of another root, which the test expects",
+    ),
+    (
+        "probes/rpm/rpmverify",
+        Whose::Ours,
+        "verifying whole packages, or files without an answer to everything, is an error",
+    ),
+    (
+        "probes/shadow/test_probes_shadow_offline.sh",
+        Whose::Meant,
+        "the judge does not look at another root's shadow file, we do",
+    ),
+    (
+        "probes/textfilecontent54/test_recursion_limit.sh",
+        Whose::Meant,
+        "a pattern that exceeds PCRE 1's recursion and that PCRE 2 decides",
+    ),
+    (
+        "probes/xmlfilecontent/",
+        Whose::Ours,
+        "XPath functions other than text() are not supported",
+    ),
+    (
+        "probes/yamlfilecontent/",
+        Whose::Ours,
+        "YAML paths with wildcards and anchors are not supported",
     ),
     ("sce/", Whose::Meant, "scripts of content are not run"),
 ];
