@@ -21,6 +21,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("scap_paths", bartizan_scap::fuzzing::paths),
     ("scap_patterns", bartizan_scap::fuzzing::patterns),
     ("scap_rpmdb", bartizan_scap::fuzzing::rpmdb),
+    ("scap_signature", bartizan_scap::fuzzing::signature),
     ("scap_tailoring", bartizan_scap::fuzzing::tailoring),
     ("scap_units", bartizan_scap::fuzzing::units),
 ];

@@ -2,7 +2,7 @@
 
 use crate::Verdict;
 use crate::agent::arguments::{Agent, Schedules, Systems};
-pub use crate::scap::arguments::{ScapDiff, ScapFixes, ScapRemediate, ScapUndo};
+use crate::scap::arguments::Scap;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -204,6 +204,9 @@ pub struct ScanHost {
     /// Only this rule, selected or not; repeatable
     #[arg(long, value_name = "ID", requires = "content")]
     pub rule: Vec<String>,
+    /// Not this rule; repeatable
+    #[arg(long, value_name = "ID", requires = "content")]
+    pub skip_rule: Vec<String>,
     /// CPE dictionary, or its OVAL definitions, beside the content's; repeatable
     #[arg(long, value_name = "FILE", requires = "content")]
     pub cpe: Vec<PathBuf>,
@@ -293,88 +296,19 @@ pub struct Choice {
     /// A tailoring document, whose profiles can be chosen too
     #[arg(long, value_name = "FILE")]
     pub tailoring: Option<PathBuf>,
+    #[command(flatten)]
+    pub signature: Signature,
 }
 
-#[derive(Subcommand)]
-pub enum Scap {
-    /// What is in a file: streams, benchmarks, profiles, references that lead outside
-    #[command(after_help = "Example:\n  bartizan scap info ssg-debian12-ds.xml")]
-    Info(ScapFile),
-    /// Look for what is wrong with a file; exit code 1 when something is
-    #[command(after_help = "Example:\n  bartizan scap validate ssg-debian12-ds.xml")]
-    Validate(ScapFile),
-    /// List the profiles, one a line, with how many rules each selects
-    #[command(after_help = "Example:\n  bartizan scap profiles ssg-debian12-ds.xml")]
-    Profiles(ScapFile),
-    /// Evaluate OVAL definitions alone
-    #[command(after_help = "Examples:\n  bartizan scap oval definitions.xml\n  \
-                      bartizan scap oval definitions.xml --root /mnt/image --results results.xml\n  \
-                      bartizan scap oval definitions.xml --characteristics collected.xml")]
-    Oval(ScapOval),
-    /// List the fixes of a profile's rules, or write them as a script or playbook
-    #[command(after_help = "Examples:\n  \
-                      bartizan scap fixes ds.xml --profile standard --system ansible\n  \
-                      bartizan scap fixes ds.xml --profile standard --scan --output fix.sh\n  \
-                      bartizan scap fixes ds.xml --profile standard --failed-from arf.xml \\\n      \
-                      --system ansible --output playbook.yml")]
-    Fixes(ScapFixes),
-    /// Compare two results, rule by rule; exit code 1 when something got worse
-    #[command(after_help = "Example:\n  bartizan scap diff yesterday.arf.xml today.arf.xml")]
-    Diff(ScapDiff),
-    /// Apply the content's bash fixes to this machine, one by one, with backup and re-check
-    #[command(after_help = "Examples:\n  \
-                      bartizan scap remediate ds.xml --profile standard --all-failed --dry-run\n  \
-                      bartizan scap remediate ds.xml --rule xccdf_org.ssgproject.content_rule_accounts_umask_etc_profile\n\n\
-                      The fixes are programs of the content, run with this user's rights. Backed up are /etc and\n\
-                      the files that a fix names; packages, mounts and running services are not put back by undo.")]
-    Remediate(ScapRemediate),
-    /// Put back the files that a fix changed
-    #[command(
-        after_help = "Example:\n  bartizan scap undo /var/lib/bartizan/backups/20260102T030405Z-1-umask"
-    )]
-    Undo(ScapUndo),
-}
-
-#[derive(Args)]
-pub struct ScapFile {
-    /// The content
-    pub file: PathBuf,
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Output,
-}
-
-#[derive(Args)]
-pub struct ScapOval {
-    /// OVAL definitions, or a data stream: then all of its definitions
-    pub file: PathBuf,
-    /// Only this definition; repeatable
-    #[arg(long, value_name = "ID")]
-    pub definition: Vec<String>,
-    /// The machine's root folder
-    #[arg(long, value_name = "DIR", default_value = "/")]
-    pub root: PathBuf,
-    /// System characteristics to judge in place of a machine
-    #[arg(long, value_name = "FILE", conflicts_with = "root")]
-    pub characteristics: Option<PathBuf>,
-    /// Values of external variables (oval_variables)
-    #[arg(long, value_name = "FILE")]
-    pub variables: Option<PathBuf>,
-    /// Also write OVAL results; of a data stream those of its first definitions
-    #[arg(long, value_name = "FILE")]
-    pub results: Option<PathBuf>,
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Output,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum FixSystem {
-    /// Shell
-    #[default]
-    Bash,
-    /// Ansible tasks
-    Ansible,
-    /// Puppet classes
-    Puppet,
+/// What to do about the signature of a data stream. One that is there must be right.
+#[derive(Args, Clone, Copy, Default)]
+pub struct Signature {
+    /// Do not look at the data stream's signature
+    #[arg(long)]
+    pub skip_signature_validation: bool,
+    /// Refuse a data stream that has no signature
+    #[arg(long, conflicts_with = "skip_signature_validation")]
+    pub enforce_signature: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -11,7 +11,7 @@ mod summary;
 
 pub use machine::Machine;
 
-use crate::arguments::{Arguments, Choice, Command, Format, Scan, ScanHost};
+use crate::arguments::{Arguments, Choice, Command, Format, Scan, ScanHost, Signature};
 use crate::client::Client;
 use crate::scan::{progress_bar, render, send, snapshot, verdict};
 use crate::scap::{Content, read};
@@ -25,6 +25,7 @@ use bartizan_scap::content::Target;
 use bartizan_scap::probe;
 use bartizan_scap::results::testresult::{self, Host, Identity, Subject, TailoringFile};
 use bartizan_scap::results::{arf, benchmark, convert, oval};
+use bartizan_scap::signature;
 use bartizan_scap::system::{Recorder, System};
 use bartizan_scap::xccdf::evaluate::{Options, run_plan_with_scripts};
 use bartizan_scap::xccdf::plan::Plan;
@@ -80,18 +81,26 @@ pub fn this_machine() -> Result<Report> {
     }
 }
 
+/// Takes what was found by SCAP content, rule by rule.
+type Seen<'s> = &'s mut dyn FnMut(&Subject<'_>);
+
 /// Looks at the machine that the options name, and judges it.
 pub fn report(options: &ScanHost) -> Result<Report> {
+    report_seen(options, &mut |_| {})
+}
+
+/// The same, and shows what SCAP content found.
+pub fn report_seen(options: &ScanHost, seen: Seen<'_>) -> Result<Report> {
     let machine = Machine::of(options)?;
     let report = match &options.record {
-        None => judge(options, &machine, machine.system())?,
+        None => judge(options, &machine, machine.system(), seen)?,
         Some(path) => {
             let cannot = || format!("cannot record to {}", path.display());
             let writer = machine::recording(path)?;
             let recorder = Recorder::new(machine.system(), writer).with_context(cannot)?;
             let (name, note) = machine.note();
             recorder.note(name, &note);
-            let report = judge(options, &machine, &recorder)?;
+            let report = judge(options, &machine, &recorder, seen)?;
             recorder.finish().with_context(cannot)?;
             report
         }
@@ -100,7 +109,12 @@ pub fn report(options: &ScanHost) -> Result<Report> {
     Ok(report)
 }
 
-fn judge(options: &ScanHost, machine: &Machine, system: &dyn System) -> Result<Report> {
+fn judge(
+    options: &ScanHost,
+    machine: &Machine,
+    system: &dyn System,
+    seen: Seen<'_>,
+) -> Result<Report> {
     if let Some(path) = &options.facts {
         plugin::write_facts(path, machine, system)?;
     }
@@ -108,13 +122,13 @@ fn judge(options: &ScanHost, machine: &Machine, system: &dyn System) -> Result<R
         _ if options.plugin.is_some() => plugin::builtin(options, machine, system),
         Some(path) if path.is_dir() => plugin::folder(options, path, machine, system),
         Some(file) if is_yaml(file) => own(options, Some(file), machine, system),
-        Some(file) => scap(options, file, machine, system),
+        Some(file) => scap(options, file, machine, system, seen),
         None => own(options, None, machine, system),
     }
 }
 
 /// Baselines are YAML, SCAP content is XML, maybe packed.
-fn is_yaml(file: &Path) -> bool {
+pub fn is_yaml(file: &Path) -> bool {
     let extension = file.extension().and_then(|extension| extension.to_str());
     extension.is_some_and(|extension| matches!(extension, "yaml" | "yml"))
 }
@@ -202,7 +216,7 @@ fn head(options: &ScanHost, host: &Host, source: &str, started: Timestamp) -> Re
         source: source.to_owned(),
         source_version: VERSION.to_owned(),
         scope: scope(options, host)?,
-        complete: options.rule.is_empty(),
+        complete: options.rule.is_empty() && options.skip_rule.is_empty(),
         started,
         finished: started,
         content: Vec::new(),
@@ -236,6 +250,15 @@ pub fn engine_options(choice: &Choice) -> Result<(Options, Option<TailoringFile>
     Ok((options, file))
 }
 
+/// What the options say about signatures.
+pub fn policy(options: Signature) -> signature::Policy {
+    match (options.skip_signature_validation, options.enforce_signature) {
+        (true, _) => signature::Policy::Skip,
+        (_, true) => signature::Policy::Enforce,
+        _ => signature::Policy::Check,
+    }
+}
+
 /// Whether the content's scripts may run: only where the user said so, and only on the
 /// machine that they are about.
 fn scripts_allowed(asked: bool, machine: &Machine) -> bool {
@@ -256,7 +279,13 @@ fn modified(path: &Path) -> Timestamp {
 }
 
 /// Judges the machine by SCAP content.
-fn scap(options: &ScanHost, file: &Path, machine: &Machine, system: &dyn System) -> Result<Report> {
+fn scap(
+    options: &ScanHost,
+    file: &Path,
+    machine: &Machine,
+    system: &dyn System,
+    seen: Seen<'_>,
+) -> Result<Report> {
     let started = now();
     let mut choice = options.choice.clone();
     let benchmark = beside::benchmark(file)?;
@@ -272,9 +301,14 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine, system: &dyn System)
         }
         None => file,
     };
-    let content = Content::load(file)?;
+    let is_embedded = options.arf.is_some() || options.results.is_some();
+    let mut content = Content::load_signed(file, policy(choice.signature))?;
+    if !is_embedded {
+        content.forget_bytes();
+    }
     let (mut engine, tailoring) = engine_options(&choice)?;
     engine.rule = options.rule.clone();
+    engine.skip_rule = options.skip_rule.clone();
     engine.scripts = scripts_allowed(options.sce, machine);
     for path in &options.cpe {
         engine.cpe_files.extend(beside::dictionary(path)?);
@@ -305,6 +339,7 @@ fn scap(options: &ScanHost, file: &Path, machine: &Machine, system: &dyn System)
         policy: plan.policy(),
         evaluation: &evaluation,
     };
+    seen(&subject);
     let about = testresult::Context {
         started,
         finished,

@@ -26,6 +26,8 @@ enum Verdict {
     Good,
     /// The work was done and found something: 1.
     Bad,
+    /// A command with exit codes of its own.
+    Exit(u8),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     match run(arguments.command) {
         Ok(Verdict::Good) => ExitCode::SUCCESS,
         Ok(Verdict::Bad) => ExitCode::from(1),
+        Ok(Verdict::Exit(code)) => ExitCode::from(code),
         Err(error) if show::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             show::error(&error);

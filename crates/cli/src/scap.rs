@@ -2,14 +2,16 @@
 
 pub mod arguments;
 mod diff;
+mod eval;
 mod fixes;
 mod info;
 mod remedy;
 mod results;
 mod script;
 
-use crate::arguments::{Output, Scap, ScapFile, ScapOval};
+use crate::arguments::Output;
 use crate::host::{Machine, identity, write};
+use crate::scap::arguments::{Scap, ScapFile, ScapOval};
 use crate::verify::now;
 use crate::{Verdict, show};
 use anyhow::{Context, Result, bail, ensure};
@@ -22,9 +24,11 @@ use bartizan_scap::results::arf::Source;
 use bartizan_scap::results::fragment::{Fragment, components};
 use bartizan_scap::results::testresult::{Host, Interface};
 use bartizan_scap::results::{oval, testresult};
+use bartizan_scap::signature;
 use bartizan_scap::xccdf::model::{Check, OVAL};
 use bartizan_scap::xccdf::script::SCE;
 use serde_json::json;
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::io::Read;
 use std::path::{Component as Part, Path};
@@ -45,6 +49,7 @@ pub fn run(command: &Scap) -> Result<Verdict> {
         Scap::Validate(options) => validate(options),
         Scap::Profiles(options) => info::profiles(options),
         Scap::Oval(options) => oval_alone(options),
+        Scap::Eval(options) => Ok(eval::run(options)),
         Scap::Fixes(options) => fixes::run(options),
         Scap::Diff(options) => diff::run(options),
         Scap::Remediate(options) => remedy::run(options),
@@ -63,15 +68,35 @@ pub struct Content {
 }
 
 impl Content {
-    /// Reads content.
+    /// Reads content; a signature that is there must be right.
     pub fn load(path: &Path) -> Result<Self> {
+        Self::load_signed(path, signature::Policy::Check)
+    }
+
+    /// Reads content, and looks at its signature as it is asked to.
+    pub fn load_signed(path: &Path, policy: signature::Policy) -> Result<Self> {
         let packed = read(path, MAX_CONTENT)?;
         let mut bundle =
             Bundle::load(&packed).with_context(|| format!("cannot use {}", path.display()))?;
-        let bytes = match packed.starts_with(b"BZh") {
-            true => unpacked(&packed)?.into_owned(),
-            false => packed,
+        let plain = match unpacked(&packed)? {
+            Cow::Owned(plain) => Some(plain),
+            Cow::Borrowed(_) => None,
         };
+        let bytes = plain.unwrap_or(packed);
+        match bundle.kind {
+            Kind::DataStream => {
+                let signed = signature::check(&bytes, policy)
+                    .with_context(|| format!("cannot use {}", path.display()))?;
+                if signed != signature::Signed::No {
+                    show::remark("the data stream's signature is valid");
+                }
+            }
+            _ => ensure!(
+                policy != signature::Policy::Enforce,
+                "{} is no data stream, so it has no signature",
+                path.display()
+            ),
+        }
         let others = match bundle.kind {
             Kind::Benchmark => beside(path, &mut bundle)?,
             _ => Vec::new(),
@@ -93,6 +118,12 @@ impl Content {
         let others = self.others.iter();
         std::iter::once((&*self.name, &*self.bytes))
             .chain(others.map(|(name, bytes)| (&**name, &**bytes)))
+    }
+
+    /// Lets go of the text, which only results that embed it need.
+    pub fn forget_bytes(&mut self) {
+        self.bytes = Vec::new();
+        self.others = Vec::new();
     }
 
     /// The content as results embed it.

@@ -6,11 +6,12 @@
 
 pub mod cpe;
 mod load;
+mod packed;
 mod resources;
 mod validate;
 
 pub(crate) use load::document;
-pub use load::unpacked;
+pub use packed::unpacked;
 pub use resources::{Found, Resources};
 pub use validate::Problem;
 
@@ -159,7 +160,7 @@ pub struct Chosen<'a> {
 
 impl Bundle {
     /// Reads content: a data stream collection, a benchmark or OVAL definitions, each plain
-    /// or packed with bzip2.
+    /// or packed (see [`unpacked`]).
     pub fn load(bytes: &[u8]) -> Result<Self, LoadError> {
         load::bundle(bytes)
     }
@@ -238,12 +239,16 @@ impl Bundle {
                 tailoring: None,
             }),
             Component::Tailoring(tailoring) => {
-                let reference = match tailoring.benchmark.as_deref() {
-                    Some(of) => stream.reference(of.strip_prefix('#')?)?,
+                let (stream, reference) = match tailoring.benchmark.as_deref() {
+                    Some(of) => self.tailored(stream, of.strip_prefix('#')?)?,
                     // One that names no benchmark is of the stream's first.
-                    None => stream.checklists.iter().find(|reference| {
-                        matches!(self.target(reference), Some(Component::Benchmark(_)))
-                    })?,
+                    None => {
+                        let mut checklists = stream.checklists.iter();
+                        let first = checklists.find(|reference| {
+                            matches!(self.target(reference), Some(Component::Benchmark(_)))
+                        })?;
+                        (stream, first)
+                    }
                 };
                 match self.target(reference)? {
                     Component::Benchmark(benchmark) => Some(Chosen {
@@ -256,6 +261,25 @@ impl Bundle {
                 }
             }
             _ => None,
+        }
+    }
+
+    /// What a tailoring's reference to its benchmark means: one of its own stream, else one of
+    /// another stream, and then the own stream's to the same component, if it has one.
+    fn tailored<'a>(
+        &'a self,
+        own: &'a DataStream,
+        id: &str,
+    ) -> Option<(&'a DataStream, &'a ComponentRef)> {
+        if let Some(reference) = own.reference(id) {
+            return Some((own, reference));
+        }
+        let mut others = self.streams.iter();
+        let (other, reference) = others.find_map(|other| Some((other, other.reference(id)?)))?;
+        let mut checklists = own.checklists.iter();
+        match checklists.find(|one| one.target == reference.target) {
+            Some(same) => Some((own, same)),
+            None => Some((other, reference)),
         }
     }
 
@@ -285,6 +309,32 @@ impl Bundle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tailoring_may_be_of_another_streams_benchmark() {
+        for (own, stream, reference) in [
+            ("", "one", "b"),
+            ("<component-ref id='b2' href='#bc'/>", "two", "b2"),
+            ("<component-ref id='b2' href='#tc'/>", "one", "b"),
+        ] {
+            let text = format!(
+                "<data-stream-collection xmlns='urn:ds'>
+                 <data-stream id='one'><checklists><component-ref id='b' href='#bc'/></checklists></data-stream>
+                 <data-stream id='two'><checklists>
+                 <component-ref id='t' href='#tc'/>{own}</checklists></data-stream>
+                 <component id='bc'><Benchmark xmlns='http://checklists.nist.gov/xccdf/1.2' id='bench'/></component>
+                 <component id='tc'><Tailoring xmlns='http://checklists.nist.gov/xccdf/1.2' id='tail'><benchmark href='#b'/></Tailoring></component>
+                 </data-stream-collection>"
+            );
+            let bundle = Bundle::load(text.as_bytes()).unwrap();
+            let chosen = bundle.benchmark(Some("two"), Some("t")).unwrap();
+            assert_eq!(&*chosen.tailoring.unwrap().id, "tail");
+            assert_eq!(
+                (&*chosen.stream.id, &*chosen.reference.id),
+                (stream, reference)
+            );
+        }
+    }
 
     #[test]
     fn a_tailoring_is_chosen_by_its_own_reference() {

@@ -121,6 +121,11 @@ pub fn content(bytes: &[u8]) {
     }
 }
 
+/// Looks for a signature in bytes.
+pub fn signature(bytes: &[u8]) {
+    let _ = crate::signature::check(bytes, crate::signature::Policy::Check);
+}
+
 /// Reads bytes as a tailoring.
 pub fn tailoring(bytes: &[u8]) {
     let _ = xccdf::tailoring::load(bytes);

@@ -16,6 +16,7 @@ pub mod oval;
 pub mod plugin;
 pub mod probe;
 pub mod results;
+pub mod signature;
 pub mod system;
 pub mod xccdf;
 pub mod xml;

@@ -289,7 +289,7 @@ pub fn folder(
         reports.push(modules_judge(checks, &manifest, &told, &scan, &asset));
     }
     if let Some(file) = content {
-        reports.push(scap(options, file, machine, system)?);
+        reports.push(scap(options, file, machine, system, &mut |_| {})?);
     }
     Ok(join(scan, reports, asset, machine))
 }

@@ -7,7 +7,7 @@
 
 mod script;
 
-use super::{beside, is_yaml};
+use super::{beside, is_yaml, policy};
 use crate::arguments::{OverSsh, ScanHost};
 use crate::scap::{Content, read};
 use anyhow::{Context, Result, bail, ensure};
@@ -182,7 +182,12 @@ impl Inputs {
                 let bytes = read(path, MAX_FILE)?;
                 inputs.file("--content", "content/content.yaml", bytes)?;
             } else {
-                let content = Content::load(path)?;
+                let signature = options.choice.signature;
+                let content = Content::load_signed(path, policy(signature))?;
+                if signature.skip_signature_validation {
+                    let skip = "--skip-signature-validation".to_owned();
+                    inputs.arguments.push(Argument::Text(skip));
+                }
                 for (at, (name, bytes)) in content.files().enumerate() {
                     if at == 0 {
                         inputs.file("--content", "content/0-content.xml", bytes.to_vec())?;
@@ -206,6 +211,8 @@ impl Inputs {
         }
         let choice = &options.choice;
         let rules = options.rule.iter().map(|rule| ("--rule", Some(rule)));
+        let skipped = options.skip_rule.iter();
+        let rules = rules.chain(skipped.map(|rule| ("--skip-rule", Some(rule))));
         for (name, value) in [
             ("--profile", choice.profile.as_ref()),
             ("--datastream-id", choice.datastream_id.as_ref()),

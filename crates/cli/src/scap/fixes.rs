@@ -5,7 +5,7 @@ use super::results::Results;
 use super::script::{self, Fix};
 use super::{Content, safe};
 use crate::arguments::Output;
-use crate::host::{Machine, engine_options};
+use crate::host::{Machine, engine_options, policy};
 use crate::scan::progress_bar;
 use crate::{Verdict, show};
 use anyhow::{Context, Result};
@@ -22,7 +22,7 @@ use std::path::Path;
 
 /// Lists or writes them.
 pub fn run(options: &ScapFixes) -> Result<Verdict> {
-    let content = Content::load(&options.file)?;
+    let content = Content::load_signed(&options.file, policy(options.choice.signature))?;
     let (mut engine, _) = engine_options(&options.choice)?;
     engine.rule = options.rule.clone();
     let plan = Plan::new(&content.bundle, &engine)

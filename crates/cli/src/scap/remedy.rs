@@ -5,13 +5,13 @@ mod backup;
 mod journal;
 mod tree;
 
-use super::arguments::{ScapRemediate, ScapUndo};
+use super::arguments::{FixSystem, ScapRemediate, ScapUndo};
 use super::results::Results;
 use super::{Content, safe, script};
-use crate::arguments::{FixSystem, Output};
+use crate::arguments::Output;
 use crate::client::Client;
 use crate::host::process::{self, Limits};
-use crate::host::{Machine, beside, engine_options, identity, sce, write};
+use crate::host::{Machine, beside, engine_options, identity, policy, sce, write};
 use crate::scan::{progress_bar, send};
 use crate::verify::now;
 use crate::{Verdict, show};
@@ -105,7 +105,7 @@ pub fn run(options: &ScapRemediate) -> Result<Verdict> {
         Some(server) => Some(Client::new(server, &options.remote.access)?),
         None => None,
     };
-    let content = Content::load(&options.file)?;
+    let content = Content::load_signed(&options.file, policy(options.choice.signature))?;
     let (mut engine, tailoring) = engine_options(&options.choice)?;
     engine.scripts = options.sce;
     for path in &options.cpe {

@@ -1,7 +1,7 @@
 //! Fixes of many rules as one bash script or one Ansible playbook.
 
 use super::safe;
-use crate::arguments::FixSystem;
+use crate::scap::arguments::FixSystem;
 use anyhow::{Result, bail};
 use bartizan_scap::xccdf::model::{Benchmark, Rule, Text, TextPart};
 use bartizan_scap::xccdf::select::Policy;

@@ -1,13 +1,11 @@
 //! Reading files of SCAP content.
 
-use super::{Bundle, Component, ComponentRef, DataStream, Kind, LoadError, Target, cpe};
+use super::{Bundle, Component, ComponentRef, DataStream, Kind, LoadError, Target, cpe, unpacked};
 use crate::oval;
 use crate::xccdf;
-use crate::xml::{Element, MAX_BYTES, Piece, Stream, XmlError};
+use crate::xml::{Element, Piece, Stream, XmlError};
 use sha2::{Digest, Sha256};
-use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::io::Read;
 use std::sync::Arc;
 
 /// The id of the only component of a plain document.
@@ -83,26 +81,6 @@ fn first(stream: &mut Stream<'_>) -> Result<Element, XmlError> {
         Piece::Start(root) => Ok(root),
         Piece::End | Piece::Done => Err(stream.error("the document has no element")),
     }
-}
-
-/// The bytes of a file that may be packed with bzip2.
-pub fn unpacked(bytes: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
-    if !bytes.starts_with(b"BZh") {
-        return Ok(Cow::Borrowed(bytes));
-    }
-    let limit = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
-    let mut plain = Vec::new();
-    bzip2::read::MultiBzDecoder::new(bytes)
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut plain)
-        .map_err(|error| LoadError::Packed(error.to_string()))?;
-    if plain.len() > MAX_BYTES {
-        return Err(LoadError::Packed(format!(
-            "more than {} MiB",
-            MAX_BYTES >> 20
-        )));
-    }
-    Ok(Cow::Owned(plain))
 }
 
 fn collection(stream: &mut Stream<'_>, bundle: &mut Bundle) -> Result<(), LoadError> {

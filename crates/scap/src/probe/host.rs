@@ -31,7 +31,7 @@ pub struct Tables {
     dpkg: Table<dpkginfo::Packages>,
     lastlog: Table<Vec<u8>>,
     owners: network::Owners,
-    mounts: Table<Vec<partition::Mount>>,
+    mounts: Table<Option<Vec<partition::Mount>>>,
     passwd: Table<Vec<accounts::Passwd>>,
     rpm: Table<Vec<rpm::header::Package>>,
     rpm_files: Table<Vec<rpm::header::Package>>,

@@ -26,6 +26,8 @@ pub struct Options {
     pub xccdf_id: Option<String>,
     /// Only these rules, whether selected or not.
     pub rule: Vec<String>,
+    /// Not these rules, whatever else was asked for.
+    pub skip_rule: Vec<String>,
     /// Profiles given beside the content.
     pub tailoring: Option<Tailoring>,
     /// CPE dictionaries or platforms given beside the content, with the OVAL definitions that
@@ -227,6 +229,9 @@ impl<'p, D: Definitions> Run<'p, '_, D> {
 
     fn rule(&mut self, place: usize, item: &'p Item, rule: &'p Rule, parent_selected: bool) {
         let plan = self.plan;
+        if plan.skip.contains(&item.id) {
+            return self.report(item, Answer::only(RuleResult::NotSelected, None));
+        }
         if plan.only.is_empty() {
             let mut selected = parent_selected && self.is_selected(place);
             if selected && !self.may_be_selected(item) {

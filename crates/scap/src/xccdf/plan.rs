@@ -24,6 +24,8 @@ pub struct Plan<'b> {
     pub(super) policy: Policy,
     /// The only rules that are evaluated; empty for what the profile selects.
     pub(super) only: HashSet<Arc<str>>,
+    /// Rules that were to be left out.
+    pub(super) skip: HashSet<Arc<str>>,
     pub(super) sessions: Vec<Session>,
     pub(super) specifications: Vec<&'b Specification>,
     pub(super) dictionaries: Vec<&'b Dictionary>,
@@ -77,6 +79,7 @@ impl<'b> Plan<'b> {
             benchmark,
             policy,
             only: HashSet::new(),
+            skip: HashSet::new(),
             sessions: Vec::new(),
             specifications: benchmark
                 .specification
@@ -95,7 +98,8 @@ impl<'b> Plan<'b> {
             names: HashMap::new(),
             extra: HashMap::new(),
         };
-        plan.restrict(&options.rule)?;
+        plan.only = plan.rules(&options.rule)?;
+        plan.skip = plan.rules(&options.skip_rule)?;
         plan.resolve(bundle, &chosen);
         for (name, bytes) in &options.cpe_files {
             plan.add_cpe(name, bytes)?;
@@ -114,16 +118,12 @@ impl<'b> Plan<'b> {
         &self.policy
     }
 
-    fn restrict(&mut self, rules: &[String]) -> Result<(), EvalError> {
-        for id in rules {
-            match self.benchmark.item(id) {
-                Some(item) if matches!(item.body, Body::Rule(_)) => {
-                    self.only.insert(Arc::clone(&item.id));
-                }
-                _ => return Err(EvalError::NoRule(id.clone())),
-            }
-        }
-        Ok(())
+    fn rules(&self, ids: &[String]) -> Result<HashSet<Arc<str>>, EvalError> {
+        let rule = |id: &String| match self.benchmark.item(id) {
+            Some(item) if matches!(item.body, Body::Rule(_)) => Ok(Arc::clone(&item.id)),
+            _ => Err(EvalError::NoRule(id.clone())),
+        };
+        ids.iter().map(rule).collect()
     }
 
     fn resolve(&mut self, bundle: &'b Bundle, chosen: &Chosen<'b>) {

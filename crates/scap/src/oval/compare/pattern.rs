@@ -9,7 +9,10 @@
 //! texts: what hits it, and long texts, go window by window, all starts of a window one match
 //! and the clock read between windows.
 
+mod leading;
+
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,8 +34,13 @@ const MAX_WORK: usize = 1 << 36;
 /// The starts of a window; of a long text.
 const WINDOW: usize = 1024;
 const SMALL_WINDOW: usize = 64;
-/// From here on windows are small.
+/// From here on windows are small, or in UTF-8, of which each costs a look at the whole text,
+/// grow while they are quick.
 const LONG: usize = 4 << 20;
+const LONG_UTF: usize = 1 << 20;
+const QUICK_WINDOW: Duration = Duration::from_millis(100);
+/// How often they may double.
+const MAX_GROWTH: u32 = 5;
 /// What the matcher may hold.
 const LIMITS: &str = "(*LIMIT_DEPTH=1000000)(*LIMIT_HEAP=65536)";
 /// `PCRE2_ERROR_MATCHLIMIT`.
@@ -112,6 +120,7 @@ impl Pattern {
             body: body.into(),
             flags,
             utf,
+            last: flags.dotall && leading::rest(body).is_some(),
             quick: Default::default(),
             windows: Mutex::default(),
         };
@@ -193,6 +202,8 @@ impl Pattern {
     }
 }
 
+type Ready<T> = (T, CaptureLocations);
+
 /// A search in one text, from match to match.
 struct Search<'a> {
     form: &'a Compiled,
@@ -200,10 +211,15 @@ struct Search<'a> {
     begun: Instant,
     /// Bytes that were checked for UTF-8.
     checked: usize,
-    quick: Option<(&'a Regex, CaptureLocations)>,
-    windows: Option<(Arc<Regex>, CaptureLocations)>,
-    /// A window was too much: its starts go one by one, each with all the steps.
-    single: bool,
+    quick: Option<Ready<&'a Regex>>,
+    /// For each size of windows.
+    windows: HashMap<usize, Ready<Arc<Regex>>>,
+    /// How often the windows have doubled.
+    growth: u32,
+    /// Which size is tried next. The last is of one start, which has all the steps.
+    tier: usize,
+    /// Up to here starts go by the smaller windows, for a larger one was too much.
+    hard: usize,
 }
 
 impl<'a> Search<'a> {
@@ -221,8 +237,10 @@ impl<'a> Search<'a> {
             begun: Instant::now(),
             checked: 0,
             quick,
-            windows: None,
-            single: false,
+            windows: HashMap::new(),
+            growth: 0,
+            tier: 0,
+            hard: 0,
         })
     }
 
@@ -246,47 +264,109 @@ impl<'a> Search<'a> {
                 Err(error) => return Err(error.to_string()),
             }
         }
-        self.by_windows(from)
+        if self.form.last {
+            self.backwards(from)
+        } else {
+            self.by_windows(from)
+        }
+    }
+
+    /// The starts of the next window besides the first.
+    fn size(&self) -> usize {
+        let length = self.haystack.len();
+        match (self.tier, self.form.utf) {
+            (0, true) if length >= LONG_UTF => WINDOW << self.growth,
+            (0, false) if length >= LONG => SMALL_WINDOW,
+            (0, _) => WINDOW,
+            (1, true) if length >= LONG_UTF => SMALL_WINDOW,
+            _ => 0,
+        }
+    }
+
+    /// One window; None where it was too much and smaller ones are next.
+    fn window(&mut self, from: usize) -> Result<Option<Option<Spans>>, String> {
+        self.spend(from)?;
+        let size = self.size();
+        let (regex, locations) = match self.windows.entry(size) {
+            Entry::Occupied(ready) => ready.into_mut(),
+            Entry::Vacant(place) => {
+                let regex = self.form.windows(self.haystack.len(), size)?;
+                let locations = regex.capture_locations();
+                place.insert((regex, locations))
+            }
+        };
+        let begun = Instant::now();
+        match regex.captures_read_at(locations, self.haystack, from) {
+            Ok(found) => {
+                let found = found.map(|_| spans(locations));
+                self.growth = if begun.elapsed() < QUICK_WINDOW {
+                    (self.growth + 1).min(MAX_GROWTH)
+                } else {
+                    self.growth.saturating_sub(1)
+                };
+                Ok(Some(found))
+            }
+            Err(error) if error.code() == MATCH_LIMIT && size > 0 => {
+                self.tier += 1;
+                Ok(None)
+            }
+            Err(error) => Err(error.to_string()),
+        }
     }
 
     fn by_windows(&mut self, mut from: usize) -> Result<Option<Spans>, String> {
-        let size = match self.single {
-            true => 0,
-            false => self.form.window(self.haystack.len()),
-        };
-        let (regex, mut locations) = match self.windows.take() {
-            Some(ready) => ready,
-            None => {
-                let regex = self.form.windows(self.haystack.len(), size)?;
-                let locations = regex.capture_locations();
-                (regex, locations)
-            }
-        };
-        let mut found = None;
         while from <= self.haystack.len() {
-            self.spend(from)?;
-            match regex.captures_read_at(&mut locations, self.haystack, from) {
-                Ok(Some(_)) => {
-                    found = Some(spans(&locations));
-                    break;
-                }
-                Ok(None) => {}
-                Err(error) if error.code() == MATCH_LIMIT && !self.single => {
-                    self.single = true;
-                    return self.by_windows(from);
-                }
-                Err(error) => return Err(error.to_string()),
+            if from >= self.hard {
+                self.tier = 0;
+            }
+            let size = self.size();
+            let answer = self.window(from)?;
+            if let Some(Some(found)) = answer {
+                return Ok(Some(found));
             }
             // The window's starts are `from` and those `size` characters behind it.
+            let mut behind = from;
             for _ in 0..=size {
-                from = self.form.after(self.haystack, from);
-                if from > self.haystack.len() {
+                behind = self.form.after(self.haystack, behind);
+                if behind > self.haystack.len() {
                     break;
                 }
             }
+            match answer {
+                Some(_) => from = behind,
+                None => self.hard = self.hard.max(behind),
+            }
         }
-        self.windows = Some((regex, locations));
-        Ok(found)
+        Ok(None)
+    }
+
+    /// Window by window from the text's end: in each the last start is found first.
+    fn backwards(&mut self, from: usize) -> Result<Option<Spans>, String> {
+        let mut end = self.haystack.len();
+        let mut hard = usize::MAX;
+        while from <= self.haystack.len() {
+            if end < hard {
+                self.tier = 0;
+                hard = usize::MAX;
+            }
+            let mut start = end.saturating_sub(self.size()).max(from);
+            while start > from && !self.form.starts(self.haystack, start) {
+                start -= 1;
+            }
+            match self.window(start)? {
+                Some(Some(mut found)) => {
+                    if let Some(whole) = found.first_mut() {
+                        *whole = whole.map(|(_, end)| (from, end));
+                    }
+                    return Ok(Some(found));
+                }
+                Some(None) if start <= from => break,
+                Some(None) => end = start - 1,
+                None if hard == usize::MAX => hard = start,
+                None => {}
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -331,6 +411,8 @@ struct Compiled {
     body: Box<str>,
     flags: Flags,
     utf: bool,
+    /// It begins with a `.*` that takes lines' ends: what follows is found from the end.
+    last: bool,
     /// For each class of texts.
     quick: [OnceLock<Result<Regex, CompileError>>; QUICK.len()],
     /// For windows, by their steps and sizes.
@@ -345,23 +427,13 @@ impl Compiled {
             .iter()
             .zip(QUICK)
             .find(|(_, most)| length <= *most)?;
-        let compiled = place.get_or_init(|| self.compile(QUICK_WORK / most, "", ""));
+        let compiled = place.get_or_init(|| self.compile(QUICK_WORK / most, "", &self.body, ""));
         Some(compiled.as_ref())
     }
 
     /// The first stage's for the shortest texts.
     fn shortest(&self) -> Result<(), &CompileError> {
         self.quick(0).map_or(Ok(()), |compiled| compiled.map(drop))
-    }
-
-    /// The starts of a window of a text.
-    fn window(&self, length: usize) -> usize {
-        // A window of UTF-8 costs a look at the whole text.
-        if length <= LONG || self.utf {
-            WINDOW
-        } else {
-            SMALL_WINDOW
-        }
     }
 
     /// The second stage, for texts of about that length.
@@ -372,22 +444,33 @@ impl Compiled {
         if steers.iter().any(|sign| self.body.contains(sign)) {
             return Err("searching takes too many steps".into());
         }
-        let steps = (MAX_WORK / length.next_power_of_two().max(1)).min(MAX_STEPS);
+        let steps = MAX_WORK / length.next_power_of_two().max(1);
+        // A start takes a step and mostly few more.
+        let steps = steps.max(4 * size).min(MAX_STEPS);
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = windows.get(&(steps, size)) {
             return Ok(Arc::clone(known));
         }
-        let before = format!(r"\G(?s:.{{0,{size}}}?)\K(?:");
+        let (before, body) = match leading::rest(&self.body).filter(|_| self.last) {
+            Some(rest) => (format!(r"\G(?s:.{{0,{size}}})(?:"), rest),
+            None => (format!(r"\G(?s:.{{0,{size}}}?)\K(?:"), &*self.body),
+        };
         let regex = self
-            .compile(steps, &before, ")")
+            .compile(steps, &before, body, ")")
             .map(Arc::new)
             .map_err(|error| error.message)?;
         windows.insert((steps, size), Arc::clone(&regex));
         Ok(regex)
     }
 
-    fn compile(&self, steps: usize, before: &str, after: &str) -> Result<Regex, CompileError> {
-        let Self { settings, body, .. } = self;
+    fn compile(
+        &self,
+        steps: usize,
+        before: &str,
+        body: &str,
+        after: &str,
+    ) -> Result<Regex, CompileError> {
+        let settings = &self.settings;
         let begin = format!("{settings}(*LIMIT_MATCH={steps}){LIMITS}{before}");
         let ours = begin.len() - settings.len();
         RegexBuilder::new()
@@ -410,10 +493,15 @@ impl Compiled {
             })
     }
 
+    /// Whether a character begins there.
+    fn starts(&self, haystack: &[u8], place: usize) -> bool {
+        !self.utf || haystack.get(place).is_none_or(|byte| byte & 0xc0 != 0x80)
+    }
+
     /// The place of the next character.
     fn after(&self, haystack: &[u8], place: usize) -> usize {
         let mut next = place + 1;
-        while self.utf && haystack.get(next).is_some_and(|byte| byte & 0xc0 == 0x80) {
+        while !self.starts(haystack, next) {
             next += 1;
         }
         next

@@ -1,6 +1,6 @@
 //! Mounted file systems, from `/proc/mounts`.
 
-use super::{text, wanted};
+use super::{absent, not_collected, text, wanted};
 use crate::oval::item::{Collected, Item, Status};
 use crate::oval::model::Datatype;
 use crate::probe::{Context, Query};
@@ -21,20 +21,17 @@ pub struct Mount {
     options: Vec<String>,
 }
 
-/// UUIDs by the canonical path of the device.
-pub type Uuids = HashMap<PathBuf, String>;
+/// UUIDs by the canonical path of the device; None where they cannot be told.
+pub type Uuids = Option<HashMap<PathBuf, String>>;
 
-fn load(system: &dyn System) -> Result<Vec<Mount>, String> {
+/// None: the system does not run, so nothing is mounted that could be looked at.
+fn load(system: &dyn System) -> Result<Option<Vec<Mount>>, String> {
     // On Linux a link to self/mounts; a folder that is no system's root may have neither.
     let table = text(system, MOUNTS, MAX_MOUNTS)?;
-    let Some(table) = table else {
-        return if system.is_live() {
-            Err(format!("{MOUNTS}: not there"))
-        } else {
-            Ok(Vec::new())
-        };
-    };
-    Ok(table.lines().filter_map(mount).collect())
+    if table.is_none() && system.is_live() {
+        return Err(format!("{MOUNTS}: not there"));
+    }
+    Ok(table.map(|table| table.lines().filter_map(mount).collect()))
 }
 
 fn mount(line: &str) -> Option<Mount> {
@@ -80,13 +77,37 @@ fn unescaped(field: &str) -> String {
 }
 
 fn uuids(system: &dyn System) -> Uuids {
-    let mut known = Uuids::new();
-    for (name, _) in system.read_dir(Path::new(UUIDS)).unwrap_or_default() {
-        if let Ok(device) = system.canonical(&Path::new(UUIDS).join(&name)) {
-            known.insert(device, name.to_string_lossy().into_owned());
+    let mut known = HashMap::new();
+    let names = match system.read_dir(Path::new(UUIDS)) {
+        Ok(names) => names,
+        // Without udev there are none.
+        Err(error) if absent(&error) => Vec::new(),
+        Err(_) => return None,
+    };
+    for (name, _) in names {
+        match system.canonical(&Path::new(UUIDS).join(&name)) {
+            Ok(device) => {
+                known.insert(device, name.to_string_lossy().into_owned());
+            }
+            Err(error) if absent(&error) => {}
+            Err(_) => return None,
         }
     }
-    known
+    Some(known)
+}
+
+/// The UUID of a device; Err where it cannot be told.
+fn uuid<'a>(device: &str, ctx: &'a Context<'_>) -> Result<Option<&'a str>, ()> {
+    if !device.starts_with('/') {
+        return Ok(None);
+    }
+    let known = ctx.tables.uuids.get_or_init(|| uuids(ctx.system));
+    let known = known.as_ref().ok_or(())?;
+    match ctx.system.canonical(Path::new(device)) {
+        Ok(device) => Ok(known.get(&device).map(String::as_str)),
+        Err(error) if absent(&error) => Ok(None),
+        Err(_) => Err(()),
+    }
 }
 
 fn item(mount: &Mount, ctx: &Context<'_>) -> Item {
@@ -94,14 +115,10 @@ fn item(mount: &Mount, ctx: &Context<'_>) -> Item {
     let mut item = Item::new()
         .string("mount_point", mount.point.as_str())
         .string("device", mount.device.as_str());
-    let uuid = mount.device.starts_with('/').then(|| {
-        let known = ctx.tables.uuids.get_or_init(|| uuids(system));
-        let device = system.canonical(Path::new(&mount.device)).ok()?;
-        known.get(&device)
-    });
-    item = match uuid.flatten() {
-        Some(uuid) => item.string("uuid", uuid.as_str()),
-        None => item.without("uuid", Status::DoesNotExist),
+    item = match uuid(&mount.device, ctx) {
+        Ok(Some(uuid)) => item.string("uuid", uuid),
+        Ok(None) => item.without("uuid", Status::DoesNotExist),
+        Err(()) => item.without("uuid", Status::Error),
     };
     item = item.string("fs_type", mount.kind.as_str());
     for option in &mount.options {
@@ -131,6 +148,9 @@ pub fn collect(query: &Query, ctx: &Context<'_>) -> Result<Collected, String> {
         .get_or_init(|| load(ctx.system))
         .as_ref()
         .map_err(Clone::clone)?;
+    let Some(mounts) = mounts else {
+        return Ok(not_collected("the system does not run"));
+    };
     let point = query
         .entity("mount_point")
         .ok_or("the object has no mount_point")?;
@@ -156,6 +176,7 @@ pub fn collect(query: &Query, ctx: &Context<'_>) -> Result<Collected, String> {
 mod tests {
     use super::super::tests::{collect, root};
     use crate::oval::item::{Flag, Status};
+    use crate::system::Rooted;
     use std::os::unix::fs::symlink;
 
     #[test]
@@ -190,8 +211,25 @@ mod tests {
         let space = item.named("space_left").next().unwrap();
         assert_eq!(space.status, Status::Error);
         assert_eq!(get("/home").flag, Flag::DoesNotExist);
-        let (_folder, bare) = root(&[]);
+        let (folder, bare) = root(&[]);
         let found = collect(&bare, "partition", &[("mount_point", "/")]);
         assert_eq!(found.flag, Flag::Error);
+        let off = Rooted::new(folder.path().to_owned(), false);
+        let found = collect(&off, "partition", &[("mount_point", "/")]);
+        assert_eq!(found.flag, Flag::NotCollected);
+    }
+
+    #[test]
+    fn a_uuid_that_cannot_be_told_is_an_error() {
+        let (folder, system) = root(&[("/proc/mounts", "/dev/vda1 / ext4 rw 0 0\n")]);
+        let status = || {
+            let found = collect(&system, "partition", &[("mount_point", "/")]);
+            found.items[0].named("uuid").next().unwrap().status
+        };
+        assert_eq!(status(), Status::DoesNotExist);
+        std::fs::create_dir_all(folder.path().join("dev/disk/by-uuid")).unwrap();
+        symlink("loop", folder.path().join("dev/disk/by-uuid/loop")).unwrap();
+        // The table is loaded once a context, and each look has its own.
+        assert_eq!(status(), Status::Error);
     }
 }

@@ -1,12 +1,15 @@
 //! Processes, from `/proc`.
 
-use super::{absent, pids, text};
-use crate::oval::item::{Collected, Item};
+use super::{absent, pids};
+use crate::oval::item::{Collected, Item, Status};
+use crate::oval::model::Datatype;
 use crate::probe::{Context, Query};
 use crate::system::System;
 use std::path::Path;
 
-const MAX_FILE: u64 = 16 << 20;
+const MAX_FILE: u64 = 64 << 20;
+/// `ESRCH`: no such process.
+const ESRCH: i32 = 3;
 /// `USER_HZ`, the unit of times in `/proc`, is 100 on all architectures that Rust's std has.
 const TICKS: u64 = 100;
 
@@ -52,6 +55,25 @@ const CAPABILITIES: &[&str] = &[
     "CAP_AUDIT_READ",
 ];
 
+/// What reading of one process went: an Err is a place where nobody could look.
+type Looked<T> = Result<T, String>;
+
+/// `/proc/PID/name`; None where the process has ended.
+fn bytes(system: &dyn System, pid: u32, name: &str) -> Looked<Option<Vec<u8>>> {
+    let path = format!("/proc/{pid}/{name}");
+    match system.read(Path::new(&path), MAX_FILE) {
+        Ok(bytes) => Ok(Some(bytes)),
+        // ESRCH: it ended between opening and reading.
+        Err(error) if absent(&error) || error.raw_os_error() == Some(ESRCH) => Ok(None),
+        Err(error) => Err(format!("{path}: {error}")),
+    }
+}
+
+fn text(system: &dyn System, pid: u32, name: &str) -> Looked<Option<String>> {
+    let bytes = bytes(system, pid, name)?;
+    Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+}
+
 /// `/proc/PID/stat`.
 struct Stat {
     command: String,
@@ -60,15 +82,21 @@ struct Stat {
 }
 
 impl Stat {
-    fn read(system: &dyn System, pid: u32) -> Option<Self> {
-        let stat = text(system, &format!("/proc/{pid}/stat"), 65_536).ok()??;
+    /// None where the process has ended.
+    fn read(system: &dyn System, pid: u32) -> Looked<Option<Self>> {
+        let Some(stat) = text(system, pid, "stat")? else {
+            return Ok(None);
+        };
         // The command may have brackets and spaces in it.
-        let (head, rest) = stat.rsplit_once(')')?;
-        let (_, command) = head.split_once('(')?;
-        Some(Self {
+        let parts = stat.rsplit_once(')').and_then(|(head, rest)| {
+            let (_, command) = head.split_once('(')?;
+            Some((command, rest))
+        });
+        let (command, rest) = parts.ok_or_else(|| format!("/proc/{pid}/stat: not understood"))?;
+        Ok(Some(Self {
             command: command.to_owned(),
             fields: rest.split_whitespace().map(str::to_owned).collect(),
-        })
+        }))
     }
 
     /// A field by its number in proc(5).
@@ -79,17 +107,19 @@ impl Stat {
 }
 
 /// As `ps` shows it; None where there is none.
-fn command_line(system: &dyn System, pid: u32) -> Option<String> {
-    let path = format!("/proc/{pid}/cmdline");
-    let bytes = system.read(Path::new(&path), MAX_FILE).ok()?;
-    let end = bytes.iter().rposition(|byte| *byte != 0)?;
-    let shown = bytes.get(..=end)?.iter().map(|byte| match byte {
-        0 | b'\n' => ' ',
-        b' ' => ' ',
-        graphic if graphic.is_ascii_graphic() => char::from(*graphic),
-        _ => '.',
+fn command_line(system: &dyn System, pid: u32) -> Looked<Option<String>> {
+    let bytes = bytes(system, pid, "cmdline")?.unwrap_or_default();
+    let end = bytes.iter().rposition(|byte| *byte != 0);
+    let shown = end.and_then(|end| bytes.get(..=end)).map(|bytes| {
+        let shown = bytes.iter().map(|byte| match byte {
+            0 | b'\n' => ' ',
+            b' ' => ' ',
+            graphic if graphic.is_ascii_graphic() => char::from(*graphic),
+            _ => '.',
+        });
+        shown.collect()
     });
-    Some(shown.collect())
+    Ok(shown)
 }
 
 fn policy(number: i64) -> &'static str {
@@ -142,19 +172,17 @@ fn start_time(boot: i64, ticks: i64) -> String {
     started.strftime(format).to_string()
 }
 
-fn boot(system: &dyn System) -> i64 {
-    let stat = text(system, "/proc/stat", MAX_FILE).ok().flatten();
-    stat.unwrap_or_default()
-        .lines()
-        .find_map(|line| line.strip_prefix("btime "))
-        .and_then(|time| time.trim().parse().ok())
-        .unwrap_or(0)
+/// When the system was started; None where that cannot be told.
+fn boot(system: &dyn System) -> Option<i64> {
+    let stat = super::text(system, "/proc/stat", MAX_FILE).ok().flatten()?;
+    let time = stat.lines().find_map(|line| line.strip_prefix("btime "));
+    time?.trim().parse().ok()
 }
 
-/// Whether the last anonymous writable mapping is not executable: exec-shield's mark.
-fn exec_shield(system: &dyn System, pid: u32) -> bool {
-    let maps = text(system, &format!("/proc/{pid}/maps"), 64 << 20);
-    let maps = maps.ok().flatten().unwrap_or_default();
+/// Whether the last anonymous writable mapping is not executable: exec-shield's mark. None
+/// where it cannot be told.
+fn exec_shield(system: &dyn System, pid: u32) -> Option<bool> {
+    let maps = text(system, pid, "maps").ok()?.unwrap_or_default();
     let mut shield = false;
     for line in maps.lines() {
         let fields: Vec<&str> = line.split_whitespace().collect();
@@ -164,36 +192,43 @@ fn exec_shield(system: &dyn System, pid: u32) -> bool {
             shield = !(mode.starts_with('x') && offset.bytes().any(|digit| digit != b'0'));
         }
     }
-    shield
+    Some(shield)
 }
 
+/// Whose a process is; None is what cannot be told.
 struct Identity {
-    real: i64,
-    effective: i64,
-    login: i64,
-    capabilities: u64,
+    real: Option<i64>,
+    effective: Option<i64>,
+    login: Option<i64>,
+    capabilities: Option<u64>,
 }
 
 fn identity(system: &dyn System, pid: u32) -> Identity {
-    let status = text(system, &format!("/proc/{pid}/status"), 1 << 20);
-    let status = status.ok().flatten().unwrap_or_default();
+    let status = text(system, pid, "status").ok().flatten();
+    let status = status.unwrap_or_default();
     let field = |name: &str, place: usize| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.split_whitespace().nth(place)
     };
     let uid = |place| field("Uid:", place).and_then(|uid| uid.parse().ok());
-    let login = text(system, &format!("/proc/{pid}/loginuid"), 4096);
-    let login = login.ok().flatten();
     Identity {
-        real: uid(0).unwrap_or(-1),
-        effective: uid(1).unwrap_or(-1),
-        // As an unsigned number, so that unset is 4294967295.
-        login: login
-            .and_then(|login| login.trim().parse().ok())
-            .unwrap_or(i64::from(u32::MAX)),
-        capabilities: field("CapEff:", 0)
-            .and_then(|mask| u64::from_str_radix(mask, 16).ok())
-            .unwrap_or(0),
+        real: uid(0),
+        effective: uid(1),
+        // As an unsigned number, so that unset is 4294967295; as is a kernel without audit.
+        login: match text(system, pid, "loginuid") {
+            Ok(Some(login)) => login.trim().parse().ok(),
+            Ok(None) => Some(i64::from(u32::MAX)),
+            Err(_) => None,
+        },
+        capabilities: field("CapEff:", 0).and_then(|mask| u64::from_str_radix(mask, 16).ok()),
+    }
+}
+
+/// Adds what is known, and the status *error* where it is not.
+fn told(item: Item, name: &str, datatype: Datatype, value: Option<String>) -> Item {
+    match value {
+        Some(value) => item.with(name, datatype, value),
+        None => item.with_status(name, datatype, Status::Error, ""),
     }
 }
 
@@ -221,12 +256,22 @@ fn collect(query: &Query, ctx: &Context<'_>, full: bool) -> Result<Collected, St
         return Ok(super::not_collected("the system does not run"));
     }
     let boot = boot(system);
-    let selinux = system.stat(Path::new("/sys/fs/selinux/enforce")).is_ok();
+    let selinux = match system.stat(Path::new("/sys/fs/selinux/enforce")) {
+        Ok(_) => true,
+        Err(error) if absent(&error) => false,
+        Err(error) => return Err(format!("/sys/fs/selinux: {error}")),
+    };
     let mut items = Vec::new();
     let mut any = false;
+    let mut unread = None;
     for pid in pids(system)? {
-        let Some(stat) = Stat::read(system, pid) else {
-            continue;
+        let stat = match Stat::read(system, pid) {
+            Ok(Some(stat)) => stat,
+            Ok(None) => continue,
+            Err(error) => {
+                unread = Some(error);
+                continue;
+            }
         };
         let parent = stat.number(4);
         // Kernel threads.
@@ -240,7 +285,13 @@ fn collect(query: &Query, ctx: &Context<'_>, full: bool) -> Result<Collected, St
         } else if stat.fields.first().is_some_and(|state| state == "Z") {
             format!("[{name}] <defunct>")
         } else {
-            command_line(system, pid).unwrap_or(name)
+            match command_line(system, pid) {
+                Ok(line) => line.unwrap_or(name),
+                Err(error) => {
+                    unread = Some(error);
+                    continue;
+                }
+            }
         };
         let entity = if full { "command_line" } else { "command" };
         if !wanted(query, ctx, entity, &command)?
@@ -250,61 +301,68 @@ fn collect(query: &Query, ctx: &Context<'_>, full: bool) -> Result<Collected, St
         }
         let seconds = |field| u64::try_from(stat.number(field)).unwrap_or(0) / TICKS;
         let who = identity(system, pid);
+        let number = |number: Option<i64>| number.map(|number| number.to_string());
         let mut item = Item::new()
             .string(entity, command)
             .string("exec_time", exec_time(seconds(14) + seconds(15)))
             .int("pid", pid)
             .int("ppid", parent)
-            .int("priority", stat.number(18))
-            .int("ruid", who.real)
-            .string("scheduling_class", policy(stat.number(41)))
-            .string("start_time", start_time(boot, stat.number(22)))
-            .string("tty", terminal(stat.number(7)))
-            .int("user_id", who.effective);
+            .int("priority", stat.number(18));
+        item = told(item, "ruid", Datatype::Int, number(who.real))
+            .string("scheduling_class", policy(stat.number(41)));
+        let started = boot.map(|boot| start_time(boot, stat.number(22)));
+        item = told(item, "start_time", Datatype::String, started)
+            .string("tty", terminal(stat.number(7)));
+        item = told(item, "user_id", Datatype::Int, number(who.effective));
         if full {
-            item = item
-                .boolean("exec_shield", exec_shield(system, pid))
-                .int("loginuid", who.login);
-            for (bit, capability) in CAPABILITIES.iter().enumerate() {
-                if who.capabilities >> bit & 1 != 0 {
-                    item = item.string("posix_capability", *capability);
-                }
-            }
-            if selinux && let Some(domain) = domain(system, pid) {
-                item = item.string("selinux_domain_label", domain);
+            let shield = exec_shield(system, pid).map(|shield| shield.to_string());
+            item = told(item, "exec_shield", Datatype::Boolean, shield);
+            item = told(item, "loginuid", Datatype::Int, number(who.login));
+            item = match who.capabilities {
+                Some(mask) => CAPABILITIES
+                    .iter()
+                    .enumerate()
+                    .filter(|(bit, _)| mask >> bit & 1 != 0)
+                    .fold(item, |item, (_, name)| {
+                        item.string("posix_capability", *name)
+                    }),
+                None => item.without("posix_capability", Status::Error),
+            };
+            if selinux {
+                item = match domain(system, pid) {
+                    Ok(Some(domain)) => item.string("selinux_domain_label", domain),
+                    Ok(None) => item,
+                    Err(_) => item.without("selinux_domain_label", Status::Error),
+                };
             }
             item = item.int("session_id", stat.number(6));
         }
         items.push(item);
     }
-    if !any {
-        return Err("no process could be read".into());
+    match unread {
+        _ if !any => Err(unread.unwrap_or_else(|| "no process could be read".into())),
+        Some(error) => Ok(Collected::incomplete(items, error)),
+        None => Ok(Collected::complete(items)),
     }
-    Ok(Collected::complete(items))
 }
 
-fn domain(system: &dyn System, pid: u32) -> Option<String> {
-    let path = format!("/proc/{pid}/attr/current");
-    match system.read(Path::new(&path), 4096) {
-        Ok(bytes) => {
-            let context = String::from_utf8_lossy(&bytes).into_owned();
-            Some(context.split(':').nth(2)?.trim_matches(['\0', '\n']).into())
-        }
-        Err(error) if absent(&error) => None,
-        Err(_) => None,
-    }
+/// The type of the process's label; None where it has none.
+fn domain(system: &dyn System, pid: u32) -> Looked<Option<String>> {
+    let context = text(system, pid, "attr/current")?.unwrap_or_default();
+    let domain = context.split(':').nth(2);
+    Ok(domain.map(|domain| domain.trim_matches(['\0', '\n']).to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{collect, root};
     use super::{exec_time, terminal};
-    use crate::oval::item::Flag;
+    use crate::oval::item::{Flag, Status};
 
     #[test]
     fn processes() {
         let stat = "9 (a) b) S 1 9 8 34817 9 0 0 0 0 0 250 150 0 0 20 0 1 0 100 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 2 0";
-        let (_folder, system) = root(&[
+        let (folder, system) = root(&[
             ("/proc/stat", "cpu\nbtime 1000\n"),
             ("/proc/9/stat", stat),
             ("/proc/9/cmdline", "/bin/a\0-b\tc\0\0"),
@@ -350,7 +408,22 @@ mod tests {
         assert_eq!(found.items.len(), 1);
         let found = collect(&system, "process", &[("command", "kthreadd")]);
         assert_eq!(found.flag, Flag::DoesNotExist);
-        let (_folder, bare) = root(&[("/proc/x", "")]);
+        // Of 9 all is known, 4 says nothing of itself and of 5 nothing can be read.
+        let root = folder.path().join("proc");
+        std::fs::create_dir_all(root.join("4")).unwrap();
+        std::fs::write(root.join("4/stat"), "4 (four) S 1 0").unwrap();
+        let found = collect(&system, "process", &[("command", "four")]);
+        assert_eq!(found.flag, Flag::Complete);
+        for unknown in ["ruid", "user_id"] {
+            let value = found.items[0].named(unknown).next().unwrap();
+            assert_eq!(value.status, Status::Error, "{unknown}");
+        }
+        std::fs::create_dir_all(root.join("5/stat")).unwrap();
+        let found = collect(&system, "process", &[("command", "four")]);
+        assert_eq!((found.flag, found.items.len()), (Flag::Incomplete, 1));
+        let found = collect(&system, "process", &[("command", "five")]);
+        assert_eq!((found.flag, found.items.len()), (Flag::Incomplete, 0));
+        let (_folder, bare) = super::super::tests::root(&[("/proc/x", "")]);
         let found = collect(&bare, "process", &[("command", "a")]);
         assert_eq!(found.flag, Flag::Error);
     }

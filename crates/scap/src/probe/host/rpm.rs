@@ -1,7 +1,7 @@
 //! RPM packages, from the database of headers: `rpmdb.sqlite`. The older formats (Berkeley
 //! DB, ndb) are not read, which is said as an error.
 
-use super::{absent, wanted};
+use super::{absent, text, wanted};
 use crate::oval::item::{Collected, Item};
 use crate::oval::model::Datatype;
 use crate::probe::{Context, Query};
@@ -14,7 +14,11 @@ mod verify;
 
 use header::{Depth, Package};
 
-const FOLDERS: [&str; 2] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm"];
+const FOLDERS: [&str; 3] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm"];
+/// Words of `ID` and `ID_LIKE` in os-release of systems that are made of RPM packages.
+const OF_PACKAGES: [&str; 8] = [
+    "amzn", "centos", "fedora", "mariner", "opensuse", "rhel", "sles", "suse",
+];
 const SQLITE: &str = "rpmdb.sqlite";
 const MAX_DATABASE: u64 = 1 << 30;
 const MAX_PACKAGES: usize = 500_000;
@@ -36,17 +40,45 @@ fn load(system: &dyn System, depth: Depth) -> Result<Vec<Package>, String> {
             return packages(&database, &journal.unwrap_or_default(), depth)
                 .map_err(|error| format!("{folder}/{SQLITE}: {error}"));
         }
-        for old in ["Packages.db", "Packages"] {
+        for (old, format) in [("Packages.db", "ndb"), ("Packages", "Berkeley DB")] {
             let path = Path::new(folder).join(old);
             match system.stat(&path) {
-                Ok(_) => return Err(format!("{}: format not supported", path.display())),
+                Ok(_) => {
+                    let path = path.display();
+                    return Err(format!(
+                        "{path}: an rpm database in {format}'s format, which is not supported (rpmdb.sqlite is)"
+                    ));
+                }
                 Err(error) if absent(&error) => {}
                 Err(error) => return Err(format!("{}: {error}", path.display())),
             }
         }
     }
+    if is_of_packages(system)? {
+        return Err("there is no rpm database on a system that rpm made".into());
+    }
     // No database: nothing was ever installed by rpm.
     Ok(Vec::new())
+}
+
+/// Whether the system consists of RPM packages, so that a missing database tells nothing.
+fn is_of_packages(system: &dyn System) -> Result<bool, String> {
+    for path in ["/etc/os-release", "/usr/lib/os-release"] {
+        let Some(release) = text(system, path, 1 << 20)? else {
+            continue;
+        };
+        let mut words = release.lines().filter_map(|line| {
+            let (key, value) = line.split_once('=')?;
+            matches!(key.trim(), "ID" | "ID_LIKE").then_some(value)
+        });
+        return Ok(words.any(|value| {
+            let value = value.trim().trim_matches(['"', '\'']);
+            value
+                .split([' ', '-'])
+                .any(|word| OF_PACKAGES.contains(&word))
+        }));
+    }
+    Ok(false)
 }
 
 fn packages(database: &[u8], journal: &[u8], depth: Depth) -> Result<Vec<Package>, String> {
@@ -207,7 +239,18 @@ mod tests {
             found.flag
         };
         assert_eq!(get(&[]), Flag::DoesNotExist);
+        for (like, flag) in [
+            ("ID=debian", Flag::DoesNotExist),
+            ("ID=\"opensuse-leap\"", Flag::Error),
+            ("ID=x\nID_LIKE='rhel fedora'", Flag::Error),
+        ] {
+            assert_eq!(get(&[("/etc/os-release", like)]), flag, "{like}");
+        }
         assert_eq!(get(&[("/var/lib/rpm/Packages", "x")]), Flag::Error);
+        assert_eq!(
+            get(&[("/usr/lib/sysimage/rpm/Packages.db", "x")]),
+            Flag::Error
+        );
         assert_eq!(get(&[("/var/lib/rpm/rpmdb.sqlite", "x")]), Flag::Error);
         // Every cut and every changed byte of the first page ends, whatever it says.
         let database = database();

@@ -242,9 +242,13 @@ fn translated(arguments: &[String], root: Option<String>) -> Option<Asked> {
             | "--check-engine-results"
             | "--export-variables"
             | "--without-syschar"
-            | "--thin-results"
-            | "--skip-signature-validation"
-            | "--enforce-signature" => continue,
+            | "--thin-results" => continue,
+            "--skip-signature-validation" | "--enforce-signature" => {
+                if is_xccdf {
+                    asked.ours.push(name.to_owned());
+                }
+                continue;
+            }
             "--results" => {
                 asked.results = Some(value());
                 continue;
@@ -254,7 +258,9 @@ fn translated(arguments: &[String], root: Option<String>) -> Option<Asked> {
                 value();
                 continue;
             }
-            "--profile" | "--rule" | "--cpe" | "--datastream-id" | "--xccdf-id" => name,
+            "--profile" | "--rule" | "--skip-rule" | "--cpe" | "--datastream-id" | "--xccdf-id" => {
+                name
+            }
             "--benchmark-id" | "--tailoring-id" => "--xccdf-id",
             "--tailoring-file" => "--tailoring",
             "--id" => "--definition",

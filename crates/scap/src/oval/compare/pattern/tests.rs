@@ -200,6 +200,111 @@ fn what_one_start_may_do_each_may_do() {
     assert_eq!(found.unwrap().len(), 2);
 }
 
+/// Patterns of public content, on files that are longer than those that most machines have.
+#[test]
+fn public_patterns_on_long_files() {
+    let flags = |multiline, dotall| Flags {
+        multiline,
+        dotall,
+        ignore_case: false,
+    };
+    let line = "# Password aging controls, as login.defs explains them at length\n";
+    let key = "PASS_MIN_DAYS\t7\n";
+    let last = r".*\n[^#]*(PASS_MIN_DAYS\s+\d+)\s*\n";
+    let uid = r".*(?:^|\n)\s*(PASS_MIN_DAYS[\s]+[\d]+)\s*(?:$|\n)";
+    for (lines, sign) in [
+        (600, ""),
+        (2_000, ""),
+        (2_000, "é"),
+        (16_000, ""),
+        (20_000, "é"),
+    ] {
+        let before = format!("{sign}\n{}", line.repeat(lines));
+        let text = format!("{before}{key}{before}{key}{}", line.repeat(lines));
+        for pattern in [last, uid] {
+            let compiled = Pattern::with_flags(pattern, flags(true, true)).unwrap();
+            let begun = Instant::now();
+            let found = compiled.find_all(text.as_bytes(), 10).unwrap();
+            assert_eq!(found.len(), 1, "{lines} {sign} {pattern}");
+            // The last one, and the match begins where the search does.
+            assert_eq!(found[0][0].unwrap().0, 0);
+            let group = found[0][1].unwrap();
+            assert_eq!(&text[group.0..group.1], key.trim_end());
+            assert!(group.0 > before.len() * 2, "{lines} {sign} {pattern}");
+            assert_eq!(compiled.find_all(before.as_bytes(), 10), Ok(vec![]));
+            let took = begun.elapsed();
+            assert!(
+                took < Duration::from_secs(10),
+                "{lines} {sign} {pattern} {took:?}"
+            );
+        }
+    }
+    // Accounts of a directory: each line is a match or not, whatever the others are.
+    let account = "user:x:4711:100:A name of someone:/home/user:/bin/bash\n";
+    let system = "ntp:x:38:38::/var/lib/ntp:/usr/sbin/nologin\n";
+    let shell = r"^(?!root).*:x:([\d]+):[\d]+:[^:]*:[^:]*:(?!\/sbin\/nologin|\/bin\/sync|\/sbin\/shutdown|\/sbin\/halt|\/usr\/sbin\/nologin).*$";
+    for sign in ["", "é"] {
+        let text = format!(
+            "root:x:0:0::/root:/bin/sh\n{sign}{}{system}",
+            account.repeat(2_000)
+        );
+        let pattern = Pattern::with_flags(shell, flags(true, false)).unwrap();
+        let found = pattern.find_all(text.as_bytes(), 10_000).unwrap();
+        assert_eq!(found.len(), 2_000);
+    }
+}
+
+/// From the end finds what PCRE finds from the start.
+#[test]
+fn the_last_is_found_by_windows_too() {
+    let flags = Flags {
+        multiline: true,
+        dotall: true,
+        ignore_case: false,
+    };
+    let text = format!("k=1\n{}k=2 é\n{}", "x\n".repeat(3_000), "k= \n".repeat(900));
+    for pattern in [
+        r".*k=(\d)",
+        r".*^k=(\d) (.)$",
+        r".*(?<=\n)x",
+        r".*",
+        r".*\Ak",
+        r".*(k=\d.*)",
+        r".*nowhere",
+    ] {
+        let pattern = Pattern::with_flags(pattern, flags).unwrap();
+        let form = pattern.form(text.as_bytes()).unwrap();
+        assert!(form.last);
+        for from in [0, 4, 5_000] {
+            let quick = Search::new(form, text.as_bytes()).unwrap().next(from);
+            let mut slow = Search::new(form, text.as_bytes()).unwrap();
+            slow.quick = None;
+            assert_eq!(slow.next(from), quick, "{pattern:?} {from}");
+        }
+    }
+}
+
+#[test]
+fn long_text_that_is_not_ascii() {
+    let text = format!(
+        "é {}\nthe end\n",
+        "key = a value of a file\n".repeat(200_000)
+    );
+    assert!(text.len() > 4 << 20);
+    let flags = Flags {
+        multiline: true,
+        ..Flags::default()
+    };
+    for (pattern, found) in [
+        (r"^\s*the\s+(end)", true),
+        (r"^\s*[Kk]ey\s*=\s*(\d+)\s*$", false),
+        (r"(?i)^\s*nothing\s+(\w+)", false),
+    ] {
+        let pattern = Pattern::with_flags(pattern, flags).unwrap();
+        assert_eq!(pattern.is_match(text.as_bytes()), Ok(found), "{pattern:?}");
+    }
+}
+
 #[test]
 fn quadratic_searches_end() {
     ends_with_an_error("[ab]*[cd]", &"a".repeat(1 << 20), 20);
