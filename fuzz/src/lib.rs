@@ -23,6 +23,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("scap_rpmdb", bartizan_scap::fuzzing::rpmdb),
     ("scap_tailoring", bartizan_scap::fuzzing::tailoring),
     ("scap_units", bartizan_scap::fuzzing::units),
+    ("xccdf", bartizan_formats::fuzzing::xccdf),
 ];
 
 /// The target of that name.

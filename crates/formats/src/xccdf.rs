@@ -14,7 +14,7 @@
 //! | `target`, addresses, facts | the host: asset and observation |
 //! | OVAL results of the ARF, where a rule failed or could not be told | evidence: the items that decided, in words |
 //! | `check-import` | evidence |
-//! | no `end-time`, no answer for a rule of the benchmark in the file | an incomplete scan, which closes nothing |
+//! | no `end-time`, no answer for a rule of the benchmark, no benchmark in the file | an incomplete scan, which closes nothing |
 //!
 //! The file is read as it streams in, packed with gzip or bzip2 or not. What is not needed
 //! is never kept, and what is kept is charged against a fixed budget of memory.

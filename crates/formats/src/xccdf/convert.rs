@@ -96,13 +96,9 @@ fn one(
         },
     };
     let label = plain(&result.id, 120);
-    let mut notice = |what: String| notices.push(format!("{label}: {what}"));
-    if known.is_none() {
-        notice("its benchmark is not in the file, so what its rules say is not known".to_owned());
-    }
-    let complete = match unfinished(result, benchmark) {
+    let complete = match unfinished(result, known) {
         Some(why) => {
-            notice(format!("{why}; nothing is closed by it"));
+            notices.push(format!("{label}: {why}; nothing is closed by it"));
             false
         }
         None => true,
@@ -148,7 +144,7 @@ fn one(
 }
 
 /// Why a result does not speak of everything that it was to speak of.
-fn unfinished(result: &TestResult, benchmark: &Benchmark) -> Option<String> {
+fn unfinished(result: &TestResult, known: Option<&Benchmark>) -> Option<String> {
     if result.ended.is_none() {
         return Some("it has no end-time, so it did not run to its end".to_owned());
     }
@@ -156,7 +152,10 @@ fn unfinished(result: &TestResult, benchmark: &Benchmark) -> Option<String> {
         return Some("it has no rule-result".to_owned());
     }
     // A whole run answers for all rules of its benchmark, if only with notselected; one for
-    // single rules does not.
+    // single rules does not. Without the benchmark that cannot be told.
+    let Some(benchmark) = known else {
+        return Some("its benchmark is not in the file, so it may be a part".to_owned());
+    };
     let has: HashSet<&str> = result.rules.iter().map(|rule| rule.id.as_str()).collect();
     let missing = benchmark.missing(&|rule| has.contains(rule));
     (missing > 0).then(|| format!("it has no answer for {missing} rules of its benchmark"))
