@@ -2,7 +2,7 @@
 
 use crate::Verdict;
 use crate::agent::arguments::{Agent, Schedules, Systems};
-pub use crate::scap::arguments::{ScapDiff, ScapFixes, ScapRemediate, ScapUndo};
+pub use crate::scap::arguments::{ScapDiff, ScapFixes, ScapImport, ScapRemediate, ScapUndo};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -321,6 +321,11 @@ pub enum Scap {
     /// Compare two results, rule by rule; exit code 1 when something got worse
     #[command(after_help = "Example:\n  bartizan scap diff yesterday.arf.xml today.arf.xml")]
     Diff(ScapDiff),
+    /// Take in results of OpenSCAP: XCCDF TestResult or ARF, packed or not
+    #[command(
+        after_help = "Example:\n  bartizan scap import arf.xml --server http://127.0.0.1:8000"
+    )]
+    Import(ScapImport),
     /// Apply the content's bash fixes to this machine, one by one, with backup and re-check
     #[command(after_help = "Examples:\n  \
                       bartizan scap remediate ds.xml --profile standard --all-failed --dry-run\n  \

@@ -3,6 +3,7 @@
 pub mod arguments;
 mod diff;
 mod fixes;
+mod import;
 mod info;
 mod remedy;
 mod results;
@@ -47,6 +48,7 @@ pub fn run(command: &Scap) -> Result<Verdict> {
         Scap::Oval(options) => oval_alone(options),
         Scap::Fixes(options) => fixes::run(options),
         Scap::Diff(options) => diff::run(options),
+        Scap::Import(options) => import::run(options),
         Scap::Remediate(options) => remedy::run(options),
         Scap::Undo(options) => remedy::undo(options),
     }

@@ -1,6 +1,6 @@
-//! The arguments of the commands that compare and mend.
+//! The arguments of the commands that compare, import and mend.
 
-use crate::arguments::{Choice, FixSystem, OptionalRemote, Output};
+use crate::arguments::{Choice, FailOn, FixSystem, Format, OptionalRemote, Output};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -40,6 +40,26 @@ pub struct ScapDiff {
     pub after: PathBuf,
     #[arg(long, value_enum, default_value_t)]
     pub format: Output,
+}
+
+#[derive(Args)]
+pub struct ScapImport {
+    /// What `oscap xccdf eval --results` or `--results-arf` wrote; also with gzip or bzip2
+    pub file: PathBuf,
+    /// What was scanned, `host:NAME`; default: the target that the results name
+    #[arg(long, value_name = "KIND:NAME")]
+    pub scope: Option<String>,
+    /// What to write
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Where to write it; default: standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Exit code 1 from this severity on
+    #[arg(long, value_enum, default_value_t = FailOn::High)]
+    pub fail_on: FailOn,
+    #[command(flatten)]
+    pub remote: OptionalRemote,
 }
 
 #[derive(Args)]
