@@ -263,7 +263,7 @@ fn rules(
 
 /// Sorts results and numbers those that still share their subject. The worst comes first, so
 /// that a pass never takes the name of a failure.
-fn number(results: &mut Vec<CheckResult>) {
+fn number(results: &mut [CheckResult]) {
     let rank = |outcome: &Outcome| match outcome {
         Outcome::Fail => 0,
         Outcome::Unknown { .. } => 1,

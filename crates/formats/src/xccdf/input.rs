@@ -99,23 +99,15 @@ impl<R: Read> BufRead for Guard<R> {
 pub(super) fn unpacked<'a, R: Read + 'a>(mut input: R) -> io::Result<Box<dyn Read + 'a>> {
     let mut head = Vec::with_capacity(3);
     input.by_ref().take(3).read_to_end(&mut head)?;
-    let packed = Packed {
-        is_gzip: head.starts_with(b"\x1f\x8b"),
-        is_bzip2: head.starts_with(b"BZh"),
-    };
+    let (is_gzip, is_bzip2) = (head.starts_with(b"\x1f\x8b"), head.starts_with(b"BZh"));
     let whole = io::Cursor::new(head).chain(input);
-    Ok(if packed.is_gzip {
+    Ok(if is_gzip {
         Box::new(Damaged(flate2::read::MultiGzDecoder::new(whole)))
-    } else if packed.is_bzip2 {
+    } else if is_bzip2 {
         Box::new(Damaged(bzip2::read::MultiBzDecoder::new(whole)))
     } else {
         Box::new(whole)
     })
-}
-
-struct Packed {
-    is_gzip: bool,
-    is_bzip2: bool,
 }
 
 /// Whether a failing input is the sender's fault: what cannot be unpacked is.
