@@ -24,6 +24,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("scap_signature", bartizan_scap::fuzzing::signature),
     ("scap_tailoring", bartizan_scap::fuzzing::tailoring),
     ("scap_units", bartizan_scap::fuzzing::units),
+    ("xccdf", bartizan_formats::fuzzing::xccdf),
 ];
 
 /// The target of that name.

@@ -4,6 +4,7 @@ pub mod arguments;
 mod diff;
 mod eval;
 mod fixes;
+mod import;
 mod info;
 mod remedy;
 mod results;
@@ -52,6 +53,7 @@ pub fn run(command: &Scap) -> Result<Verdict> {
         Scap::Eval(options) => Ok(eval::run(options)),
         Scap::Fixes(options) => fixes::run(options),
         Scap::Diff(options) => diff::run(options),
+        Scap::Import(options) => import::run(options),
         Scap::Remediate(options) => remedy::run(options),
         Scap::Undo(options) => remedy::undo(options),
     }

@@ -1,4 +1,5 @@
-//! Bytes to model and back, one module a format: our own report and SARIF 2.1.0.
+//! Bytes to model and back, one module a format: our own report, SARIF 2.1.0, XCCDF
+//! results and ARF.
 //!
 //! **Invariant:** no network, no files by path, no clock, no randomness. Every reader is
 //! bounded in size, depth and count, never panics on hostile bytes, and has a fuzz entry
@@ -8,5 +9,6 @@ pub mod fuzzing;
 pub mod registry;
 pub mod report;
 pub mod sarif;
+pub mod xccdf;
 
 pub use registry::{FORMATS, Format};

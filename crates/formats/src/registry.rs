@@ -26,6 +26,11 @@ pub const FORMATS: &[Format] = &[
         media_types: &[crate::sarif::MEDIA_TYPE],
         sniff: crate::sarif::sniff,
     },
+    Format {
+        name: "xccdf",
+        media_types: &[crate::xccdf::MEDIA_TYPE, crate::xccdf::ARF_MEDIA_TYPE],
+        sniff: crate::xccdf::sniff,
+    },
 ];
 
 impl Format {
@@ -96,6 +101,17 @@ mod tests {
             )),
             Some("sarif")
         );
+        assert_eq!(
+            name(Format::by_content(
+                b"<?xml version=\"1.0\"?>\n<TestResult xmlns=\"http://checklists.nist.gov/xccdf/1.2\""
+            )),
+            Some("xccdf")
+        );
+        assert_eq!(
+            name(Format::by_media_type("application/arf+xml")),
+            Some("xccdf")
+        );
+        assert_eq!(name(Format::by_content(b"<html>")), None);
         assert_eq!(name(Format::by_content(b"PK\x03\x04")), None);
     }
 }

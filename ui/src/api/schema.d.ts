@@ -28,7 +28,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Hand in a report, a SARIF file or evidence.
+         * Hand in a report, a SARIF file, XCCDF results or evidence.
          * @description The body is streamed into storage. `Content-Digest: sha-256=:…:` is checked when given.
          *     A report is identified by its scan id, or by `Idempotency-Key` when given; handing in the
          *     same again answers with the earlier job.
@@ -2679,11 +2679,11 @@ export interface operations {
     uploadArtifact: {
         parameters: {
             query?: {
-                /** @description `report`, `sarif` or `evidence`; told from Content-Type and first bytes when absent. */
+                /** @description `report`, `sarif`, `xccdf` or `evidence`; told from Content-Type and first bytes when absent. */
                 kind?: string;
                 /** @description The file name; evidence needs it. */
                 name?: string;
-                /** @description The scope, `kind:name`; SARIF needs it. */
+                /** @description The scope, `kind:name`; SARIF and XCCDF need it. */
                 scope?: string;
             };
             header?: {
@@ -2697,9 +2697,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                "application/arf+xml": number[];
                 "application/octet-stream": number[];
                 "application/sarif+json": number[];
                 "application/vnd.bartizan.report+ndjson": number[];
+                "application/xccdf+xml": number[];
             };
         };
         responses: {

@@ -1,6 +1,6 @@
 //! The arguments of `bartizan scap`.
 
-use crate::arguments::{Choice, OptionalRemote, Output, Signature};
+use crate::arguments::{Choice, FailOn, Format, OptionalRemote, Output, Signature};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -40,6 +40,11 @@ pub enum Scap {
     /// Compare two results, rule by rule; exit code 1 when something got worse
     #[command(after_help = "Example:\n  bartizan scap diff yesterday.arf.xml today.arf.xml")]
     Diff(ScapDiff),
+    /// Take in results of OpenSCAP: XCCDF TestResult or ARF, packed or not
+    #[command(
+        after_help = "Example:\n  bartizan scap import arf.xml --server http://127.0.0.1:8000"
+    )]
+    Import(ScapImport),
     /// Apply the content's bash fixes to this machine, one by one, with backup and re-check
     #[command(after_help = "Examples:\n  \
                       bartizan scap remediate ds.xml --profile standard --all-failed --dry-run\n  \
@@ -236,6 +241,26 @@ pub struct ScapDiff {
     pub after: PathBuf,
     #[arg(long, value_enum, default_value_t)]
     pub format: Output,
+}
+
+#[derive(Args)]
+pub struct ScapImport {
+    /// What `oscap xccdf eval --results` or `--results-arf` wrote; also with gzip or bzip2
+    pub file: PathBuf,
+    /// What was scanned, `host:NAME`; default: the target that the results name
+    #[arg(long, value_name = "KIND:NAME")]
+    pub scope: Option<String>,
+    /// What to write
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Where to write it; default: standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Exit code 1 from this severity on
+    #[arg(long, value_enum, default_value_t = FailOn::High)]
+    pub fail_on: FailOn,
+    #[command(flatten)]
+    pub remote: OptionalRemote,
 }
 
 #[derive(Args)]

@@ -221,3 +221,88 @@ fn this_machine_is_judged() {
     let shown = run(&["scan", "host", "--fail-on", "never"]);
     assert!(shown.out.contains("SUMMARY"), "{}", shown.out);
 }
+
+/// By check and locus: the outcome, the severity and the evidence of a report's results, and
+/// what is said of the checks.
+fn said(report: &Path) -> (Vec<String>, Vec<String>) {
+    let (mut results, mut checks) = (Vec::new(), Vec::new());
+    for line in fs::read_to_string(report).unwrap().lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let result = &line["result"];
+        if result.is_object() {
+            let outcome = (&result["check"], &result["asset"], &result["locus"]);
+            let evidence = match result["outcome"].as_str() {
+                Some("fail") => &result["evidence"],
+                _ => &Value::Null,
+            };
+            results.push(format!(
+                "{outcome:?} {} {} {} {evidence}",
+                result["outcome"], result["why"], result["message"]
+            ));
+        }
+        if line["check"].is_object() {
+            checks.push(line["check"].to_string());
+        }
+    }
+    (results, checks)
+}
+
+#[test]
+fn written_results_come_back_as_the_same_findings() {
+    let place = Installation::new(&bartizan_xtask::running::Backend::Sqlite);
+    let root = tempfile::tempdir().unwrap();
+    machine(root.path());
+    let content = tempfile::tempdir().unwrap();
+    let at = |name: &str| content.path().join(name);
+    fs::write(at("benchmark.xml"), BENCHMARK).unwrap();
+    fs::write(at("oval.xml"), OVAL).unwrap();
+    let (benchmark, machine) = (text(&at("benchmark.xml")), text(root.path()));
+    let words = ["scan", "host", "--root", &machine, "--content", &benchmark];
+    let (ours, arf, results) = (at("ours.jsonl"), at("arf.xml"), at("results.xml"));
+    let places = [text(&ours), text(&arf), text(&results)];
+    let mut scan = words.to_vec();
+    scan.extend(["--scope", "host:web1", "--format", "report"]);
+    scan.extend([
+        "-o",
+        &places[0],
+        "--arf",
+        &places[1],
+        "--results",
+        &places[2],
+    ]);
+    let scanned = place.client(&scan);
+    assert_eq!(scanned.code, 1, "a high rule fails: {}", scanned.err);
+    let check = "scap/xccdf_t_benchmark_b/xccdf_t_rule_root-login";
+    let before = finding(&place, "host:web1", check);
+
+    let import = |file: &str, back: &Path| {
+        let back = text(back);
+        let words = ["scap", "import", file, "--scope", "host:web1"];
+        let imported = place.client(&[&words[..], &["--format", "report", "-o", &back]].concat());
+        assert_eq!(imported.code, 1, "a high rule fails: {}", imported.err);
+    };
+    let (results_then, checks_then) = said(&ours);
+    assert!(results_then.len() >= 3, "{results_then:?}");
+    for (file, has_items) in [(&places[1], true), (&places[2], false)] {
+        let back = at("back.jsonl");
+        import(file, &back);
+        let (results_now, checks_now) = said(&back);
+        assert_eq!(checks_now, checks_then);
+        if has_items {
+            assert_eq!(results_now, results_then);
+        } else {
+            let bare = |all: &[String]| -> Vec<String> {
+                let words = |one: &String| one.splitn(5, ' ').take(4).collect::<Vec<_>>().join(" ");
+                all.iter().map(words).collect()
+            };
+            assert_eq!(bare(&results_now), bare(&results_then));
+        }
+    }
+    // The same finding, not one beside it.
+    let after = finding(&place, "host:web1", check);
+    assert_eq!(after["key"], before["key"], "{after}");
+    let all = place.server.get("/findings?scope=host:web1").unwrap();
+    let same: Vec<_> = all["items"].as_array().unwrap().iter().collect();
+    let same = same.iter().filter(|one| one["check"] == check);
+    assert_eq!(same.count(), 1, "{all}");
+}

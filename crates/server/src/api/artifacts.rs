@@ -32,9 +32,9 @@ pub fn routes() -> Vec<Route> {
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct UploadQuery {
-    /// `report`, `sarif` or `evidence`; told from Content-Type and first bytes when absent.
+    /// `report`, `sarif`, `xccdf` or `evidence`; told from Content-Type and first bytes when absent.
     kind: Option<String>,
-    /// The scope, `kind:name`; SARIF needs it.
+    /// The scope, `kind:name`; SARIF and XCCDF need it.
     scope: Option<String>,
     /// The file name; evidence needs it.
     name: Option<String>,
@@ -64,7 +64,7 @@ pub(crate) struct StoredEvidence {
     name: String,
 }
 
-/// Hand in a report, a SARIF file or evidence.
+/// Hand in a report, a SARIF file, XCCDF results or evidence.
 ///
 /// The body is streamed into storage. `Content-Digest: sha-256=:…:` is checked when given.
 /// A report is identified by its scan id, or by `Idempotency-Key` when given; handing in the
@@ -75,6 +75,8 @@ pub(crate) struct StoredEvidence {
     request_body(content(
         (Vec<u8> = "application/vnd.bartizan.report+ndjson"),
         (Vec<u8> = "application/sarif+json"),
+        (Vec<u8> = "application/xccdf+xml"),
+        (Vec<u8> = "application/arf+xml"),
         (Vec<u8> = "application/octet-stream"))),
     responses(
         (status = 202, description = "Queued", body = Accepted),

@@ -12,7 +12,7 @@ use super::pipe::{PipeReader, pipe};
 use super::scores;
 use crate::state::{AppState, random_bytes};
 use bartizan_formats::report::{Limits, ReadError, ReportReader};
-use bartizan_formats::sarif;
+use bartizan_formats::{sarif, xccdf};
 use bartizan_model::report::{Line, Report};
 use bartizan_model::{Digest, JobId, Scan, ScanId, Scope, Timestamp};
 use bartizan_store::import::{ImportPlan, ImportSummary};
@@ -29,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 pub const REPORT: &str = "import.report";
 /// A job that imports one tool's results out of a SARIF file.
 pub const SARIF: &str = "import.sarif";
+/// A job that imports one result out of a file of XCCDF results or an ARF.
+pub const XCCDF: &str = "import.xccdf";
 
 /// Lines that go from the reading thread to the store at once.
 const BATCH_LINES: usize = 512;
@@ -38,7 +40,7 @@ const BATCH_BYTES: u64 = 1 << 20;
 const BATCHES: usize = 2;
 /// How long an attempt may go on that seems to have lost its job.
 const GRACE: Duration = Duration::from_secs(3);
-/// How often SARIF jobs are tried.
+/// How often jobs of further reports of a file are tried.
 const ATTEMPTS: u32 = 5;
 
 /// How an attempt ended, when not well.
@@ -214,7 +216,7 @@ async fn run(
         .ok_or_else(|| Failure::Input("the job names no artifact".to_owned()))?;
     match claim.job.kind.as_str() {
         REPORT => report(state, &tenant, claim, artifact, shutdown).await,
-        SARIF => sarif_run(state, &tenant, claim, artifact, shutdown).await,
+        SARIF | XCCDF => foreign_run(state, &tenant, claim, artifact, shutdown).await,
         other => Err(Failure::Input(format!(
             "this version does not know jobs of kind {other:?}"
         ))),
@@ -351,46 +353,64 @@ async fn feed(
     })
 }
 
-/// The particulars of a SARIF job, written at intake.
-#[derive(Debug, Deserialize)]
-struct SarifPayload {
+/// The particulars of a job on a file of another tool, written at intake.
+#[derive(Debug, Clone, Deserialize)]
+struct ForeignPayload {
     scan: ScanId,
     received: Timestamp,
     run: usize,
     scope: Scope,
 }
 
-async fn sarif_run(
+/// The reports of a file of another tool, and what is to say of them.
+type Foreign = (Vec<Report>, Vec<String>);
+
+/// Reads a file of the format that jobs of this kind are about.
+fn read_foreign(
+    kind: &str,
+    bytes: PipeReader,
+    payload: ForeignPayload,
+) -> Result<Foreign, Failure> {
+    let (scope, scan, received) = (payload.scope, payload.scan, payload.received);
+    if kind == XCCDF {
+        let options = xccdf::Options::new(Some(scope), scan, received);
+        let reading = xccdf::read(bytes, &options).map_err(|error| match error {
+            xccdf::XccdfError::Io(_) => Failure::Passing(error.to_string()),
+            error => Failure::Input(error.to_string()),
+        })?;
+        return Ok((reading.reports, reading.notices));
+    }
+    let options = sarif::Options::new(scope, scan, received);
+    let reading = sarif::read(bytes, &options).map_err(|error| match error {
+        sarif::SarifError::Io(_) => Failure::Passing(error.to_string()),
+        error => Failure::Input(error.to_string()),
+    })?;
+    Ok((reading.reports, reading.notices))
+}
+
+async fn foreign_run(
     state: &AppState,
     tenant: &TenantStore,
     claim: &Claim,
     artifact: Digest,
     shutdown: &CancellationToken,
 ) -> Result<Done, Failure> {
-    let payload: SarifPayload = serde_json::from_value(claim.job.payload.clone())
+    let payload: ForeignPayload = serde_json::from_value(claim.job.payload.clone())
         .map_err(|error| Failure::Input(format!("the job's particulars: {error}")))?;
-    let options = sarif::Options::new(
-        payload.scope.clone(),
-        payload.scan.clone(),
-        payload.received,
-    );
     let bytes = open(tenant, &artifact).await?;
-    let reading = tokio::task::spawn_blocking(move || sarif::read(bytes, &options)).await?;
-    let reading = reading.map_err(|error| match error {
-        sarif::SarifError::Io(_) => Failure::Passing(error.to_string()),
-        error => Failure::Input(error.to_string()),
-    })?;
-    for notice in &reading.notices {
-        tracing::info!(job = %claim.lease.job, notice, "SARIF");
+    let (kind, known) = (claim.job.kind.clone(), payload.clone());
+    let reading = tokio::task::spawn_blocking(move || read_foreign(&kind, bytes, known)).await?;
+    let (reports, notices) = reading?;
+    for notice in &notices {
+        tracing::info!(job = %claim.lease.job, notice, kind = claim.job.kind, "a file was read");
     }
     if payload.run == 0 {
         // One tool, one scan, one job: each is committed on its own.
-        for run in 1..reading.reports.len() {
+        for run in 1..reports.len() {
             queue_run(state, tenant, claim, &artifact, &payload, run).await?;
         }
     }
-    let report = reading
-        .reports
+    let report = reports
         .into_iter()
         .nth(payload.run)
         .ok_or_else(|| Failure::Input(format!("the file has no run {}", payload.run)))?;
@@ -434,7 +454,7 @@ async fn queue_run(
     tenant: &TenantStore,
     claim: &Claim,
     artifact: &Digest,
-    payload: &SarifPayload,
+    payload: &ForeignPayload,
     run: usize,
 ) -> Result<(), Failure> {
     let id = JobId::new(format!("{}-{}", claim.lease.job, run + 1))
@@ -448,7 +468,7 @@ async fn queue_run(
         .map_err(|error| Failure::Input(error.to_string()))?;
     let job = NewJob {
         id,
-        kind: SARIF.to_owned(),
+        kind: claim.job.kind.clone(),
         lane: lane.into(),
         artifact: Some(artifact.clone()),
         payload: json!({

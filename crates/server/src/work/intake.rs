@@ -20,12 +20,15 @@ use std::time::Duration;
 /// The longest first line of a report that is looked at.
 const MAX_HEADER: usize = 1 << 20;
 
+/// How much of XML is looked at.
+const XML_HEAD: usize = 4096;
+
 /// What came with the bytes.
 #[derive(Debug, Clone, Default)]
 pub struct Upload {
-    /// `report`, `sarif` or `evidence`; none to tell from type and content.
+    /// `report`, `sarif`, `xccdf` or `evidence`; none to tell from type and content.
     pub kind: Option<String>,
-    /// The scope, which SARIF does not say itself.
+    /// The scope, which files of other tools do not say themselves.
     pub scope: Option<String>,
     /// A file name, for evidence.
     pub name: Option<String>,
@@ -98,7 +101,11 @@ where
         match subject {
             Subject::Evidence { .. } => "application/octet-stream",
             Subject::Report { .. } => bartizan_formats::report::MEDIA_TYPE,
-            Subject::Sarif { .. } => bartizan_formats::sarif::MEDIA_TYPE,
+            Subject::Foreign { format, .. } => format
+                .media_types
+                .first()
+                .copied()
+                .unwrap_or("application/octet-stream"),
         }
         .to_owned()
     });
@@ -130,10 +137,10 @@ where
             idempotency_key: upload.idempotency_key,
             payload: json!({}),
         },
-        Subject::Sarif { scope } => {
+        Subject::Foreign { format, scope } => {
             let job = new_job_id()?;
             Submission {
-                kind: super::import::SARIF.to_owned(),
+                kind: format!("import.{}", format.name),
                 artifact: stored.digest.clone(),
                 size: stored.size,
                 media_type,
@@ -141,7 +148,7 @@ where
                 scan: None,
                 idempotency_key: upload.idempotency_key,
                 payload: json!({
-                    "scan": format!("sarif-{job}"),
+                    "scan": format!("{}-{job}", format.name),
                     "received": act.at,
                     "run": 0,
                     "scope": scope,
@@ -220,11 +227,20 @@ fn new_job_id() -> ApiResult<JobId> {
 }
 
 /// What the bytes are about.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 enum Subject {
-    Evidence { name: String },
-    Report { scan: ScanId, scope: ScopeId },
-    Sarif { scope: Scope },
+    Evidence {
+        name: String,
+    },
+    Report {
+        scan: ScanId,
+        scope: ScopeId,
+    },
+    /// A file of another tool.
+    Foreign {
+        format: &'static Format,
+        scope: Scope,
+    },
 }
 
 fn subject(upload: &Upload, head: &[u8]) -> ApiResult<Subject> {
@@ -240,7 +256,7 @@ fn subject(upload: &Upload, head: &[u8]) -> ApiResult<Subject> {
                 Problem::bad_request(
                     "unknown_kind",
                     "What this is cannot be told from its Content-Type or first bytes. \
-                     Give `kind=report`, `kind=sarif` or `kind=evidence`.",
+                     Give `kind=report`, `kind=sarif`, `kind=xccdf` or `kind=evidence`.",
                 )
             })?,
     };
@@ -286,19 +302,19 @@ fn subject(upload: &Upload, head: &[u8]) -> ApiResult<Subject> {
                 scope,
             })
         }
-        "sarif" => match said {
-            Some(scope) => Ok(Subject::Sarif { scope }),
-            None => Err(Problem::bad_request(
+        "sarif" | "xccdf" => match (Format::by_name(kind), said) {
+            (Some(format), Some(scope)) => Ok(Subject::Foreign { format, scope }),
+            _ => Err(Problem::bad_request(
                 "bad_parameter",
-                "`scope`: SARIF does not say what was scanned; give `scope=repository:<name>`, \
-                 `cluster:<name>` or `host:<name>`.",
+                "`scope`: a file of another tool does not say which of your scopes it is about; \
+                 give `scope=repository:<name>`, `cluster:<name>` or `host:<name>`.",
             )),
         },
         other => {
             let other: String = other.chars().take(40).collect();
             Err(Problem::bad_request(
                 "bad_parameter",
-                format!("`kind`: {other:?} is not one of report, sarif, evidence."),
+                format!("`kind`: {other:?} is not one of report, sarif, xccdf, evidence."),
             ))
         }
     }
@@ -315,7 +331,7 @@ fn header(head: &[u8]) -> ApiResult<Scan> {
         })
 }
 
-/// Takes bytes until the first line feed, so that the header can be read.
+/// Takes bytes until the first line feed, so that the header can be read; of XML, some more.
 async fn first_line<S, E>(body: &mut S, limit: u64) -> ApiResult<BytesMut>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
@@ -338,7 +354,9 @@ where
             }
         })?;
         head.extend_from_slice(&block);
-        if block.contains(&b'\n') {
+        // The first line of XML is often its declaration, which does not tell what it is.
+        let tells = head.first() != Some(&b'<') || head.len() >= XML_HEAD;
+        if tells && block.contains(&b'\n') {
             break;
         }
     }
@@ -363,15 +381,17 @@ mod tests {
 
     #[test]
     fn the_subject_is_told_or_asked_for() {
-        let report = Subject::Report {
-            scan: ScanId::new("s1").unwrap(),
-            scope: ScopeId::new("cluster:prod").unwrap(),
+        for (kind, scope) in [(None, None), (Some("report"), Some("cluster:prod"))] {
+            let Subject::Report { scan, scope } = of(kind, scope, HEADER).unwrap() else {
+                panic!("it is a report");
+            };
+            assert_eq!((scan.as_str(), scope.as_str()), ("s1", "cluster:prod"));
+        }
+        let results = b"<TestResult xmlns='http://checklists.nist.gov/xccdf/1.2'>";
+        let Subject::Foreign { format, scope } = of(None, Some("host:h"), results).unwrap() else {
+            panic!("it is a file of another tool");
         };
-        assert_eq!(of(None, None, HEADER).unwrap(), report);
-        assert_eq!(
-            of(Some("report"), Some("cluster:prod"), HEADER).unwrap(),
-            report
-        );
+        assert_eq!((format.name, scope.name.as_str()), ("xccdf", "h"));
         assert!(
             of(None, Some("cluster:other"), HEADER)
                 .unwrap_err()

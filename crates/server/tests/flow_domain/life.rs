@@ -315,6 +315,69 @@ both!(sarif_comes_in, |w| async move {
     assert_eq!(found["total"]["count"], 2, "{found}");
 });
 
+both!(results_of_openscap_come_in, |w| async move {
+    let results = |id: &str, end: &str, word: &str| {
+        format!(
+            "<TestResult id='{id}' start-time='2026-11-20T09:00:00+00:00' {end} \
+             test-system='cpe:/a:redhat:openscap:1.3.7'><benchmark id='b'/><target>db1</target>\
+             <rule-result idref='r1'><result>{word}</result></rule-result>\
+             <rule-result idref='r2'><result>pass</result></rule-result></TestResult>"
+        )
+    };
+    let rules = "<Rule id='r1' severity='high'><title>One</title></Rule><Rule id='r2'/>";
+    let file = |results: &str| {
+        format!(
+            "<?xml version='1.0'?>\n<Benchmark xmlns='http://checklists.nist.gov/xccdf/1.2' \
+             id='b'>{rules}{results}</Benchmark>"
+        )
+        .into_bytes()
+    };
+    let one = file(&results(
+        "t1",
+        "end-time='2026-11-20T09:01:00+00:00'",
+        "fail",
+    ));
+    let refused = w.upload("/artifacts", &[], one.clone()).await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    // Told by its first bytes.
+    let answer = w.upload("/artifacts?scope=host:db1", &[], one).await;
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    w.work().await;
+    let found = w.get("/findings?scope=host%3Adb1").await;
+    assert_eq!(found["total"]["count"], 1, "{found}");
+    assert_eq!(found["items"][0]["check"], "scap/b/r1", "{found}");
+    assert_eq!(found["items"][0]["severity"], "high", "{found}");
+    // Two results in one file: two scans, the newer last.
+    let two = [
+        results("t3", "end-time='2026-11-20T09:03:00+00:00'", "pass"),
+        results("t2", "end-time='2026-11-20T09:02:00+00:00'", "fail"),
+    ];
+    let query = "/artifacts?kind=xccdf&scope=host:db1";
+    let answer = w.upload(query, &[], file(&two.concat())).await;
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    w.work().await;
+    let jobs = w.get("/jobs").await;
+    let jobs = jobs["items"].as_array().unwrap().clone();
+    assert_eq!(jobs.len(), 3);
+    assert!(jobs.iter().all(|job| job["state"] == "done"), "{jobs:?}");
+    let found = w.get("/findings?scope=host%3Adb1&status=fixed").await;
+    assert_eq!(found["total"]["count"], 1, "{found}");
+    // Content without results is refused with the reason.
+    let answer = w.upload(query, &[], file("")).await;
+    assert_eq!(answer.status, 202, "{}", answer.text());
+    w.work().await;
+    let jobs = w.get("/jobs").await;
+    let failed = jobs["items"].as_array().unwrap().iter();
+    let failed: Vec<_> = failed.filter(|job| job["state"] == "failed").collect();
+    assert_eq!(failed.len(), 1, "{jobs}");
+    assert!(
+        failed[0]["error"]
+            .as_str()
+            .unwrap()
+            .contains("no TestResult")
+    );
+});
+
 both!(the_workers_do_it_by_themselves, |w| async move {
     let stop = CancellationToken::new();
     let running = tokio::spawn(Work::run(w.state.clone(), stop.clone()));
