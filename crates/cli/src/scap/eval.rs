@@ -146,3 +146,75 @@ fn shown(subject: &Subject<'_>, options: &ScapEval) -> (String, bool) {
     }
     (lines, failed)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scap::arguments::Scap;
+    use std::path::Path;
+
+    const SIGNED: &str = include_str!("../../../scap/src/signature/testdata/enveloped.xml");
+
+    fn code(words: &[&str], file: &Path) -> Verdict {
+        let file = file.to_string_lossy();
+        let words = ["bartizan", "scap", "eval"]
+            .into_iter()
+            .chain(words.iter().copied())
+            .chain([&*file]);
+        match Arguments::try_parse_from(words).unwrap().command {
+            Command::Scap(Scap::Eval(options)) => run(&options),
+            _ => panic!("another command"),
+        }
+    }
+
+    #[test]
+    fn exit_codes_are_those_of_oscap() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let content = |family: &str| {
+            format!(
+                "<data-stream-collection xmlns='urn:ds'><data-stream id='s'>
+                 <checklists><component-ref id='b' href='#bc'><catalog><uri name='o' uri='#o'/></catalog></component-ref></checklists>
+                 <checks><component-ref id='o' href='#oc'/></checks></data-stream>
+                 <component id='bc'><Benchmark xmlns='http://checklists.nist.gov/xccdf/1.2' id='xccdf_a_benchmark_b'>
+                 <Rule id='xccdf_a_rule_r' selected='true'><title>A rule</title><check system='http://oval.mitre.org/XMLSchema/oval-definitions-5'>
+                 <check-content-ref href='o' name='oval:x:def:1'/></check></Rule></Benchmark></component>
+                 <component id='oc'><oval_definitions xmlns='http://oval.mitre.org/XMLSchema/oval-definitions-5' xmlns:i='http://oval.mitre.org/XMLSchema/oval-definitions-5#independent'>
+                 <definitions><definition id='oval:x:def:1' version='1' class='compliance'><criteria><criterion test_ref='oval:x:tst:1'/></criteria></definition></definitions>
+                 <tests><i:family_test id='oval:x:tst:1' version='1' check='all'><i:object object_ref='oval:x:obj:1'/><i:state state_ref='oval:x:ste:1'/></i:family_test></tests>
+                 <objects><i:family_object id='oval:x:obj:1' version='1'/></objects>
+                 <states><i:family_state id='oval:x:ste:1' version='1'><i:family>{family}</i:family></i:family_state></states>
+                 </oval_definitions></component></data-stream-collection>"
+            )
+        };
+        std::fs::write(path("good"), content("unix")).unwrap();
+        std::fs::write(path("bad"), content("windows")).unwrap();
+        std::fs::write(path("signed"), SIGNED).unwrap();
+        let changed = SIGNED.replacen("<title>x", "<title>y", 1);
+        std::fs::write(path("changed"), changed).unwrap();
+        assert_eq!(code(&["--progress"], &path("good")), Verdict::Good);
+        assert_eq!(code(&["--progress-full"], &path("bad")), Verdict::Exit(2));
+        let skipped = ["--skip-rule", "xccdf_a_rule_r"];
+        assert_eq!(code(&skipped, &path("bad")), Verdict::Good);
+        let written = path("results");
+        let results = ["--results", &*written.to_string_lossy()];
+        assert_eq!(code(&results, &path("bad")), Verdict::Exit(2));
+        let written = std::fs::read_to_string(written).unwrap();
+        assert!(written.contains("<TestResult") && written.contains(">fail<"));
+        for (words, file) in [
+            (&["--profile", "none"][..], "good"),
+            (&["--enforce-signature"][..], "good"),
+            (&["--remediate"][..], "good"),
+            (&[][..], "changed"),
+            (&[][..], "missing"),
+        ] {
+            assert_eq!(code(words, &path(file)), Verdict::Exit(1), "{words:?}");
+        }
+        let skip = ["--skip-signature-validation"];
+        assert_eq!(code(&skip, &path("changed")), Verdict::Good);
+        assert_eq!(
+            code(&["--enforce-signature"], &path("signed")),
+            Verdict::Good
+        );
+    }
+}
