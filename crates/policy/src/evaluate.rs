@@ -50,7 +50,7 @@ impl World {
         let mut world = Self::default();
         let mut cluster = Map::new();
         let mut namespaced = Map::new();
-        let inventory = library.uses_inventory();
+        let inventory = library.inventory();
         for object in objects {
             if object.kind == "Namespace" && object.group.is_empty() {
                 let labels = labels_of(&object.value);
@@ -58,7 +58,8 @@ impl World {
                 let known = object.value.clone();
                 world.namespace_objects.insert(object.name.clone(), known);
             }
-            if inventory {
+            let held = inventory.as_ref();
+            if held.is_some_and(|i| i.holds(&object.group, &object.kind)) {
                 let version = match object.group.as_str() {
                     "" => object.version.clone(),
                     group => format!("{group}/{}", object.version),
@@ -71,7 +72,7 @@ impl World {
                 }
             }
         }
-        world.inventory = inventory.then(|| json!({"cluster": cluster, "namespace": namespaced}));
+        world.inventory = inventory.map(|_| json!({"cluster": cluster, "namespace": namespaced}));
         world
     }
 }

@@ -3,6 +3,7 @@
 use crate::matching::Match;
 use crate::object::Object;
 use crate::rego::{self, Loci, Module};
+use crate::sync::Synced;
 use bartizan_model::Severity;
 use serde_json::Value;
 
@@ -17,6 +18,8 @@ pub(crate) struct Template {
     /// The parameters' schema.
     pub schema: Option<Value>,
     pub inventory: bool,
+    /// Which objects it looks for there.
+    pub synced: Synced,
     pub loci: Loci,
     pub has_severity: bool,
     pub file: String,
@@ -80,6 +83,12 @@ pub(crate) fn template(object: &Object) -> Result<Template, String> {
         refused,
         schema: at("spec.crd.spec.validation.openAPIV3Schema").cloned(),
         inventory: modules.iter().any(|m| m.inventory),
+        synced: Synced::parse(
+            object
+                .annotations()
+                .find(|(k, _)| *k == "metadata.gatekeeper.sh/requires-sync-data")
+                .map(|(_, text)| text),
+        ),
         loci: Loci {
             containers: modules.iter().any(|m| m.loci.containers),
             volumes: modules.iter().any(|m| m.loci.volumes),

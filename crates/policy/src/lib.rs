@@ -31,6 +31,7 @@ pub mod scan;
 pub mod seeded;
 pub mod suite;
 pub mod suppress;
+mod sync;
 mod yaml;
 
 pub use budget::Budget;

@@ -16,6 +16,7 @@
 use crate::gatekeeper::{self, Constraint, Template};
 use crate::input::{self, Limits, Piece, Source};
 use crate::object::{Found, Object, objects};
+use crate::sync::Synced;
 use bartizan_model::scan::ContentDigest;
 use bartizan_model::{Check, CheckUid, Digest, Severity};
 use sha2::{Digest as _, Sha256};
@@ -379,8 +380,9 @@ impl Library {
         }
     }
 
-    /// Whether some template looks at other objects through `data.inventory`.
-    pub(crate) fn uses_inventory(&self) -> bool {
-        self.policies.iter().any(|p| p.template.inventory)
+    /// Which objects templates look for in `data.inventory`; `None` where none does.
+    pub(crate) fn inventory(&self) -> Option<Synced> {
+        let users = self.policies.iter().filter(|p| p.template.inventory);
+        users.map(|p| p.template.synced.clone()).reduce(Synced::and)
     }
 }

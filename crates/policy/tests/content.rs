@@ -3,7 +3,7 @@
 // A test may panic, also in the functions that its tests share.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
 
-use bartizan_policy::{LibraryBuilder, suite};
+use bartizan_policy::{Library, LibraryBuilder, suite};
 use std::path::{Path, PathBuf};
 
 fn folder() -> PathBuf {
@@ -21,8 +21,7 @@ fn files(folder: &Path, all: &mut Vec<PathBuf>) {
     }
 }
 
-#[test]
-fn the_library_loads_and_nothing_is_refused() {
+fn library() -> Library {
     let mut all = Vec::new();
     files(&folder(), &mut all);
     let mut builder = LibraryBuilder::new();
@@ -35,10 +34,15 @@ fn the_library_loads_and_nothing_is_refused() {
             )
             .unwrap();
     }
-    let library = builder.build().unwrap();
+    builder.build().unwrap()
+}
+
+#[test]
+fn the_library_loads_and_nothing_is_refused() {
+    let library = library();
     assert_eq!(library.notices(), []);
     assert!(
-        library.checks().len() >= 30,
+        library.checks().len() >= 90,
         "{} checks",
         library.checks().len()
     );
@@ -74,29 +78,57 @@ fn every_suite_passes() {
     }
     assert_eq!(faults, Vec::<String>::new());
     assert!(
-        all.len() >= 30 && cases >= 100,
+        all.len() >= 90 && cases >= 590,
         "{} suites, {cases} cases",
         all.len()
     );
 }
 
 #[test]
+fn what_stands_elsewhere_in_the_input_is_seen() {
+    use bartizan_policy::{ScanOptions, Source, scan};
+    let run = serde_json::json!({
+        "id": "s1", "source": "bartizan/k8s", "source_version": "0",
+        "scope": {"kind": "cluster", "name": "c"}, "complete": true,
+        "started": "2026-11-21T00:00:00Z", "finished": "2026-11-21T00:00:01Z"
+    });
+    let options = ScanOptions::new(serde_json::from_value(run).unwrap());
+    let namespace = "{apiVersion: v1, kind: Namespace, metadata: {name: NS}}";
+    let policy = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, \
+        metadata: {name: all, namespace: NS}, spec: {podSelector: {}}}";
+    let ingress = "{apiVersion: networking.k8s.io/v1, kind: Ingress, \
+        metadata: {name: web, namespace: NS}, spec: {rules: [{host: web.example.com}]}}";
+    let files = [
+        namespace.replace("NS", "shop"),
+        namespace.replace("NS", "pay"),
+        policy.replace("NS", "pay"),
+        ingress.replace("NS", "shop"),
+        ingress.replace("NS", "pay"),
+    ];
+    let names: Vec<String> = (0..files.len()).map(|i| format!("{i}.yaml")).collect();
+    let sources = names.iter().zip(&files);
+    let sources = sources.map(|(name, text)| Source::new(name, text.as_bytes()));
+    let output = scan(&library(), sources, &options, &|_| {}).unwrap();
+    let mut failed: Vec<String> = output
+        .report
+        .results
+        .iter()
+        .filter(|r| r.outcome.word() == "fail")
+        .map(|r| format!("{} {}", r.check.as_str(), r.asset.as_str()))
+        .filter(|line| line.contains("networkpolicy ") || line.contains("uniqueingress"))
+        .collect();
+    failed.sort();
+    assert_eq!(failed.len(), 3, "{failed:?}");
+    assert!(failed[0].contains("namespacenetworkpolicy") && failed[0].contains("shop"));
+    assert!(failed[1].contains("uniqueingresshost"));
+    assert!(failed[2].contains("uniqueingresshost"));
+}
+
+#[test]
 fn half_of_the_seeded_pods_violate() {
     use bartizan_model::{AssetUid, Outcome, Timestamp};
     use bartizan_policy::{Budget, Evaluator, World, seeded};
-    let mut all = Vec::new();
-    files(&folder(), &mut all);
-    let mut builder = LibraryBuilder::new();
-    for file in all {
-        builder
-            .add(
-                "bartizan",
-                &file.to_string_lossy(),
-                &std::fs::read(&file).unwrap(),
-            )
-            .unwrap();
-    }
-    let library = builder.build().unwrap();
+    let library = library();
     let world = World::default();
     let mut evaluator = Evaluator::new(
         &library,

@@ -4,6 +4,7 @@ mod advisories;
 mod bench;
 mod conformance;
 mod licences;
+mod pages;
 mod report;
 mod rules;
 mod tree;
@@ -32,6 +33,12 @@ enum Task {
         #[arg(long)]
         db: Option<PathBuf>,
     },
+    /// Write the pages of the policies, docs/policies.
+    Pages {
+        /// Only say whether they are current.
+        #[arg(long)]
+        check: bool,
+    },
     /// Replay the fuzz corpora.
     Replay,
     /// Measure, and print the ratio to the target or peer from this one run.
@@ -45,6 +52,7 @@ fn main() -> ExitCode {
         Task::Rules => rules::run(&tree::root()),
         Task::Licences => licences::run(&tree::root()),
         Task::Advisories { db } => advisories::run(&tree::root(), db.as_deref()),
+        Task::Pages { check } => pages::run(&tree::root(), check),
         Task::Replay => tree::cargo(&["test", "--quiet", "--package", "bartizan-fuzz"]),
         Task::Bench(options) => bench::run(&options),
         Task::Conformance(options) => conformance::run(&options),

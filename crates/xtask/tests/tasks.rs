@@ -24,6 +24,12 @@ fn every_licence_is_on_the_list() {
 }
 
 #[test]
+fn the_pages_of_the_policies_are_current() {
+    let (good, said) = task(&["pages", "--check"]);
+    assert!(good, "{said}");
+}
+
+#[test]
 fn an_advisory_check_without_a_database_says_so() {
     let (good, said) = task(&["advisories"]);
     assert!(good && said.contains("NOT CHECKED"), "{said}");
