@@ -24,6 +24,7 @@ pub mod input;
 pub mod library;
 mod matching;
 mod object;
+pub mod pod_security;
 pub mod redact;
 mod rego;
 mod scalar;

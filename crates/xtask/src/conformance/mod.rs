@@ -7,7 +7,7 @@ mod tools;
 mod verdicts;
 
 use anyhow::Result;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What to run on what.
 #[derive(clap::Args)]
@@ -23,6 +23,11 @@ enum Suite {
         /// A checkout of open-policy-agent/gatekeeper-library.
         library: PathBuf,
     },
+    /// The fixtures of the Pod Security Standards, version by version.
+    PodSecurity {
+        /// A checkout of kubernetes/pod-security-admission.
+        checkout: PathBuf,
+    },
     /// OpenSCAP's own tests, evaluated by both engines.
     Openscap(openscap::Options),
     /// Stands in for `oscap` in one of its tests.
@@ -35,18 +40,23 @@ enum Suite {
 /// Runs a suite.
 pub fn run(options: &Options) -> Result<()> {
     match &options.suite {
-        Suite::Gatekeeper { library } => crate::tree::cargo(&[
-            "run",
-            "--quiet",
-            "--package",
-            "bartizan-policy",
-            "--example",
-            "gatekeeper_library",
-            "--",
-            &library.to_string_lossy(),
-        ]),
+        Suite::Gatekeeper { library } => example("gatekeeper_library", library),
+        Suite::PodSecurity { checkout } => example("pod_security", checkout),
         Suite::Openscap(options) => openscap::run(options),
         Suite::OpenscapStandIn(options) => openscap::stand_in(options),
         Suite::Scap(options) => scap::run(options),
     }
+}
+
+/// Runs an example of the policy crate, which this crate does not link.
+fn example(name: &str, path: &Path) -> Result<()> {
+    let run = [
+        "run",
+        "--quiet",
+        "--package",
+        "bartizan-policy",
+        "--example",
+    ];
+    let path = path.to_string_lossy();
+    crate::tree::cargo(&[&run[..], &[name, "--", &path]].concat())
 }
