@@ -13,6 +13,7 @@
 
 use crate::budget::Budget;
 use crate::rego::calls::DEPRECATED_MODULE;
+use crate::rego::typed::typed;
 use crate::rego::{Module, syntax};
 use bartizan_model::Timestamp;
 use regorus::utils::limits::ExecutionTimerConfig;
@@ -160,6 +161,34 @@ impl Runner {
         })
     }
 
+    /// Modules over data of any shape, for comparisons with OPA.
+    pub(crate) fn over(
+        modules: &[Module],
+        entries: Vec<String>,
+        data: Option<&serde_json::Value>,
+        budget: Budget,
+    ) -> Result<Self, String> {
+        let mut runner = Self::new(modules, Vec::new(), None, Timestamp::from_micros(0), budget)?;
+        let mut all = serde_json::json!({"bartizan_now": {"ns": 0}});
+        if let (Some(serde_json::Value::Object(more)), Some(all)) = (data, all.as_object_mut()) {
+            all.extend(more.clone());
+        }
+        runner.data = convert(&all);
+        runner.entries = entries;
+        runner.engine = compile(modules, &runner.data, &runner.entries, budget)?;
+        Ok(runner)
+    }
+
+    /// The value of a rule as JSON that keeps sets apart; without input, `input` is undefined.
+    pub(crate) fn tell(
+        &mut self,
+        entry: &str,
+        input: Option<&serde_json::Value>,
+    ) -> Result<Option<serde_json::Value>, String> {
+        let input = input.map_or(Value::Undefined, convert);
+        self.ask(entry, &input).map(|value| typed(&value))
+    }
+
     /// The value of a rule; the error says why it could not be told.
     fn ask(&mut self, entry: &str, input: &Value) -> Result<Value, String> {
         self.guarded(|runner| runner.run(entry, input))
@@ -240,6 +269,17 @@ impl Runner {
 }
 
 fn compile(
+    modules: &[Module],
+    data: &Value,
+    entries: &[String],
+    budget: Budget,
+) -> Result<Engine, String> {
+    // The first run of a rule may fail as any other may.
+    let compiled = catch_unwind(AssertUnwindSafe(|| build(modules, data, entries, budget)));
+    compiled.unwrap_or_else(|_| Err("the policy engine failed on it".into()))
+}
+
+fn build(
     modules: &[Module],
     data: &Value,
     entries: &[String],

@@ -25,6 +25,7 @@ pub mod library;
 mod matching;
 mod object;
 pub mod pod_security;
+pub mod probe;
 pub mod redact;
 mod rego;
 mod scalar;

@@ -20,6 +20,7 @@ pub(crate) mod hoist;
 pub(crate) mod lexer;
 pub(crate) mod repair;
 pub(crate) mod syntax;
+pub(crate) mod typed;
 
 /// Places within a Pod that a template's violations name, told from its source: a key
 /// `"locus"` or `"container"` in an object, and texts such as `"container"` or `"volume:%s"`.
