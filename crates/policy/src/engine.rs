@@ -12,6 +12,7 @@
 //! have (formatting), or a limit: then the result is an error, which becomes Unknown.
 
 use crate::budget::Budget;
+use crate::rego::builtins;
 use crate::rego::calls::DEPRECATED_MODULE;
 use crate::rego::typed::typed;
 use crate::rego::{Module, syntax};
@@ -246,7 +247,7 @@ impl Runner {
         if lower.contains("limit") {
             return Err("it exceeds the budget of one evaluation".into());
         }
-        if lower.contains("format verb") || lower.contains("g format") {
+        if lower.contains(builtins::UNKNOWN) {
             return Err(syntax::brief(&error));
         }
         let again = self.once(entry, input, false);
@@ -256,6 +257,7 @@ impl Runner {
     fn once(&mut self, entry: &str, input: &Value, strict: bool) -> Result<Value, String> {
         let engine = &mut self.engine;
         engine.set_strict_builtin_errors(strict);
+        builtins::raise_errors(strict);
         engine.set_input(input.clone());
         let value = engine
             .eval_rule(entry.to_owned())
@@ -291,6 +293,7 @@ fn build(
     };
     let mut engine = Engine::new();
     engine.set_gather_prints(true);
+    builtins::register(&mut engine)?;
     for (i, module) in modules.iter().enumerate() {
         engine.set_rego_v0(!module.v1);
         engine
@@ -314,7 +317,13 @@ fn build(
         let probe = engine.eval_rule(entry.clone());
         if let Err(e) = probe {
             let text = e.to_string();
-            if text.contains("could not find function") || text.contains("not a valid rule path") {
+            const FINAL: [&str; 4] = [
+                "could not find function",
+                "not a valid rule path",
+                "is unsafe",
+                "not scheduled",
+            ];
+            if FINAL.iter().any(|fault| text.contains(fault)) {
                 return Err(syntax::brief(&text));
             }
         }

@@ -40,5 +40,6 @@ pub use evaluate::{Evaluator, World};
 pub use input::{Limits, Source};
 pub use library::{Library, LibraryBuilder, LibraryError, Notice};
 pub use object::Object;
+pub use rego::builtins::external::{Provider, with_provider};
 pub use scan::{Progress, ScanError, ScanOptions, ScanOutput, scan};
 pub use suppress::{Baseline, UnusedSuppression};

@@ -139,8 +139,11 @@ pub fn pair(r: &mut Random) -> Pair {
     source.push_str(&violation);
     let mut entries = vec!["data.p.violation".to_owned()];
     for (name, kind) in &maker.rules {
-        if !matches!(kind, Kind::Function(_)) {
-            entries.push(format!("data.p.{name}"));
+        match kind {
+            Kind::Function(_) => {}
+            // An object with a fixed key is no rule by itself for us: asked through another.
+            Kind::Object => entries.push(format!("data.p.of_{name}")),
+            _ => entries.push(format!("data.p.{name}")),
         }
     }
     Pair {
@@ -242,8 +245,17 @@ impl Maker<'_> {
         let body = self.body(2);
         let key = self.string(1);
         let term = self.term(1);
+        let mut body = body;
+        for used in self.unused(0, &body, &format!("{key} {term}")) {
+            let _ = writeln!(body, "\t{used}");
+        }
         let equals = if self.v1 { ":=" } else { "=" };
-        self.head(&format!("{name}[{key}] {equals} {term}"), &body)
+        let rule = self.head(&format!("{name}[{key}] {equals} {term}"), &body);
+        let asked = self.head(
+            &format!("of_{name} {equals} v0"),
+            &format!("\tv0 := {name}\n"),
+        );
+        format!("{rule}\n{asked}")
     }
 
     fn function(&mut self, name: &str, arity: usize) -> String {
@@ -274,6 +286,10 @@ impl Maker<'_> {
                 body = "\ttrue\n".to_owned();
             }
             let term = self.term(1);
+            let from = arguments.iter().filter(|a| a.starts_with('v')).count();
+            for used in self.unused(from, &body, &term) {
+                let _ = writeln!(body, "\t{used}");
+            }
             let otherwise = !closed && self.r.chance(30);
             let value = if self.r.chance(40) {
                 String::new()
@@ -292,8 +308,12 @@ impl Maker<'_> {
                     .filter(|a| a.starts_with('v'))
                     .cloned()
                     .collect();
-                let body = self.body(1);
+                let from = self.scope.len();
+                let mut body = self.body(1);
                 let term = self.term(1);
+                for used in self.unused(from, &body, &term) {
+                    let _ = writeln!(body, "\t{used}");
+                }
                 text.truncate(text.trim_end().len());
                 text.push(' ');
                 text.push_str(&self.head(&format!("else {equals} {term}"), &body));
@@ -304,9 +324,33 @@ impl Maker<'_> {
 
     fn body_and_term(&mut self) -> (String, String) {
         self.scope.clear();
-        let body = self.body(2);
+        let mut body = self.body(2);
         let term = self.term(2);
+        for used in self.unused(0, &body, &term) {
+            let _ = writeln!(body, "\t{used}");
+        }
         (body, term)
+    }
+
+    /// Uses of variables that are declared and not used, which OPA refuses.
+    fn unused(&mut self, from: usize, body: &str, term: &str) -> Vec<String> {
+        let names: Vec<String> = self.scope.iter().skip(from).cloned().collect();
+        let count = |name: &str| {
+            let words = |text: &str| {
+                let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
+                parts.filter(|word| *word == name).count()
+            };
+            words(body) + words(term)
+        };
+        let mut uses = Vec::new();
+        for name in names.iter().filter(|name| count(name) < 2) {
+            uses.push(match self.r.below(3) {
+                0 => format!("{name} == {name}"),
+                1 => format!("{name} != input.zz"),
+                _ => format!("not is_set({name})"),
+            });
+        }
+        uses
     }
 
     fn body(&mut self, depth: usize) -> String {
@@ -363,8 +407,10 @@ impl Maker<'_> {
                 };
                 self.scope.push(item);
                 let condition = self.condition(depth - 1);
+                let uses = self.unused(before.len(), &format!("{head} {condition}"), "");
                 self.scope = before;
-                format!("every {head} in {collection} {{ {condition} }}")
+                let all: Vec<_> = std::iter::once(condition).chain(uses).collect();
+                format!("every {head} in {collection} {{ {} }}", all.join("; "))
             }
             10 => {
                 let term = self.reference();
@@ -540,11 +586,13 @@ impl Maker<'_> {
             body.push(self.statement(depth - 1).replace("\n\t", "; "));
         }
         let term = self.term(depth - 1);
+        let key = self.string(0);
+        let uses = self.unused(before.len(), &body.join("; "), &format!("{term} {key}"));
+        body.extend(uses);
         let text = match self.r.below(3) {
             0 => format!("[{term} | {}]", body.join("; ")),
             1 => format!("{{{term} | {}}}", body.join("; ")),
             _ => {
-                let key = self.string(0);
                 format!("{{{key}: {term} | {}}}", body.join("; "))
             }
         };

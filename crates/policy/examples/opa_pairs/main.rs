@@ -56,6 +56,7 @@ struct Counts {
     defined: u32,
     refused: BTreeMap<String, u32>,
     opa_refused: u32,
+    theirs: BTreeMap<String, u32>,
     unknown: BTreeMap<String, u32>,
     different: u32,
 }
@@ -79,6 +80,23 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         let failed = theirs.first().and_then(stage);
         if matches!(failed.as_deref(), Some("parse" | "compile")) {
             counts.opa_refused += 1;
+            let why = theirs
+                .first()
+                .and_then(|a| a.get("error"))
+                .and_then(Value::as_str);
+            for line in why
+                .unwrap_or_default()
+                .lines()
+                .filter(|l| l.contains("rego_"))
+                .take(1)
+            {
+                let line: String = line
+                    .chars()
+                    .filter(|c| !c.is_ascii_digit())
+                    .take(110)
+                    .collect();
+                *counts.theirs.entry(line).or_default() += 1;
+            }
             if verbose && failed.as_deref() == Some("parse") {
                 println!("{}\n{theirs:?}", pair.source);
             }
@@ -105,7 +123,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         counts.unknown.values().sum::<u32>()
     );
     println!("different                 {:>8}", counts.different);
-    for (what, causes) in [("refused", &counts.refused), ("unknown", &counts.unknown)] {
+    let causes = [
+        ("refused", &counts.refused),
+        ("unknown", &counts.unknown),
+        ("OPA refuses", &counts.theirs),
+    ];
+    for (what, causes) in causes {
         let mut causes: Vec<_> = causes.iter().collect();
         causes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         for (cause, count) in causes.iter().take(12) {

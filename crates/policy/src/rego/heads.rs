@@ -1,0 +1,115 @@
+//! Comprehensions in heads are moved to the end of the body.
+//!
+//! The engine does not always plan the statements of a comprehension in a rule's head, and then
+//! fails when the rule is evaluated. A head is evaluated after its body, so `r := [x | …] { b }`
+//! says the same as `r := h { b; h := [x | …] }`.
+
+use super::syntax::{Text, apply, parse, variant, visit};
+use serde_json::Value;
+
+/// Moves them; a module where that fails stays as it is.
+pub(crate) fn rewrite(source: String, v1: bool) -> Result<String, String> {
+    let tree = parse(&source, v1)?;
+    let text = Text::new(&source)?;
+    let mut edits = Vec::new();
+    let rules = tree.get("rules").and_then(Value::as_array);
+    for rule in rules.into_iter().flatten() {
+        let Some(("Spec", rule)) = variant(rule) else {
+            continue;
+        };
+        let bodies = rule.get("bodies").and_then(Value::as_array);
+        for (i, body) in bodies.into_iter().flatten().enumerate() {
+            let head = rule.get("head").and_then(variant).map(|(_, head)| head);
+            // The head is that of the first body; those after `else` have values of their own.
+            let from = if i == 0 { head } else { Some(body) };
+            let (Some(from), Some(query)) = (from, body.get("query")) else {
+                continue;
+            };
+            let value = from.get("assign").and_then(|a| a.get("value"));
+            let key = from.get("key").filter(|k| !k.is_null());
+            let index = from
+                .get("refr")
+                .and_then(variant)
+                .and_then(|(_, r)| r.get("index"));
+            for expr in [value, key, index].into_iter().flatten() {
+                let next = edits.len();
+                edits.extend(moved(expr, query, &text, next).into_iter().flatten());
+            }
+        }
+    }
+    if edits.is_empty() {
+        return Ok(source);
+    }
+    let rewritten = apply(&source, edits);
+    match parse(&rewritten, v1) {
+        Ok(_) => Ok(rewritten),
+        Err(_) => Ok(source),
+    }
+}
+
+fn moved(
+    expr: &Value,
+    query: &Value,
+    text: &Text<'_>,
+    next: usize,
+) -> Option<[(usize, usize, String); 2]> {
+    let mut holds = false;
+    visit(expr, &mut |kind, _| holds |= kind.ends_with("Compr"));
+    if !holds {
+        return None;
+    }
+    let (_, node) = variant(expr)?;
+    let (start, end) = text.range(node)?;
+    let statements = query.get("stmts")?.as_array()?;
+    let (first, _) = text.range(statements.first()?)?;
+    // Only a body in braces can take another statement.
+    if !text.source.get(..first)?.trim_end().ends_with('{') {
+        return None;
+    }
+    let last = statements.last()?;
+    let (_, mut at) = text.range(last)?;
+    for modifier in last
+        .get("with_mods")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        at = at.max(text.range(modifier)?.1);
+    }
+    let name = format!("bartizan_head_{next}");
+    let expression = text.source.get(start..end)?;
+    Some([
+        (start, end, name.clone()),
+        (at, at, format!("; {name} := {expression}")),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comprehensions_go_into_the_body() {
+        for (source, wanted) in [
+            (
+                "package a\nr = [x | x := input.a[_]] { input.b with input as {\"b\": 1} }\n",
+                "package a\nr = h0 { input.b with input as {\"b\": 1}; h0 := [x | x := input.a[_]] }\n",
+            ),
+            (
+                "package a\ns[{x | x := 1}] {\n\ttrue # why\n}\n",
+                "package a\ns[h0] {\n\ttrue; h0 := {x | x := 1} # why\n}\n",
+            ),
+            (
+                "package a\nr { input.a } else = count([x | x := 1]) { input.b }\n",
+                "package a\nr { input.a } else = h0 { input.b; h0 := count([x | x := 1]) }\n",
+            ),
+            (
+                "package a\nr = [x | x := 1]\n",
+                "package a\nr = [x | x := 1]\n",
+            ),
+        ] {
+            let got = rewrite(source.into(), false).unwrap();
+            assert_eq!(got.replace("bartizan_head_", "h"), wanted);
+        }
+    }
+}
