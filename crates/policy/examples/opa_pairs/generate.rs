@@ -445,7 +445,12 @@ impl Maker<'_> {
         match self.r.below(10) {
             0..=2 => {
                 let sign = self.r.pick(&["==", "!=", "<", ">=", ">", "<="], "==");
-                format!("{} {sign} {}", self.term(depth), self.term(depth))
+                let left = if self.r.chance(75) {
+                    self.reference()
+                } else {
+                    self.term(depth)
+                };
+                format!("{left} {sign} {}", self.term(depth))
             }
             3..=4 => self.reference(),
             5 => {
@@ -455,7 +460,7 @@ impl Maker<'_> {
                     .pick(&["startswith", "endswith", "contains"], "contains");
                 format!("{name}({a}, {b})")
             }
-            6 => format!("{} in {}", self.term(0), self.collection(depth)),
+            6 => format!("{} in {}", self.reference(), self.collection(0)),
             7 => {
                 let name = self.r.pick(
                     &[
@@ -589,6 +594,12 @@ impl Maker<'_> {
         let key = self.string(0);
         let uses = self.unused(before.len(), &body.join("; "), &format!("{term} {key}"));
         body.extend(uses);
+        // An operator there would take the bar for a union.
+        let term = if term.contains([' ', '|']) && !term.ends_with([']', '}', ')']) {
+            self.reference()
+        } else {
+            term
+        };
         let text = match self.r.below(3) {
             0 => format!("[{term} | {}]", body.join("; ")),
             1 => format!("{{{term} | {}}}", body.join("; ")),
@@ -626,8 +637,8 @@ impl Maker<'_> {
     fn collection(&mut self, depth: usize) -> String {
         match self.r.below(6) {
             0 if depth > 0 => self.comprehension(depth),
-            1 => format!("{{{}, {}}}", self.scalar(), self.reference()),
-            2 => format!("[{}, {}]", self.scalar(), self.reference()),
+            1 => format!("{{{}, {}}}", self.reference(), self.reference()),
+            2 => format!("[{}, {}]", self.reference(), self.reference()),
             _ => self.reference(),
         }
     }
@@ -719,6 +730,7 @@ impl Maker<'_> {
         let all: Vec<String> = shape
             .chars()
             .map(|c| match c {
+                'c' if self.r.chance(70) => self.reference(),
                 'c' => self.collection(below),
                 's' => self.string(below),
                 'n' => self.number(below),

@@ -45,11 +45,12 @@ const MISSING: [&str; 24] = [
 ];
 
 /// More of them, that came with later versions of OPA.
-const MISSING_TOO: [&str; 4] = [
+const MISSING_TOO: [&str; 5] = [
     "io.jwt.verify_rs512",
     "net.cidr_overlap",
     "strings.render_template",
     "uri.",
+    "yaml.is_valid",
 ];
 
 /// Deprecated built-ins, defined in [`DEPRECATED_MODULE`].

@@ -1,13 +1,15 @@
-//! Comprehensions in heads are moved to the end of the body.
+//! What may be undefined in a head is moved to the end of the body.
 //!
-//! The engine does not always plan the statements of a comprehension in a rule's head, and then
-//! fails when the rule is evaluated. A head is evaluated after its body, so `r := [x | …] { b }`
-//! says the same as `r := h { b; h := [x | …] }`.
+//! Where a head is undefined for one of several values, OPA passes over that value; the engine
+//! drops the rule's other results or fails. And it does not always plan the statements of a
+//! comprehension there. A head is evaluated after its body, so `v[x.m] { x := a[_] }` says the
+//! same as `v[h] { x := a[_]; h := x.m }`.
 
 use super::syntax::{Text, apply, parse, variant, visit};
 use serde_json::Value;
 
-/// Moves them; a module where that fails stays as it is.
+/// Moves them; a module where that fails stays as it is. Heads that the engine gets wrong are
+/// refused.
 pub(crate) fn rewrite(source: String, v1: bool) -> Result<String, String> {
     let tree = parse(&source, v1)?;
     let text = Text::new(&source)?;
@@ -21,6 +23,9 @@ pub(crate) fn rewrite(source: String, v1: bool) -> Result<String, String> {
         for (i, body) in bodies.into_iter().flatten().enumerate() {
             let head = rule.get("head").and_then(variant).map(|(_, head)| head);
             // The head is that of the first body; those after `else` have values of their own.
+            if head.is_some_and(inner_variable) {
+                return Err("a rule's head has a variable within its reference".into());
+            }
             let from = if i == 0 { head } else { Some(body) };
             let (Some(from), Some(query)) = (from, body.get("query")) else {
                 continue;
@@ -47,6 +52,22 @@ pub(crate) fn rewrite(source: String, v1: bool) -> Result<String, String> {
     }
 }
 
+/// `p[x].q`: only the last part of a head's reference may vary.
+fn inner_variable(head: &Value) -> bool {
+    let mut at = head
+        .get("refr")
+        .and_then(variant)
+        .and_then(|(_, r)| r.get("refr"));
+    while let Some((kind, node)) = at.and_then(variant) {
+        let index = node.get("index").and_then(variant).map(|(kind, _)| kind);
+        if kind == "RefBrack" && !matches!(index, Some("String" | "RawString")) {
+            return true;
+        }
+        at = node.get("refr");
+    }
+    false
+}
+
 fn moved(
     expr: &Value,
     query: &Value,
@@ -54,7 +75,20 @@ fn moved(
     next: usize,
 ) -> Option<[(usize, usize, String); 2]> {
     let mut holds = false;
-    visit(expr, &mut |kind, _| holds |= kind.ends_with("Compr"));
+    visit(expr, &mut |kind, _| {
+        let plain = [
+            "Var",
+            "String",
+            "RawString",
+            "Number",
+            "Bool",
+            "Null",
+            "Object",
+            "Array",
+            "Set",
+        ];
+        holds |= !plain.contains(&kind);
+    });
     if !holds {
         return None;
     }
@@ -89,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comprehensions_go_into_the_body() {
+    fn what_may_be_undefined_goes_into_the_body() {
         for (source, wanted) in [
             (
                 "package a\nr = [x | x := input.a[_]] { input.b with input as {\"b\": 1} }\n",
@@ -111,5 +145,13 @@ mod tests {
             let got = rewrite(source.into(), false).unwrap();
             assert_eq!(got.replace("bartizan_head_", "h"), wanted);
         }
+    }
+
+    #[test]
+    fn variables_within_a_reference_are_refused() {
+        let source = "package a\np[x].r contains y if { x := \"a\"; y := 1 }\n";
+        assert!(rewrite(source.into(), true).is_err());
+        let source = "package a\np.q[\"r\"][x] := 1 if { x := \"a\" }\n";
+        assert!(rewrite(source.into(), true).is_ok());
     }
 }

@@ -12,7 +12,11 @@
 //! | `rule[x] { } { }` is refused | the head is repeated ([`repair`]) |
 //! | `sprintf` knows few verbs and counts its arguments | one of our own, as Go has it ([`builtins`]) |
 //! | operators and `some … in` fail where OPA is undefined for a wrong type | calls of our own ([`operators`]) |
-//! | a comprehension in a rule's head is not planned | moved to the end of the body ([`heads`]) |
+//! | a head that is undefined for one value ends the rule | what may be undefined is moved to the end of the body ([`heads`]) |
+//! | a comprehension in a rule's head is not planned | the same |
+//! | `p[x].r contains …` mixes up results | refused ([`heads`]) |
+//! | sets are ordered before objects | comparisons, `sort`, `min`, `max` of our own ([`operators`], [`builtins`]) |
+//! | `in` with an undefined operand is false | a call of our own ([`operators`]) |
 //! | `strings.count`, `indexof_n`, `json.is_valid`, `numbers.range` differ or fall over | our own ([`builtins`]) |
 //! | digests, HMACs, `io.jwt.decode`, CIDR functions, `external_data` are missing | our own ([`builtins`]) |
 //! | deprecated built-ins (`re_match`, `any`, `all`, `cast_*`, `set_diff`) are missing | replaced or defined ([`calls`]) |

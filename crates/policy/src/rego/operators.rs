@@ -17,6 +17,8 @@ pub(crate) fn rewrite(source: String, v1: bool) -> Result<String, String> {
     visit(&tree, &mut |kind, node| {
         let made = match kind {
             "ArithExpr" | "BinExpr" => operator(node, &text),
+            "BoolExpr" => comparison(node, &text),
+            "Membership" => membership(node, &text),
             "SomeIn" => iteration(node, &text),
             _ => return,
         };
@@ -36,36 +38,76 @@ pub(crate) fn rewrite(source: String, v1: bool) -> Result<String, String> {
     }
 }
 
+type Edits = Vec<(usize, usize, String)>;
+
 /// `a + b` becomes `plus(a, b)`, by insertions only, so that operands may be rewritten too.
-fn operator(node: &Value, text: &Text<'_>) -> Option<Vec<(usize, usize, String)>> {
-    let side = |name: &str| node.get(name).and_then(variant).map(|(_, n)| n);
-    let (left, right) = (side("lhs")?, side("rhs")?);
-    let ((start, end), (_, left_end), (right_start, right_end)) =
-        (text.range(node)?, text.range(left)?, text.range(right)?);
-    let between = text.source.get(left_end..right_start)?;
-    let name = match node.get("op")?.as_str()? {
-        "Add" => ("plus", '+'),
-        "Sub" => ("minus", '-'),
-        "Mul" => ("mul", '*'),
-        "Div" => ("div", '/'),
-        "Mod" => ("rem", '%'),
-        "And" | "Intersection" => ("and", '&'),
-        "Or" | "Union" => ("or", '|'),
+fn operator(node: &Value, text: &Text<'_>) -> Option<Edits> {
+    let (name, sign) = match node.get("op")?.as_str()? {
+        "Add" => ("plus", "+"),
+        "Sub" => ("minus", "-"),
+        "Mul" => ("mul", "*"),
+        "Div" => ("div", "/"),
+        "Mod" => ("rem", "%"),
+        "Intersection" => ("and", "&"),
+        "Union" => ("or", "|"),
         _ => return None,
     };
-    let at = left_end + between.find(name.1)?;
+    called(name, sign, node, ("lhs", "rhs"), text)
+}
+
+/// Comparisons of what may be sets and objects, which the engine orders otherwise than OPA.
+fn comparison(node: &Value, text: &Text<'_>) -> Option<Edits> {
+    let (name, sign) = match node.get("op")?.as_str()? {
+        "Lt" => ("lt", "<"),
+        "Le" => ("le", "<="),
+        "Gt" => ("gt", ">"),
+        "Ge" => ("ge", ">="),
+        _ => return Some(Vec::new()),
+    };
+    let plain = |side: &str| {
+        let kind = node.get(side).and_then(variant).map(|(kind, _)| kind);
+        matches!(
+            kind,
+            Some("Number" | "String" | "RawString" | "Bool" | "True" | "False" | "Null")
+        )
+    };
+    if plain("lhs") || plain("rhs") {
+        return Some(Vec::new());
+    }
+    called(name, sign, node, ("lhs", "rhs"), text)
+}
+
+/// `a in b`, which is undefined where an operand is; the engine says false.
+fn membership(node: &Value, text: &Text<'_>) -> Option<Edits> {
+    let keyed = node.get("key").is_some_and(|k| !k.is_null());
+    let name = if keyed { "member_at" } else { "member" };
+    called(name, "in", node, ("value", "collection"), text)
+}
+
+fn called(
+    name: &str,
+    sign: &str,
+    node: &Value,
+    (left, right): (&str, &str),
+    text: &Text<'_>,
+) -> Option<Edits> {
+    let side = |name: &str| node.get(name).and_then(variant).map(|(_, n)| n);
+    let (left, right) = (side(left)?, side(right)?);
+    let ((start, end), (_, left_end), (right_start, right_end)) =
+        (text.range(node)?, text.range(left)?, text.range(right)?);
+    let at = left_end + text.source.get(left_end..right_start)?.find(sign)?;
     let closing = text.source.get(right_end..end)?;
     if !closing.chars().all(|c| c == ')' || c.is_whitespace()) {
         return None;
     }
     Some(vec![
-        (start, start, format!("{OPERATORS}.{}(", name.0)),
-        (at, at + 1, ",".into()),
+        (start, start, format!("{OPERATORS}.{name}(")),
+        (at, at + sign.len(), ",".into()),
         (end, end, ")".into()),
     ])
 }
 
-fn iteration(node: &Value, text: &Text<'_>) -> Option<Vec<(usize, usize, String)>> {
+fn iteration(node: &Value, text: &Text<'_>) -> Option<Edits> {
     let (kind, collection) = node.get("collection").and_then(variant)?;
     if matches!(
         kind,
@@ -109,6 +151,14 @@ mod tests {
             ("x := {1} | input.s", "x := or({1} , input.s)"),
             ("x := {1} & input.s", "x := and({1} , input.s)"),
             ("x := \"a - b\"", "x := \"a - b\""),
+            ("input.a > input.b", "gt(input.a , input.b)"),
+            ("input.a >= 5", "input.a >= 5"),
+            ("x := input.a in input.b", "x := member(input.a , input.b)"),
+            (
+                "(1, input.a in input.b)",
+                "(member_at(1, input.a , input.b))",
+            ),
+            ("not input.a in input.b", "not member(input.a , input.b)"),
             ("some x in input.a", "some x in items(input.a)"),
             ("some k, v in input.a[0]", "some k, v in items(input.a[0])"),
             ("some x in [1]", "some x in [1]"),

@@ -1,5 +1,6 @@
 //! Values of the engine as JSON that keeps sets apart from arrays: `{"$set": […]}`.
 
+use super::builtins::format::opa_text;
 use regorus::Value;
 use serde_json::json;
 
@@ -22,8 +23,7 @@ pub(crate) fn typed(value: &Value) -> Option<serde_json::Value> {
         Value::Object(map) => {
             let key = |k: &Value| match k {
                 Value::String(text) => text.to_string(),
-                // As OPA writes a key that is no text: compact JSON.
-                other => typed(other).unwrap_or_default().to_string(),
+                other => opa_text(other),
             };
             let fields = map
                 .iter()

@@ -46,7 +46,7 @@ impl Argument {
 }
 
 /// A value as OPA writes it.
-fn opa_text(value: &Value) -> String {
+pub(crate) fn opa_text(value: &Value) -> String {
     let list = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>().join(", ");
     match value {
         Value::Null => "null".into(),

@@ -7,8 +7,9 @@
 mod arithmetic;
 mod crypto;
 pub(crate) mod external;
-mod format;
+pub(crate) mod format;
 mod net;
+mod order;
 mod text;
 
 use regorus::{Engine, Value};
@@ -37,12 +38,13 @@ type Builtin = (&'static str, u8, Function);
 pub(crate) const OPERATORS: &str = "bartizan_op";
 
 fn all() -> impl Iterator<Item = &'static Builtin> {
-    let tables: [&'static [Builtin]; 6] = [
+    let tables: [&'static [Builtin]; 7] = [
         arithmetic::TABLE,
         crypto::TABLE,
         external::TABLE,
         format::TABLE,
         net::TABLE,
+        order::TABLE,
         text::TABLE,
     ];
     tables.into_iter().flatten()
@@ -90,7 +92,9 @@ fn string<'v>(arguments: &'v [Value], at: usize) -> Result<&'v str, Fault> {
 fn integer(arguments: &[Value], at: usize) -> Result<i64, Fault> {
     let fault = || Fault::error(format!("operand {} must be an integer", at + 1));
     match arguments.get(at) {
-        Some(Value::Number(n)) if n.is_integer() => n.as_i64().ok_or_else(fault),
+        Some(Value::Number(n)) if n.is_integer() => n
+            .as_i64()
+            .ok_or_else(|| Fault::Unknown("a number that is too large".into())),
         _ => Err(fault()),
     }
 }
