@@ -10,22 +10,48 @@ use serde_json::Value;
 
 /// Moves them; a module where that fails stays as it is. Heads that the engine gets wrong are
 /// refused.
-pub(crate) fn rewrite(source: String, v1: bool) -> Result<String, String> {
-    let tree = parse(&source, v1)?;
-    let text = Text::new(&source)?;
-    let mut edits = Vec::new();
+pub(crate) fn rewrite(mut source: String, v1: bool) -> Result<String, String> {
+    let mut next = 0;
+    // Each turn goes one comprehension deeper; deeper than that they stay where they are.
+    for _ in 0..8 {
+        let tree = parse(&source, v1)?;
+        let text = Text::new(&source)?;
+        let mut edits = Vec::new();
+        for (expr, query, opened) in places(&tree)? {
+            if let Some(moved) = moved(expr, query, opened, &text, next) {
+                edits.extend(moved);
+                next += 1;
+            }
+        }
+        if edits.is_empty() {
+            break;
+        }
+        let rewritten = apply(&source, edits);
+        if parse(&rewritten, v1).is_err() {
+            break;
+        }
+        source = rewritten;
+    }
+    Ok(source)
+}
+
+/// What may be moved, the body that takes it, and what that body opens with.
+type Place<'t> = (&'t Value, &'t Value, char);
+
+fn places(tree: &Value) -> Result<Vec<Place<'_>>, String> {
+    let mut all = Vec::new();
     let rules = tree.get("rules").and_then(Value::as_array);
     for rule in rules.into_iter().flatten() {
         let Some(("Spec", rule)) = variant(rule) else {
             continue;
         };
+        let head = rule.get("head").and_then(variant).map(|(_, head)| head);
+        if head.is_some_and(inner_variable) {
+            return Err("a rule's head has a variable within its reference".into());
+        }
         let bodies = rule.get("bodies").and_then(Value::as_array);
         for (i, body) in bodies.into_iter().flatten().enumerate() {
-            let head = rule.get("head").and_then(variant).map(|(_, head)| head);
             // The head is that of the first body; those after `else` have values of their own.
-            if head.is_some_and(inner_variable) {
-                return Err("a rule's head has a variable within its reference".into());
-            }
             let from = if i == 0 { head } else { Some(body) };
             let (Some(from), Some(query)) = (from, body.get("query")) else {
                 continue;
@@ -36,20 +62,30 @@ pub(crate) fn rewrite(source: String, v1: bool) -> Result<String, String> {
                 .get("refr")
                 .and_then(variant)
                 .and_then(|(_, r)| r.get("index"));
-            for expr in [value, key, index].into_iter().flatten() {
-                let next = edits.len();
-                edits.extend(moved(expr, query, &text, next).into_iter().flatten());
-            }
+            let parts = [value, key, index].into_iter().flatten();
+            all.extend(parts.map(|part| (part, query, '{')));
         }
     }
-    if edits.is_empty() {
-        return Ok(source);
-    }
-    let rewritten = apply(&source, edits);
-    match parse(&rewritten, v1) {
-        Ok(_) => Ok(rewritten),
-        Err(_) => Ok(source),
-    }
+    visit(tree, &mut |kind, node| {
+        if let (true, Some(query)) = (kind.ends_with("Compr"), node.get("query")) {
+            // Only what holds comprehensions: the rest is read as OPA reads it.
+            let parts = ["term", "key", "value"]
+                .iter()
+                .filter_map(|name| node.get(name));
+            all.extend(
+                parts
+                    .filter(|part| holds_comprehension(part))
+                    .map(|p| (p, query, '|')),
+            );
+        }
+    });
+    Ok(all)
+}
+
+fn holds_comprehension(expr: &Value) -> bool {
+    let mut holds = false;
+    visit(expr, &mut |kind, _| holds |= kind.ends_with("Compr"));
+    holds
 }
 
 /// `p[x].q`: only the last part of a head's reference may vary.
@@ -71,6 +107,7 @@ fn inner_variable(head: &Value) -> bool {
 fn moved(
     expr: &Value,
     query: &Value,
+    opened: char,
     text: &Text<'_>,
     next: usize,
 ) -> Option<[(usize, usize, String); 2]> {
@@ -97,7 +134,7 @@ fn moved(
     let statements = query.get("stmts")?.as_array()?;
     let (first, _) = text.range(statements.first()?)?;
     // Only a body in braces can take another statement.
-    if !text.source.get(..first)?.trim_end().ends_with('{') {
+    if !text.source.get(..first)?.trim_end().ends_with(opened) {
         return None;
     }
     let last = statements.last()?;
