@@ -1,13 +1,15 @@
 //! Conformance runs against public suites and peers, on data given by path.
 
 mod changes;
+mod opa;
 mod openscap;
 mod scap;
 mod tools;
 mod verdicts;
 
 use anyhow::Result;
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::PathBuf;
 
 /// What to run on what.
 #[derive(clap::Args)]
@@ -28,6 +30,13 @@ enum Suite {
         /// A checkout of kubernetes/pod-security-admission.
         checkout: PathBuf,
     },
+    /// Policies and inputs made at random, answered by us and by OPA.
+    Opa(opa::Options),
+    /// OPA's compliance suite in JSON, folder by folder.
+    Rego {
+        /// A checkout of open-policy-agent/swift-opa.
+        checkout: PathBuf,
+    },
     /// OpenSCAP's own tests, evaluated by both engines.
     Openscap(openscap::Options),
     /// Stands in for `oscap` in one of its tests.
@@ -40,8 +49,10 @@ enum Suite {
 /// Runs a suite.
 pub fn run(options: &Options) -> Result<()> {
     match &options.suite {
-        Suite::Gatekeeper { library } => example("gatekeeper_library", library),
-        Suite::PodSecurity { checkout } => example("pod_security", checkout),
+        Suite::Gatekeeper { library } => example("gatekeeper_library", &[library.as_os_str()]),
+        Suite::PodSecurity { checkout } => example("pod_security", &[checkout.as_os_str()]),
+        Suite::Opa(options) => opa::run(options),
+        Suite::Rego { checkout } => example("rego_suite", &[checkout.as_os_str()]),
         Suite::Openscap(options) => openscap::run(options),
         Suite::OpenscapStandIn(options) => openscap::stand_in(options),
         Suite::Scap(options) => scap::run(options),
@@ -49,14 +60,20 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 /// Runs an example of the policy crate, which this crate does not link.
-fn example(name: &str, path: &Path) -> Result<()> {
+fn example(name: &str, arguments: &[&OsStr]) -> Result<()> {
     let run = [
         "run",
         "--quiet",
         "--package",
         "bartizan-policy",
         "--example",
+        name,
+        "--",
     ];
-    let path = path.to_string_lossy();
-    crate::tree::cargo(&[&run[..], &[name, "--", &path]].concat())
+    let arguments: Vec<_> = arguments.iter().map(|a| a.to_string_lossy()).collect();
+    let all: Vec<&str> = run
+        .into_iter()
+        .chain(arguments.iter().map(|a| &**a))
+        .collect();
+    crate::tree::cargo(&all)
 }

@@ -4,6 +4,8 @@ use super::{Builtin, Fault, string};
 use crate::pod_security::check::go_quoted;
 use regorus::Value;
 use std::fmt::Write;
+use std::iter::Peekable;
+use std::str::Chars;
 
 pub(super) const TABLE: &[Builtin] = &[("sprintf", 2, sprintf)];
 
@@ -110,25 +112,9 @@ fn formatted(format: &str, arguments: &[Argument]) -> Result<String, Fault> {
                 _ => flags.zero = true,
             }
         }
-        let mut number = || {
-            let mut digits = String::new();
-            while let Some(digit) = rest.next_if(char::is_ascii_digit) {
-                digits.push(digit);
-            }
-            (!digits.is_empty()).then(|| digits.parse().unwrap_or(usize::MAX))
-        };
-        flags.width = number();
+        flags.width = digits(&mut rest);
         if rest.next_if_eq(&'.').is_some() {
-            let mut digits = String::new();
-            while let Some(digit) = rest.next_if(char::is_ascii_digit) {
-                digits.push(digit);
-            }
-            let precision = if digits.is_empty() {
-                Ok(0)
-            } else {
-                digits.parse()
-            };
-            flags.precision = Some(precision.unwrap_or(usize::MAX));
+            flags.precision = Some(digits(&mut rest).unwrap_or(0));
         }
         if flags.width.max(flags.precision) > Some(WIDEST) {
             return Err(Fault::Unknown("a field that is too wide".into()));
@@ -154,6 +140,15 @@ fn formatted(format: &str, arguments: &[Argument]) -> Result<String, Fault> {
         let _ = write!(out, "%!(EXTRA {})", more.join(", "));
     }
     Ok(out)
+}
+
+/// A number, where one is; one that is too large is as large as can be.
+fn digits(rest: &mut Peekable<Chars<'_>>) -> Option<usize> {
+    let mut digits = String::new();
+    while let Some(digit) = rest.next_if(char::is_ascii_digit) {
+        digits.push(digit);
+    }
+    (!digits.is_empty()).then(|| digits.parse().unwrap_or(usize::MAX))
 }
 
 fn one(verb: char, argument: &Argument, flags: &Flags) -> Result<String, Fault> {
@@ -248,23 +243,17 @@ fn number((negative, digits): &(bool, String), flags: &Flags) -> String {
         false => "",
     };
     let width = flags.width.unwrap_or(0);
-    if flags.zero && !flags.minus && flags.precision.is_none()
-        || flags.zero && !flags.minus && digits.contains('.')
-    {
+    let fills = flags.precision.is_none() || digits.contains('.');
+    if flags.zero && !flags.minus && fills {
         let least = width.saturating_sub(sign.len());
         return format!("{sign}{digits:0>least$}");
     }
-    padded(
-        &format!("{sign}{digits}"),
-        &Flags {
-            zero: false,
-            ..Flags {
-                width: flags.width,
-                minus: flags.minus,
-                ..Flags::default()
-            }
-        },
-    )
+    let spaces = Flags {
+        width: flags.width,
+        minus: flags.minus,
+        ..Flags::default()
+    };
+    padded(&format!("{sign}{digits}"), &spaces)
 }
 
 fn cut(text: &str, flags: &Flags) -> String {

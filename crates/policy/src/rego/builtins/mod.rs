@@ -81,7 +81,7 @@ pub(crate) fn register(engine: &mut Engine) -> Result<(), String> {
 pub(crate) const UNKNOWN: &str = "cannot be told: ";
 
 /// A text argument.
-fn string<'v>(arguments: &'v [Value], at: usize) -> Result<&'v str, Fault> {
+fn string(arguments: &[Value], at: usize) -> Result<&str, Fault> {
     match arguments.get(at) {
         Some(Value::String(text)) => Ok(text),
         _ => Err(Fault::error(format!("operand {} must be a string", at + 1))),

@@ -1,12 +1,21 @@
 //! Functions of texts, lists and documents.
 
 use super::{Builtin, Fault, integer, string};
+use regex::Regex;
 use regorus::Value;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 pub(super) const TABLE: &[Builtin] = &[
     ("array.flatten", 1, flatten),
-    ("indexof_n", 2, indexof_n),
+    ("indexof", 2, |a| {
+        places(a).map(|all| Value::from(all.first().map_or(-1, |at| *at)))
+    }),
+    ("indexof_n", 2, |a| {
+        places(a).map(|all| Value::from(all.into_iter().map(Value::from).collect::<Vec<_>>()))
+    }),
     ("json.is_valid", 1, json_is_valid),
+    ("regex.split", 2, regex_split),
     ("strings.count", 2, count),
     ("strings.split_n", 3, split_n),
 ];
@@ -26,19 +35,58 @@ fn flatten(arguments: &[Value]) -> Result<Value, Fault> {
 }
 
 /// Where a text is, in characters; places may overlap.
-fn indexof_n(arguments: &[Value]) -> Result<Value, Fault> {
+fn places(arguments: &[Value]) -> Result<Vec<i64>, Fault> {
     let base: Vec<char> = string(arguments, 0)?.chars().collect();
     let search: Vec<char> = string(arguments, 1)?.chars().collect();
     if search.is_empty() {
         return Err(Fault::error("empty search character"));
     }
-    let places = base
-        .windows(search.len())
-        .enumerate()
-        .filter(|(_, w)| *w == search);
-    Ok(Value::from(
-        places.map(|(i, _)| Value::from(i)).collect::<Vec<_>>(),
-    ))
+    let windows = base.windows(search.len()).zip(0..);
+    Ok(windows
+        .filter(|(w, _)| *w == search)
+        .map(|(_, at)| at)
+        .collect())
+}
+
+thread_local! {
+    /// Patterns that this thread split by before.
+    static PATTERNS: RefCell<BTreeMap<String, Regex>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// Splits as Go does: an empty match at the very beginning or end splits nothing off.
+fn regex_split(arguments: &[Value]) -> Result<Value, Fault> {
+    const MOST: usize = 64;
+    let (pattern, text) = (string(arguments, 0)?, string(arguments, 1)?);
+    let known = PATTERNS.with_borrow(|all| all.get(pattern).cloned());
+    let regex = match known {
+        Some(regex) => regex,
+        None => {
+            let regex = Regex::new(pattern).map_err(|e| Fault::error(e.to_string()))?;
+            PATTERNS.with_borrow_mut(|all| {
+                if all.len() >= MOST {
+                    all.clear();
+                }
+                all.insert(pattern.to_owned(), regex.clone());
+            });
+            regex
+        }
+    };
+    if text.is_empty() && !pattern.is_empty() {
+        return Ok(Value::from(vec![Value::from("")]));
+    }
+    let mut parts = Vec::new();
+    let (mut begin, mut end) = (0, 0);
+    for found in regex.find_iter(text) {
+        end = found.start();
+        if found.end() != 0 {
+            parts.push(Value::from(text.get(begin..end).unwrap_or_default()));
+        }
+        begin = found.end();
+    }
+    if end != text.len() {
+        parts.push(Value::from(text.get(begin..).unwrap_or_default()));
+    }
+    Ok(Value::from(parts))
 }
 
 fn json_is_valid(arguments: &[Value]) -> Result<Value, Fault> {
@@ -98,6 +146,14 @@ mod tests {
             Some(json!([0, 2]))
         );
         assert_eq!(call("indexof_n", &[json!("a"), json!("")]), None);
+        assert_eq!(call("indexof", &[json!("éa"), json!("a")]), Some(json!(1)));
+        assert_eq!(call("indexof", &[json!("a"), json!("b")]), Some(json!(-1)));
+        let split = |by: &str, text: &str| call("regex.split", &[json!(by), json!(text)]);
+        assert_eq!(split("", "a,b"), Some(json!(["a", ",", "b"])));
+        assert_eq!(split("[,;]", "a,b;c"), Some(json!(["a", "b", "c"])));
+        assert_eq!(split("a*", "baac"), Some(json!(["b", "c"])));
+        assert_eq!(split(",", ""), Some(json!([""])));
+        assert_eq!(split("(", "a"), None);
         assert_eq!(call("json.is_valid", &[json!(1)]), Some(json!(false)));
         assert_eq!(
             call("json.is_valid", &[json!("{\"a\": 1}")]),
