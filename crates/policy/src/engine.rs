@@ -12,7 +12,9 @@
 //! have (formatting), or a limit: then the result is an error, which becomes Unknown.
 
 use crate::budget::Budget;
+use crate::rego::builtins;
 use crate::rego::calls::DEPRECATED_MODULE;
+use crate::rego::typed::typed;
 use crate::rego::{Module, syntax};
 use bartizan_model::Timestamp;
 use regorus::utils::limits::ExecutionTimerConfig;
@@ -160,6 +162,34 @@ impl Runner {
         })
     }
 
+    /// Modules over data of any shape, for comparisons with OPA.
+    pub(crate) fn over(
+        modules: &[Module],
+        entries: Vec<String>,
+        data: Option<&serde_json::Value>,
+        budget: Budget,
+    ) -> Result<Self, String> {
+        let mut runner = Self::new(modules, Vec::new(), None, Timestamp::from_micros(0), budget)?;
+        let mut all = serde_json::json!({"bartizan_now": {"ns": 0}});
+        if let (Some(serde_json::Value::Object(more)), Some(all)) = (data, all.as_object_mut()) {
+            all.extend(more.clone());
+        }
+        runner.data = convert(&all);
+        runner.entries = entries;
+        runner.engine = compile(modules, &runner.data, &runner.entries, budget)?;
+        Ok(runner)
+    }
+
+    /// The value of a rule as JSON that keeps sets apart; without input, `input` is undefined.
+    pub(crate) fn tell(
+        &mut self,
+        entry: &str,
+        input: Option<&serde_json::Value>,
+    ) -> Result<Option<serde_json::Value>, String> {
+        let input = input.map_or(Value::Undefined, convert);
+        self.ask(entry, &input).map(|value| typed(&value))
+    }
+
     /// The value of a rule; the error says why it could not be told.
     fn ask(&mut self, entry: &str, input: &Value) -> Result<Value, String> {
         self.guarded(|runner| runner.run(entry, input))
@@ -217,7 +247,7 @@ impl Runner {
         if lower.contains("limit") {
             return Err("it exceeds the budget of one evaluation".into());
         }
-        if lower.contains("format verb") || lower.contains("g format") {
+        if lower.contains(builtins::UNKNOWN) {
             return Err(syntax::brief(&error));
         }
         let again = self.once(entry, input, false);
@@ -227,6 +257,7 @@ impl Runner {
     fn once(&mut self, entry: &str, input: &Value, strict: bool) -> Result<Value, String> {
         let engine = &mut self.engine;
         engine.set_strict_builtin_errors(strict);
+        builtins::raise_errors(strict);
         engine.set_input(input.clone());
         let value = engine
             .eval_rule(entry.to_owned())
@@ -245,12 +276,24 @@ fn compile(
     entries: &[String],
     budget: Budget,
 ) -> Result<Engine, String> {
+    // The first run of a rule may fail as any other may.
+    let compiled = catch_unwind(AssertUnwindSafe(|| build(modules, data, entries, budget)));
+    compiled.unwrap_or_else(|_| Err("the policy engine failed on it".into()))
+}
+
+fn build(
+    modules: &[Module],
+    data: &Value,
+    entries: &[String],
+    budget: Budget,
+) -> Result<Engine, String> {
     let timer = ExecutionTimerConfig {
         limit: budget.time,
         check_interval: NonZeroU32::new(256).unwrap_or(NonZeroU32::MIN),
     };
     let mut engine = Engine::new();
     engine.set_gather_prints(true);
+    builtins::register(&mut engine)?;
     for (i, module) in modules.iter().enumerate() {
         engine.set_rego_v0(!module.v1);
         engine
@@ -274,7 +317,13 @@ fn compile(
         let probe = engine.eval_rule(entry.clone());
         if let Err(e) = probe {
             let text = e.to_string();
-            if text.contains("could not find function") || text.contains("not a valid rule path") {
+            const FINAL: [&str; 4] = [
+                "could not find function",
+                "not a valid rule path",
+                "is unsafe",
+                "not scheduled",
+            ];
+            if FINAL.iter().any(|fault| text.contains(fault)) {
                 return Err(syntax::brief(&text));
             }
         }

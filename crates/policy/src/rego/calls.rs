@@ -6,18 +6,51 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Built-ins that reach outside or differ from run to run. `regorus` answers some of them with
 /// "undefined", which would read as "no violation".
-const FORBIDDEN: [(&str, &str); 11] = [
-    ("external_data", "it asks an external data provider"),
+const FORBIDDEN: [(&str, &str); 6] = [
     ("http.send", "it sends a request"),
     ("net.lookup_ip_addr", "it asks the network"),
     ("opa.runtime", "it reads the environment"),
     ("rand.intn", "it is random"),
     ("uuid.rfc4122", "it is random"),
-    ("rego.parse_module", "the engine does not have it"),
-    ("rego.metadata.chain", "the engine does not have it"),
-    ("rego.metadata.rule", "the engine does not have it"),
-    ("io.jwt.decode_verify", "the engine does not have it"),
     ("providers.aws.sign_req", "it signs requests"),
+];
+
+/// Built-ins of OPA that are not there, or whose texts differ from OPA's; a name that ends with a
+/// dot stands for all below it.
+const MISSING: [&str; 24] = [
+    "crypto.parse_private_keys",
+    "crypto.x509.",
+    "graph.",
+    "graphql.",
+    "io.jwt.decode_verify",
+    "io.jwt.encode_sign",
+    "io.jwt.encode_sign_raw",
+    "io.jwt.verify_eddsa",
+    "io.jwt.verify_es256",
+    "io.jwt.verify_es384",
+    "io.jwt.verify_es512",
+    "io.jwt.verify_hs256",
+    "io.jwt.verify_hs384",
+    "io.jwt.verify_hs512",
+    "io.jwt.verify_ps256",
+    "io.jwt.verify_ps384",
+    "io.jwt.verify_ps512",
+    "io.jwt.verify_rs256",
+    "io.jwt.verify_rs384",
+    "json.match_schema",
+    "json.patch",
+    "json.verify_schema",
+    "regex.globs_match",
+    "rego.",
+];
+
+/// More of them, that came with later versions of OPA.
+const MISSING_TOO: [&str; 5] = [
+    "io.jwt.verify_rs512",
+    "net.cidr_overlap",
+    "strings.render_template",
+    "uri.",
+    "yaml.is_valid",
 ];
 
 /// Deprecated built-ins, defined in [`DEPRECATED_MODULE`].
@@ -99,10 +132,17 @@ pub(crate) fn rewrite(source: &str, tree: &Value) -> Result<String, String> {
             if let Some((start, end)) = text.range(node) {
                 edits.push((start, end, "data.bartizan_now.ns".into()));
             }
-        } else if compact == "sprintf" {
-            edits.extend(sprintf(node, &text));
+        } else if MISSING
+            .iter()
+            .chain(&MISSING_TOO)
+            .any(|name| compact == *name || (name.ends_with('.') && compact.starts_with(name)))
+        {
+            refused.get_or_insert(format!("the engine does not have {compact} as OPA has it"));
         }
     });
+    if refused.is_none() {
+        refused = mocked(tree, &text);
+    }
     match refused {
         Some(why) => Err(why),
         None => Ok(apply(source, edits)),
@@ -174,51 +214,37 @@ fn imports<'s>(tree: &Value, text: &Text<'s>) -> BTreeMap<&'s str, String> {
     all
 }
 
-/// Makes the verbs of a literal format agree with a literal list of arguments.
-fn sprintf(node: &Value, text: &Text<'_>) -> Option<(usize, usize, String)> {
-    let params = node.get("params")?.as_array()?;
-    let (kind, format) = variant(params.first()?)?;
-    if !matches!(kind, "String" | "RawString") {
-        return None;
-    }
-    let (list, items) = variant(params.get(1)?)?;
-    if list != "Array" {
-        return None;
-    }
-    let given = items.get("items")?.as_array()?.len();
-    let (start, end) = text.range(format)?;
-    let raw = text.source.get(start..end)?;
-    let inner = raw.get(1..raw.len() - 1)?;
-    let quote = raw.get(..1)?;
-    let mut out = String::new();
-    let mut verbs = 0;
-    let mut rest = inner;
-    while let Some(at) = rest.find('%') {
-        out.push_str(rest.get(..at)?);
-        let after = rest.get(at + 1..)?;
-        if let Some(tail) = after.strip_prefix('%') {
-            out.push_str("%%");
-            rest = tail;
-            continue;
+/// A built-in that `with` replaces where it is called by another name here.
+fn mocked(tree: &Value, text: &Text<'_>) -> Option<String> {
+    let mut found = None;
+    with_modifiers(tree, &mut |modifier| {
+        let name = modifier
+            .get("refr")
+            .and_then(variant)
+            .and_then(|(_, r)| text.of(r));
+        let name: String = name.unwrap_or_default().split_whitespace().collect();
+        let renamed = ["time.now_ns", "re_match"].contains(&name.as_str())
+            || DEPRECATED.contains(&name.as_str())
+            || FORBIDDEN.iter().any(|(f, _)| *f == name);
+        if renamed {
+            found.get_or_insert(format!(
+                "`with {name} as` replaces a built-in that is renamed here"
+            ));
         }
-        let flags = after.find(|c: char| !(c.is_ascii_digit() || ".+-# ".contains(c)))?;
-        let verb = after.get(flags..)?.chars().next()?;
-        let length = flags + verb.len_utf8();
-        verbs += 1;
-        if verbs > given {
-            out.push_str(&format!("%%!{verb}(MISSING)"));
-        } else {
-            out.push('%');
-            out.push_str(after.get(..length)?);
+    });
+    found
+}
+
+fn with_modifiers<'t>(node: &'t Value, see: &mut dyn FnMut(&'t Value)) {
+    match node {
+        Value::Array(items) => items.iter().for_each(|v| with_modifiers(v, see)),
+        Value::Object(map) => {
+            let modifiers = map.get("with_mods").and_then(Value::as_array);
+            modifiers.into_iter().flatten().for_each(&mut *see);
+            map.values().for_each(|v| with_modifiers(v, see));
         }
-        rest = after.get(length..)?;
+        _ => {}
     }
-    out.push_str(rest);
-    if verbs < given {
-        let extra = vec!["%v"; given - verbs].join(", ");
-        out.push_str(&format!("%%!(EXTRA {extra})"));
-    }
-    (verbs != given).then(|| (start, end, format!("{quote}{out}{quote}")))
 }
 
 #[cfg(test)]
@@ -250,26 +276,23 @@ mod tests {
 
     #[test]
     fn what_reaches_out_is_refused() {
-        for call in [
-            "http.send({})",
-            "opa.runtime()",
-            "external_data({})",
-            "rand.intn(\"a\", 3)",
-        ] {
+        for call in ["http.send({})", "opa.runtime()", "rand.intn(\"a\", 3)"] {
             let got = rewritten(&format!("package a\np {{ x := {call} }}"));
             assert!(got.unwrap_err().contains("not available"), "{call}");
         }
     }
 
     #[test]
-    fn sprintf_says_what_is_missing() {
-        assert_eq!(
-            rewritten("package a\np = sprintf(\"é %s %05d %% %v\", [1])"),
-            Ok("package a\np = sprintf(\"é %s %%!d(MISSING) %% %%!v(MISSING)\", [1])".into())
-        );
-        assert_eq!(
-            rewritten("package a\np = sprintf(`%s`, [1, 2, 3])"),
-            Ok("package a\np = sprintf(`%s%%!(EXTRA %v, %v)`, [1, 2, 3])".into())
-        );
+    fn what_is_not_there_is_refused() {
+        for call in [
+            "json.patch({}, [])",
+            "graphql.parse(\"\", \"\")",
+            "rego.parse_module(\"\", \"\")",
+        ] {
+            let got = rewritten(&format!("package a\np {{ x := {call} }}"));
+            assert!(got.unwrap_err().contains("does not have"), "{call}");
+        }
+        let mocked = "package a\np { q with time.now_ns as 1 }\nq { true }";
+        assert!(rewritten(mocked).unwrap_err().contains("renamed"));
     }
 }

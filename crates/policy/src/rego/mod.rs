@@ -10,16 +10,29 @@
 //! | a function imported by name (`import data.lib.f`) is not found | called by its full path ([`calls`]) |
 //! | `(` on a new line continues the expression before it | a `;` is put between ([`repair`]) |
 //! | `rule[x] { } { }` is refused | the head is repeated ([`repair`]) |
-//! | `sprintf` with too few or too many arguments is an error | the format says `%!v(MISSING)` as Go does ([`calls`]) |
+//! | `sprintf` knows few verbs and counts its arguments | one of our own, as Go has it ([`builtins`]) |
+//! | operators and `some … in` fail where OPA is undefined for a wrong type | calls of our own ([`operators`]) |
+//! | a head that is undefined for one value ends the rule | what may be undefined is moved to the end of the body ([`heads`]) |
+//! | a comprehension in a rule's head is not planned | the same |
+//! | `p[x].r contains …` mixes up results | refused ([`heads`]) |
+//! | sets are ordered before objects | comparisons, `sort`, `min`, `max` of our own ([`operators`], [`builtins`]) |
+//! | `in` with an undefined operand is false | a call of our own ([`operators`]) |
+//! | `strings.count`, `indexof_n`, `json.is_valid`, `numbers.range` differ or fall over | our own ([`builtins`]) |
+//! | digests, HMACs, `io.jwt.decode`, CIDR functions, `external_data` are missing | our own ([`builtins`]) |
 //! | deprecated built-ins (`re_match`, `any`, `all`, `cast_*`, `set_diff`) are missing | replaced or defined ([`calls`]) |
 //! | `time.now_ns` reads the clock | reads the time that the caller gave ([`calls`]) |
-//! | built-ins that reach out or are random | refused ([`calls`]) |
+//! | `with time.now_ns as` and the like | refused: the name is not called here ([`calls`]) |
+//! | built-ins that reach out, are random or are missing | refused ([`calls`]) |
 
+pub(crate) mod builtins;
 pub(crate) mod calls;
+pub(crate) mod heads;
 pub(crate) mod hoist;
 pub(crate) mod lexer;
+pub(crate) mod operators;
 pub(crate) mod repair;
 pub(crate) mod syntax;
+pub(crate) mod typed;
 
 /// Places within a Pod that a template's violations name, told from its source: a key
 /// `"locus"` or `"container"` in an object, and texts such as `"container"` or `"volume:%s"`.
@@ -52,6 +65,8 @@ pub(crate) fn prepare(source: &str, v1: bool) -> Result<Module, String> {
     let tree = syntax::parse(&repaired, v1)?;
     let called = calls::rewrite(&repaired, &tree)?;
     let hoisted = hoist::rewrite(called, v1)?;
+    let hoisted = operators::rewrite(hoisted, v1)?;
+    let hoisted = heads::rewrite(hoisted, v1)?;
     let tree = syntax::parse(&hoisted, v1)?;
     let traits = syntax::traits(&tree, &hoisted);
     Ok(Module {

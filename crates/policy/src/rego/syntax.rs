@@ -62,8 +62,40 @@ impl<'s> Text<'s> {
         };
         let start_token = holding(start).map_or(start, |t| t.start);
         let last = end.max(start + 1) - 1;
-        let end_token = holding(last).map_or(end, |t| t.end);
-        Some((start_token, end_token.max(start_token)))
+        let end_token = holding(last).map_or(end, |t| t.end).max(start_token);
+        // The engine's spans of composites sometimes begin within: trust only their end.
+        let composite = ["fields", "items", "query"]
+            .iter()
+            .any(|f| node.get(f).is_some());
+        let opened = if composite {
+            self.opening(end_token)
+        } else {
+            None
+        };
+        Some((opened.unwrap_or(start_token), end_token))
+    }
+
+    /// Where the bracket opens that closes right before a place.
+    fn opening(&self, end: usize) -> Option<usize> {
+        let last = self
+            .tokens
+            .partition_point(|t| t.end <= end)
+            .checked_sub(1)?;
+        let mut depth = 0_usize;
+        for token in self.tokens.get(..=last)?.iter().rev() {
+            match token.text(self.source) {
+                "}" | "]" | ")" => depth += 1,
+                "{" | "[" | "(" => depth = depth.checked_sub(1)?,
+                _ => {}
+            }
+            if depth == 0 {
+                return (token.start < end
+                    && token.text(self.source).len() == 1
+                    && "{[(".contains(token.text(self.source)))
+                .then_some(token.start);
+            }
+        }
+        None
     }
 
     /// The text of a node.

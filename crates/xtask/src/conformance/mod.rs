@@ -1,12 +1,14 @@
 //! Conformance runs against public suites and peers, on data given by path.
 
 mod changes;
+mod opa;
 mod openscap;
 mod scap;
 mod tools;
 mod verdicts;
 
 use anyhow::Result;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 /// What to run on what.
@@ -23,6 +25,18 @@ enum Suite {
         /// A checkout of open-policy-agent/gatekeeper-library.
         library: PathBuf,
     },
+    /// The fixtures of the Pod Security Standards, version by version.
+    PodSecurity {
+        /// A checkout of kubernetes/pod-security-admission.
+        checkout: PathBuf,
+    },
+    /// Policies and inputs made at random, answered by us and by OPA.
+    Opa(opa::Options),
+    /// OPA's compliance suite in JSON, folder by folder.
+    Rego {
+        /// A checkout of open-policy-agent/swift-opa.
+        checkout: PathBuf,
+    },
     /// OpenSCAP's own tests, evaluated by both engines.
     Openscap(openscap::Options),
     /// Stands in for `oscap` in one of its tests.
@@ -35,18 +49,31 @@ enum Suite {
 /// Runs a suite.
 pub fn run(options: &Options) -> Result<()> {
     match &options.suite {
-        Suite::Gatekeeper { library } => crate::tree::cargo(&[
-            "run",
-            "--quiet",
-            "--package",
-            "bartizan-policy",
-            "--example",
-            "gatekeeper_library",
-            "--",
-            &library.to_string_lossy(),
-        ]),
+        Suite::Gatekeeper { library } => example("gatekeeper_library", &[library.as_os_str()]),
+        Suite::PodSecurity { checkout } => example("pod_security", &[checkout.as_os_str()]),
+        Suite::Opa(options) => opa::run(options),
+        Suite::Rego { checkout } => example("rego_suite", &[checkout.as_os_str()]),
         Suite::Openscap(options) => openscap::run(options),
         Suite::OpenscapStandIn(options) => openscap::stand_in(options),
         Suite::Scap(options) => scap::run(options),
     }
+}
+
+/// Runs an example of the policy crate, which this crate does not link.
+fn example(name: &str, arguments: &[&OsStr]) -> Result<()> {
+    let run = [
+        "run",
+        "--quiet",
+        "--package",
+        "bartizan-policy",
+        "--example",
+        name,
+        "--",
+    ];
+    let arguments: Vec<_> = arguments.iter().map(|a| a.to_string_lossy()).collect();
+    let all: Vec<&str> = run
+        .into_iter()
+        .chain(arguments.iter().map(|a| &**a))
+        .collect();
+    crate::tree::cargo(&all)
 }

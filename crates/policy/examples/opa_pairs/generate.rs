@@ -1,0 +1,763 @@
+//! Policies and inputs made at random, by Rego's grammar.
+//!
+//! Rules are made in layers, so that none refers to itself; names are few and values are of all
+//! types, so that references are undefined and built-ins get wrong types often.
+
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+
+/// A small generator of random numbers (splitmix64): the same seed gives the same pairs.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// Below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % (n.max(1) as u64)).unwrap_or(0)
+    }
+
+    /// True in `n` of 100 times.
+    pub fn chance(&mut self, n: usize) -> bool {
+        self.below(100) < n
+    }
+
+    fn pick<T: Copy>(&mut self, all: &[T], other: T) -> T {
+        all.get(self.below(all.len())).copied().unwrap_or(other)
+    }
+}
+
+/// A policy, what to ask it, and of what.
+pub struct Pair {
+    pub source: String,
+    pub v1: bool,
+    pub entries: Vec<String>,
+    pub input: Value,
+}
+
+const KEYS: [&str; 6] = ["a", "b", "c", "name", "items", "x-y"];
+const TEXTS: [&str; 10] = [
+    "a",
+    "b",
+    "",
+    "name",
+    "x.y.z",
+    "nginx:1.2",
+    "a,b,c",
+    "Ab",
+    "100Mi",
+    "10.0.0.1",
+];
+
+/// Any JSON value.
+pub fn value(r: &mut Random, depth: usize) -> Value {
+    let scalar = depth == 0 || r.chance(45);
+    match r.below(if scalar { 6 } else { 2 }) {
+        _ if !scalar && r.chance(50) => {
+            let count = r.below(4);
+            (0..count).map(|_| value(r, depth - 1)).collect()
+        }
+        _ if !scalar => {
+            let mut map = Map::new();
+            for _ in 0..r.below(4) {
+                map.insert(r.pick(&KEYS, "a").into(), value(r, depth - 1));
+            }
+            Value::Object(map)
+        }
+        0 => json!(r.pick(&[0, 1, 2, 3, -1, 10], 0)),
+        1 => json!(r.pick(&[1.5, -0.5, 2.25], 1.5)),
+        2 => json!(r.chance(60)),
+        3 => Value::Null,
+        _ => json!(r.pick(&TEXTS, "a")),
+    }
+}
+
+/// An input: an object that has most of the keys.
+fn input(r: &mut Random) -> Value {
+    let mut map = Map::new();
+    for key in KEYS {
+        if r.chance(75) {
+            map.insert(key.into(), value(r, 3));
+        }
+    }
+    if r.chance(60) {
+        let count = r.below(4);
+        map.insert("items".into(), (0..count).map(|_| value(r, 2)).collect());
+    }
+    Value::Object(map)
+}
+
+/// Kinds of rules that may be referred to.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Complete,
+    Set,
+    Object,
+    Function(usize),
+}
+
+struct Maker<'r> {
+    r: &'r mut Random,
+    v1: bool,
+    rules: Vec<(String, Kind)>,
+    /// Variables that have a value at this point.
+    scope: Vec<String>,
+    next: usize,
+}
+
+/// Makes a pair.
+pub fn pair(r: &mut Random) -> Pair {
+    let v1 = r.chance(50);
+    let input = input(r);
+    let mut maker = Maker {
+        r,
+        v1,
+        rules: Vec::new(),
+        scope: Vec::new(),
+        next: 0,
+    };
+    let mut source = String::from("package p\n\n");
+    if !v1 {
+        source.push_str("import future.keywords.in\nimport future.keywords.every\n\n");
+    }
+    let count = 2 + maker.r.below(5);
+    for i in 0..count {
+        source.push_str(&maker.rule(i));
+        source.push('\n');
+    }
+    let violation = maker.set_rule("violation");
+    source.push_str(&violation);
+    let mut entries = vec!["data.p.violation".to_owned()];
+    for (name, kind) in &maker.rules {
+        match kind {
+            Kind::Function(_) => {}
+            // An object with a fixed key is no rule by itself for us: asked through another.
+            Kind::Object => entries.push(format!("data.p.of_{name}")),
+            _ => entries.push(format!("data.p.{name}")),
+        }
+    }
+    Pair {
+        source,
+        v1,
+        entries,
+        input,
+    }
+}
+
+impl Maker<'_> {
+    fn rule(&mut self, i: usize) -> String {
+        match self.r.below(10) {
+            0..=2 => {
+                let name = format!("r{i}");
+                let text = self.complete_rule(&name);
+                self.rules.push((name, Kind::Complete));
+                text
+            }
+            3..=4 => {
+                let name = format!("s{i}");
+                let text = self.set_rule(&name);
+                self.rules.push((name, Kind::Set));
+                text
+            }
+            5 => {
+                let name = format!("o{i}");
+                let text = self.object_rule(&name);
+                self.rules.push((name, Kind::Object));
+                text
+            }
+            _ => {
+                let name = format!("f{i}");
+                let arity = 1 + self.r.below(2);
+                let text = self.function(&name, arity);
+                self.rules.push((name, Kind::Function(arity)));
+                text
+            }
+        }
+    }
+
+    fn head(&self, head: &str, body: &str) -> String {
+        let word = if self.v1 { " if" } else { "" };
+        format!("{head}{word} {{\n{body}}}\n")
+    }
+
+    fn complete_rule(&mut self, name: &str) -> String {
+        let mut text = String::new();
+        if self.r.chance(35) {
+            let literal = self.literal(1);
+            let sign = if self.v1 || self.r.chance(50) {
+                ":="
+            } else {
+                "="
+            };
+            let _ = writeln!(text, "default {name} {sign} {literal}");
+        }
+        let chain = self.r.chance(40);
+        for n in 0..1 + self.r.below(3) {
+            let (body, term) = self.body_and_term();
+            let equals = if self.v1 {
+                ":="
+            } else {
+                self.r.pick(&["=", ":="], "=")
+            };
+            // Values of several bodies conflict unless they are the same: mostly `true`.
+            let plain = !chain && n > 0 || self.r.chance(30);
+            let head = match (chain && n > 0, plain) {
+                (true, true) => "else".to_owned(),
+                (true, false) => format!("else {equals} {term}"),
+                (false, true) => name.to_owned(),
+                (false, false) => format!("{name} {equals} {term}"),
+            };
+            if chain && n > 0 {
+                text.truncate(text.trim_end().len());
+                text.push(' ');
+            }
+            text.push_str(&self.head(&head, &body));
+        }
+        text
+    }
+
+    fn set_rule(&mut self, name: &str) -> String {
+        let mut text = String::new();
+        for _ in 0..1 + self.r.below(2) {
+            let (body, term) = self.body_and_term();
+            let head = if self.v1 {
+                format!("{name} contains {term}")
+            } else {
+                format!("{name}[{term}]")
+            };
+            text.push_str(&self.head(&head, &body));
+        }
+        text
+    }
+
+    fn object_rule(&mut self, name: &str) -> String {
+        self.scope.clear();
+        let body = self.body(2);
+        let key = self.string(1);
+        let term = self.term(1);
+        let mut body = body;
+        for used in self.unused(0, &body, &format!("{key} {term}")) {
+            let _ = writeln!(body, "\t{used}");
+        }
+        let equals = if self.v1 { ":=" } else { "=" };
+        let rule = self.head(&format!("{name}[{key}] {equals} {term}"), &body);
+        let asked = self.head(
+            &format!("of_{name} {equals} v0"),
+            &format!("\tv0 := {name}\n"),
+        );
+        format!("{rule}\n{asked}")
+    }
+
+    fn function(&mut self, name: &str, arity: usize) -> String {
+        let mut text = String::new();
+        let equals = if self.v1 {
+            ":="
+        } else {
+            self.r.pick(&["=", ":="], "=")
+        };
+        let mut closed = true;
+        for _ in 0..1 + self.r.below(3) {
+            self.scope.clear();
+            let mut arguments = Vec::new();
+            for _ in 0..arity {
+                if self.r.chance(25) {
+                    arguments.push(self.scalar());
+                } else {
+                    arguments.push(self.fresh());
+                }
+            }
+            self.scope = arguments
+                .iter()
+                .filter(|a| a.starts_with('v'))
+                .cloned()
+                .collect();
+            let mut body = self.body(1);
+            if body.is_empty() {
+                body = "\ttrue\n".to_owned();
+            }
+            let term = self.term(1);
+            let from = arguments.iter().filter(|a| a.starts_with('v')).count();
+            for used in self.unused(from, &body, &term) {
+                let _ = writeln!(body, "\t{used}");
+            }
+            let otherwise = !closed && self.r.chance(30);
+            let value = if self.r.chance(40) {
+                String::new()
+            } else {
+                format!(" {equals} {term}")
+            };
+            if otherwise {
+                // An else sees the arguments of the head before it, not these.
+                continue;
+            }
+            closed = false;
+            text.push_str(&self.head(&format!("{name}({}){value}", arguments.join(", ")), &body));
+            if self.r.chance(30) {
+                self.scope = arguments
+                    .iter()
+                    .filter(|a| a.starts_with('v'))
+                    .cloned()
+                    .collect();
+                let from = self.scope.len();
+                let mut body = self.body(1);
+                let term = self.term(1);
+                for used in self.unused(from, &body, &term) {
+                    let _ = writeln!(body, "\t{used}");
+                }
+                text.truncate(text.trim_end().len());
+                text.push(' ');
+                text.push_str(&self.head(&format!("else {equals} {term}"), &body));
+            }
+        }
+        text
+    }
+
+    fn body_and_term(&mut self) -> (String, String) {
+        self.scope.clear();
+        let mut body = self.body(2);
+        let term = self.term(2);
+        for used in self.unused(0, &body, &term) {
+            let _ = writeln!(body, "\t{used}");
+        }
+        (body, term)
+    }
+
+    /// Uses of variables that are declared and not used, which OPA refuses.
+    fn unused(&mut self, from: usize, body: &str, term: &str) -> Vec<String> {
+        let names: Vec<String> = self.scope.iter().skip(from).cloned().collect();
+        let count = |name: &str| {
+            let words = |text: &str| {
+                let parts = text.split(|c: char| !c.is_ascii_alphanumeric());
+                parts.filter(|word| *word == name).count()
+            };
+            words(body) + words(term)
+        };
+        let mut uses = Vec::new();
+        for name in names.iter().filter(|name| count(name) < 2) {
+            uses.push(match self.r.below(3) {
+                0 => format!("{name} == {name}"),
+                1 => format!("{name} != input.zz"),
+                _ => format!("not is_set({name})"),
+            });
+        }
+        uses
+    }
+
+    fn body(&mut self, depth: usize) -> String {
+        let mut text = String::new();
+        for _ in 0..1 + self.r.below(3) {
+            let statement = self.statement(depth);
+            let _ = writeln!(text, "\t{statement}");
+        }
+        text
+    }
+
+    fn fresh(&mut self) -> String {
+        self.next += 1;
+        format!("v{}", self.next)
+    }
+
+    fn statement(&mut self, depth: usize) -> String {
+        match self.r.below(20) {
+            0..=2 => {
+                let term = self.term(depth);
+                let name = self.fresh();
+                self.scope.push(name.clone());
+                format!("{name} := {term}")
+            }
+            3..=5 => format!("not {}", self.condition(depth)),
+            6 => {
+                let collection = self.collection(depth);
+                let name = self.fresh();
+                self.scope.push(name.clone());
+                format!("some {name} in {collection}")
+            }
+            7 => {
+                let collection = self.collection(depth);
+                let (key, item) = (self.fresh(), self.fresh());
+                self.scope.extend([key.clone(), item.clone()]);
+                format!("some {key}, {item} in {collection}")
+            }
+            8 => {
+                let reference = self.reference();
+                let name = self.fresh();
+                self.scope.push(name.clone());
+                format!("{name} := {reference}[_]")
+            }
+            9 if depth > 0 => {
+                let collection = self.collection(depth - 1);
+                let before = self.scope.clone();
+                let item = self.fresh();
+                let head = if self.r.chance(30) {
+                    let key = self.fresh();
+                    self.scope.push(key.clone());
+                    format!("{key}, {item}")
+                } else {
+                    item.clone()
+                };
+                self.scope.push(item);
+                let condition = self.condition(depth - 1);
+                let uses = self.unused(before.len(), &format!("{head} {condition}"), "");
+                self.scope = before;
+                let all: Vec<_> = std::iter::once(condition).chain(uses).collect();
+                format!("every {head} in {collection} {{ {} }}", all.join("; "))
+            }
+            10 => {
+                let term = self.reference();
+                let (one, two) = (self.fresh(), self.fresh());
+                self.scope.extend([one.clone(), two.clone()]);
+                format!("[{one}, {two}] = {term}")
+            }
+            11 => {
+                let reference = self.reference();
+                let (index, other) = (self.fresh(), self.term(0));
+                let text = format!("some {index}\n\t{reference}[{index}] == {other}");
+                self.scope.push(index);
+                text
+            }
+            12 => {
+                let condition = self.condition(depth);
+                let key = self.r.pick(&KEYS[..5], "a");
+                let value = self.literal(1);
+                let target = match self.r.below(3) {
+                    0 => "input".to_owned(),
+                    1 => format!("input.{key}"),
+                    _ => "data.inventory".to_owned(),
+                };
+                format!("{condition} with {target} as {value}")
+            }
+            _ => self.condition(depth),
+        }
+    }
+
+    /// An expression that stands for itself.
+    fn condition(&mut self, depth: usize) -> String {
+        match self.r.below(10) {
+            0..=2 => {
+                let sign = self.r.pick(&["==", "!=", "<", ">=", ">", "<="], "==");
+                let left = if self.r.chance(75) {
+                    self.reference()
+                } else {
+                    self.term(depth)
+                };
+                format!("{left} {sign} {}", self.term(depth))
+            }
+            3..=4 => self.reference(),
+            5 => {
+                let (a, b) = (self.string(depth), self.string(depth));
+                let name = self
+                    .r
+                    .pick(&["startswith", "endswith", "contains"], "contains");
+                format!("{name}({a}, {b})")
+            }
+            6 => format!("{} in {}", self.reference(), self.collection(0)),
+            7 => {
+                let name = self.r.pick(
+                    &[
+                        "is_string",
+                        "is_number",
+                        "is_array",
+                        "is_object",
+                        "is_set",
+                        "is_null",
+                        "is_boolean",
+                    ],
+                    "is_null",
+                );
+                format!("{name}({})", self.term(depth))
+            }
+            _ => self.call(depth),
+        }
+    }
+
+    fn scalar(&mut self) -> String {
+        match self.r.below(5) {
+            0 => self.r.pick(&["0", "1", "2", "-1", "1.5"], "0").to_owned(),
+            1 => self.r.pick(&["true", "false", "null"], "true").to_owned(),
+            _ => format!("{:?}", self.r.pick(&TEXTS, "a")),
+        }
+    }
+
+    fn literal(&mut self, depth: usize) -> String {
+        value(self.r, depth).to_string()
+    }
+
+    /// A reference to the input, a variable or a rule; often undefined.
+    fn reference(&mut self) -> String {
+        let mut text = match self.r.below(10) {
+            0..=2 if !self.scope.is_empty() => self.variable(),
+            3..=4 => match self.named(|k| k != Kind::Complete || true) {
+                Some((name, Kind::Function(_))) | Some((name, _)) if !name.starts_with('f') => {
+                    if self.r.chance(25) {
+                        format!("data.p.{name}")
+                    } else {
+                        name
+                    }
+                }
+                _ => "input.a".to_owned(),
+            },
+            _ => format!("input.{}", self.r.pick(&KEYS[..5], "a")),
+        };
+        for _ in 0..self.r.below(3) {
+            match self.r.below(8) {
+                0 => text.push_str("[0]"),
+                1 => text.push_str("[\"x-y\"]"),
+                2 if !self.scope.is_empty() => {
+                    let name = self.variable();
+                    let _ = write!(text, "[{name}]");
+                }
+                3 => {
+                    let _ = write!(text, "[input.{}]", self.r.pick(&KEYS[..5], "a"));
+                }
+                _ => {
+                    let _ = write!(text, ".{}", self.r.pick(&KEYS[..5], "a"));
+                }
+            }
+        }
+        text
+    }
+
+    fn variable(&mut self) -> String {
+        let at = self.r.below(self.scope.len());
+        self.scope
+            .get(at)
+            .cloned()
+            .unwrap_or_else(|| "input".into())
+    }
+
+    fn named(&mut self, is: impl Fn(Kind) -> bool) -> Option<(String, Kind)> {
+        let such: Vec<_> = self.rules.iter().filter(|(_, k)| is(*k)).cloned().collect();
+        let at = self.r.below(such.len());
+        such.get(at).cloned()
+    }
+
+    fn term(&mut self, depth: usize) -> String {
+        if depth == 0 {
+            return match self.r.below(3) {
+                0 => self.scalar(),
+                _ => self.reference(),
+            };
+        }
+        match self.r.below(16) {
+            0..=1 => self.scalar(),
+            2..=5 => self.reference(),
+            6 => format!("[{}, {}]", self.term(depth - 1), self.term(depth - 1)),
+            7 => format!("{{{}, {}}}", self.term(depth - 1), self.term(depth - 1)),
+            8 => format!(
+                "{{\"k\": {}, \"l\": {}}}",
+                self.term(depth - 1),
+                self.term(depth - 1)
+            ),
+            9..=10 => self.comprehension(depth),
+            11 => {
+                let sign = self.r.pick(&["+", "-", "*", "/", "%"], "+");
+                format!(
+                    "{} {sign} {}",
+                    self.number(depth - 1),
+                    self.number(depth - 1)
+                )
+            }
+            12 => self.own_call(depth),
+            _ => self.call(depth),
+        }
+    }
+
+    fn own_call(&mut self, depth: usize) -> String {
+        match self.named(|k| matches!(k, Kind::Function(_))) {
+            Some((name, Kind::Function(arity))) => {
+                let all: Vec<_> = (0..arity)
+                    .map(|_| self.term(depth.saturating_sub(1)))
+                    .collect();
+                format!("{name}({})", all.join(", "))
+            }
+            _ => self.reference(),
+        }
+    }
+
+    fn comprehension(&mut self, depth: usize) -> String {
+        let before = self.scope.clone();
+        let mut body = Vec::new();
+        for _ in 0..1 + self.r.below(2) {
+            body.push(self.statement(depth - 1).replace("\n\t", "; "));
+        }
+        let term = self.term(depth - 1);
+        let key = self.string(0);
+        let uses = self.unused(before.len(), &body.join("; "), &format!("{term} {key}"));
+        body.extend(uses);
+        // An operator there would take the bar for a union.
+        let term = if term.contains([' ', '|']) && !term.ends_with([']', '}', ')']) {
+            self.reference()
+        } else {
+            term
+        };
+        let text = match self.r.below(3) {
+            0 => format!("[{term} | {}]", body.join("; ")),
+            1 => format!("{{{term} | {}}}", body.join("; ")),
+            _ => {
+                format!("{{{key}: {term} | {}}}", body.join("; "))
+            }
+        };
+        self.scope = before;
+        text
+    }
+
+    fn number(&mut self, depth: usize) -> String {
+        match self.r.below(4) {
+            0 => self
+                .r
+                .pick(&["0", "1", "2", "-1", "1.5", "7"], "0")
+                .to_owned(),
+            1 if depth > 0 => format!("count({})", self.collection(depth - 1)),
+            _ => self.reference(),
+        }
+    }
+
+    fn string(&mut self, depth: usize) -> String {
+        match self.r.below(6) {
+            0..=2 => format!("{:?}", self.r.pick(&TEXTS, "a")),
+            3 if depth > 0 => {
+                let term = self.term(depth - 1);
+                let verb = self.r.pick(&["%v", "%s", "%d", "%v %v", "x"], "%v");
+                format!("sprintf(\"{verb}\", [{term}])")
+            }
+            _ => self.reference(),
+        }
+    }
+
+    fn collection(&mut self, depth: usize) -> String {
+        match self.r.below(6) {
+            0 if depth > 0 => self.comprehension(depth),
+            1 => format!("{{{}, {}}}", self.reference(), self.reference()),
+            2 => format!("[{}, {}]", self.reference(), self.reference()),
+            _ => self.reference(),
+        }
+    }
+
+    fn call(&mut self, depth: usize) -> String {
+        const SHAPES: &[(&str, &str)] = &[
+            ("count", "c"),
+            ("sum", "c"),
+            ("max", "c"),
+            ("min", "c"),
+            ("product", "c"),
+            ("sort", "c"),
+            ("concat", "sc"),
+            ("lower", "s"),
+            ("upper", "s"),
+            ("split", "ss"),
+            ("replace", "sss"),
+            ("trim", "ss"),
+            ("trim_prefix", "ss"),
+            ("trim_suffix", "ss"),
+            ("trim_space", "s"),
+            ("trim_left", "ss"),
+            ("trim_right", "ss"),
+            ("indexof", "ss"),
+            ("indexof_n", "ss"),
+            ("substring", "snn"),
+            ("strings.reverse", "s"),
+            ("strings.count", "ss"),
+            ("strings.any_prefix_match", "sc"),
+            ("strings.replace_n", "os"),
+            ("format_int", "nb"),
+            ("to_number", "t"),
+            ("abs", "n"),
+            ("round", "n"),
+            ("ceil", "n"),
+            ("floor", "n"),
+            ("type_name", "t"),
+            ("object.get", "ost"),
+            ("object.keys", "o"),
+            ("object.remove", "oc"),
+            ("object.filter", "oc"),
+            ("object.union", "oo"),
+            ("object.subset", "oo"),
+            ("array.concat", "aa"),
+            ("array.slice", "ann"),
+            ("array.reverse", "a"),
+            ("json.marshal", "t"),
+            ("json.unmarshal", "s"),
+            ("json.is_valid", "s"),
+            ("json.filter", "oc"),
+            ("json.remove", "oc"),
+            ("union", "e"),
+            ("intersection", "e"),
+            ("regex.match", "Rs"),
+            ("regex.split", "Rs"),
+            ("regex.find_n", "Rsn"),
+            ("regex.replace", "sRs"),
+            ("glob.match", "Gds"),
+            ("numbers.range", "mm"),
+            ("base64.encode", "s"),
+            ("base64.decode", "s"),
+            ("urlquery.encode", "s"),
+            ("hex.encode", "s"),
+            ("units.parse", "s"),
+            ("units.parse_bytes", "s"),
+            ("semver.is_valid", "t"),
+            ("semver.compare", "ss"),
+            ("net.cidr_contains", "ss"),
+            ("bits.and", "nn"),
+            ("cast_array", "0"),
+            ("any", "0"),
+            ("all", "0"),
+            ("re_match", "1"),
+            ("time.parse_rfc3339_ns", "s"),
+        ];
+        let mut at = self.r.below(SHAPES.len());
+        if self.v1 && SHAPES.get(at).is_some_and(|(_, s)| matches!(*s, "0" | "1")) {
+            at = 0;
+        }
+        let Some((name, shape)) = SHAPES.get(at) else {
+            return "true".into();
+        };
+        let shape = match *shape {
+            "0" => "c",
+            "1" => "Rs",
+            other => other,
+        };
+        let below = depth.saturating_sub(1);
+        let all: Vec<String> = shape
+            .chars()
+            .map(|c| match c {
+                'c' if self.r.chance(70) => self.reference(),
+                'c' => self.collection(below),
+                's' => self.string(below),
+                'n' => self.number(below),
+                'm' => self
+                    .r
+                    .pick(&["0", "1", "3", "-2", "input.a", "input.b"], "0")
+                    .to_owned(),
+                'b' => self.r.pick(&["2", "8", "10", "16"], "10").to_owned(),
+                'd' => self.r.pick(&["[]", "[\".\"]", "[\":\"]"], "[]").to_owned(),
+                'R' => self
+                    .r
+                    .pick(
+                        &["\"^a\"", "`[a-z]+`", "\"\"", "`\\\\.`", "`(x|y)`"],
+                        "\"a\"",
+                    )
+                    .to_owned(),
+                'G' => self
+                    .r
+                    .pick(
+                        &["\"*\"", "\"a*\"", "\"**.z\"", "\"{a,b}\"", "\"[a-c]\""],
+                        "\"*\"",
+                    )
+                    .to_owned(),
+                'o' | 'a' | 'e' => self.reference(),
+                _ => self.term(below),
+            })
+            .collect();
+        format!("{name}({})", all.join(", "))
+    }
+}
