@@ -41,10 +41,6 @@ impl Shared {
         Self(convert(value))
     }
 
-    pub(crate) fn null() -> Self {
-        Self(Value::Null)
-    }
-
     /// An object of values that are there already.
     pub(crate) fn object<'k>(fields: impl IntoIterator<Item = (&'k str, Shared)>) -> Self {
         let map: BTreeMap<Value, Value> =
@@ -87,19 +83,13 @@ pub(crate) struct Runner {
     engine: Engine,
 }
 
-/// One template, compiled for one thread.
-pub(crate) struct Unit {
+/// One Rego template, compiled for one thread.
+pub(crate) struct RegoUnit {
     runner: Runner,
     entry: String,
 }
 
-/// Compiles a template to see that it compiles.
-pub(crate) fn prove(modules: &[Module]) -> Result<(), String> {
-    let now = Timestamp::from_micros(0);
-    Unit::new(modules, None, now, Budget::default()).map(drop)
-}
-
-impl Unit {
+impl RegoUnit {
     pub(crate) fn new(
         modules: &[Module],
         inventory: Option<&Shared>,

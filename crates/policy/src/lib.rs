@@ -13,6 +13,7 @@
 //! Who codes against this: `cli` makes a [`Library`] from `(name, bytes)` pairs with
 //! [`LibraryBuilder`], hands [`Source`]s to [`scan()`] and gets a [`ScanOutput`].
 
+mod ask;
 pub mod budget;
 mod engine;
 pub mod evaluate;
@@ -31,6 +32,7 @@ pub mod scan;
 pub mod seeded;
 pub mod suite;
 pub mod suppress;
+mod unit;
 mod yaml;
 
 pub use budget::Budget;

@@ -175,7 +175,7 @@ impl LibraryBuilder {
             let uid = CheckUid::of("rego", &content, &template.kind.to_lowercase())
                 .map_err(|e| invalid(e.to_string()))?;
             if template.refused.is_none() {
-                template.refused = crate::engine::prove(&template.modules).err();
+                template.refused = crate::unit::prove(&template).err();
             }
             if let Some(why) = &template.refused {
                 notices.push(Notice {
