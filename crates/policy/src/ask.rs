@@ -58,6 +58,8 @@ impl<'r> Ask<'r> {
                 let unstable = Shared::object([("namespace", namespace.clone())]);
                 fields.push(("_unstable", unstable));
                 fields.push(("namespaceObject", namespace.clone()));
+            } else {
+                fields.push(("namespaceObject", Shared::of(&Value::Null)));
             }
             Shared::object(fields)
         })

@@ -28,9 +28,10 @@ use crate::ask::{Ask, Known, Parameters};
 use crate::budget::Budget;
 use crate::engine::{Shared, Violation};
 use crate::expand::{self, Expanded};
+use crate::input::Piece;
 use crate::library::{Library, Policy};
 use crate::matching::{Match, Namespaces, Target, Verdict, labels_of};
-use crate::object::Object;
+use crate::object::{Found, Object, objects};
 use crate::redact;
 use crate::unit::Unit;
 use bartizan_model::{AssetUid, CheckResult, Evidence, Location, Outcome, Severity, Timestamp};
@@ -75,6 +76,56 @@ impl World {
         }
         world.inventory = inventory.then(|| json!({"cluster": cluster, "namespace": namespaced}));
         world
+    }
+
+    pub(crate) fn inventory(&self) -> Option<&Value> {
+        self.inventory.as_ref()
+    }
+
+    pub(crate) fn namespaces(&self) -> &Namespaces {
+        &self.namespaces
+    }
+
+    pub(crate) fn namespace_labels(&self, name: &str) -> Option<&BTreeMap<String, String>> {
+        self.namespaces.get(name)
+    }
+
+    pub(crate) fn namespace_object(&self, name: &str) -> Option<&Value> {
+        self.namespace_objects.get(name)
+    }
+
+    /// From files of manifests: what admission knows of the cluster before anything else
+    /// tells it. What is no object is passed over; the error names file and line.
+    pub fn read<'f>(
+        library: &Library,
+        files: impl IntoIterator<Item = (&'f str, &'f [u8])>,
+    ) -> Result<Self, String> {
+        let mut all = Vec::new();
+        let mut fault = None;
+        for (name, bytes) in files {
+            let limits = crate::Limits::default();
+            crate::input::read(
+                crate::Source::new(name, bytes),
+                &limits,
+                &mut |piece| match piece {
+                    Piece::Document(document) => {
+                        for found in objects(name, document) {
+                            if let Found::Object(object) = found {
+                                all.push(*object);
+                            }
+                        }
+                    }
+                    Piece::Unreadable { line, why } => {
+                        fault.get_or_insert(format!("{name}:{line}: {why}"));
+                    }
+                    Piece::Unrendered { .. } => {}
+                },
+            );
+        }
+        match fault {
+            Some(why) => Err(why),
+            None => Ok(Self::of(library, &all)),
+        }
     }
 }
 
@@ -243,7 +294,7 @@ impl<'w> Evaluator<'w> {
         let mut all = Vec::new();
         for (p, policy) in self.library.policies.iter().enumerate() {
             for (c, constraint) in policy.constraints.iter().enumerate() {
-                if constraint.matching.wants(group, kind) {
+                if constraint.audited && constraint.matching.wants(group, kind) {
                     all.push((p, c));
                 }
             }

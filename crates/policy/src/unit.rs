@@ -5,6 +5,7 @@ use crate::budget::Budget;
 use crate::engine::{RegoUnit, Shared, Violation};
 use crate::gatekeeper::Template;
 use bartizan_model::Timestamp;
+use std::time::Duration;
 
 /// One template, compiled for one thread.
 pub(crate) enum Unit {
@@ -25,6 +26,13 @@ impl Unit {
         let inventory = inventory.filter(|_| template.inventory);
         let unit = RegoUnit::new(&template.modules, inventory, now, budget)?;
         Ok(Self::Rego(Box::new(unit)))
+    }
+
+    /// Sets what the next evaluations may cost, and the time that they see.
+    pub(crate) fn allow(&mut self, time: Duration, now: Timestamp) {
+        match self {
+            Self::Rego(unit) => unit.allow(time, now),
+        }
     }
 
     /// What the template says of a review; the error says why it could not be told.
