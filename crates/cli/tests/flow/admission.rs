@@ -224,7 +224,7 @@ fn reviews_are_answered_while_policies_change_and_every_decision_is_recorded() {
         let recorded = || {
             let entries = place
                 .server
-                .get("/audit?action=decisions.recorded&limit=1000")
+                .get("/audit?action=decisions.recorded&limit=200")
                 .unwrap();
             let entries = entries["items"].as_array().unwrap().clone();
             let counts = entries

@@ -1,5 +1,6 @@
 //! Admission decisions: a list, and a live stream.
 
+use super::view::page_size;
 use crate::auth::Caller;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Json, Query};
@@ -99,7 +100,7 @@ pub(crate) struct DecisionQuery {
     name: Option<String>,
     user: Option<String>,
     cursor: Option<String>,
-    /// 1 to 1,000; 50 by default.
+    /// 1 to 200; 50 by default.
     limit: Option<u32>,
 }
 
@@ -132,7 +133,7 @@ pub(crate) async fn list_decisions(
     };
     let page = PageRequest {
         cursor: given(query.cursor),
-        limit: query.limit.unwrap_or(50),
+        limit: page_size(query.limit)?,
     };
     let tenant = state.store.tenant(&caller.tenant).await?;
     let page = tenant.decisions(&filter, &page).await?;
