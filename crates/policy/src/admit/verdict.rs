@@ -128,13 +128,14 @@ impl Verdict {
     ) -> Self {
         let denied = explains.iter().any(|e| e.does(Action::Deny));
         let doubt = untold.iter().any(|u| u.denies);
+        let refused = denied || (doubt && failure == Failure::Closed);
         Self {
             outcome: match (denied, untold.is_empty()) {
                 (true, _) => Outcome::Denied,
                 (false, false) => Outcome::Unknown,
                 (false, true) => Outcome::Allowed,
             },
-            allowed: !denied && !(doubt && failure == Failure::Closed),
+            allowed: !refused,
             explains,
             untold,
             excluded: None,
