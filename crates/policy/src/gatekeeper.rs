@@ -1,6 +1,7 @@
-//! Gatekeeper's own objects: ConstraintTemplate and constraint.
+//! Gatekeeper's own objects: ConstraintTemplate, constraint and Config.
 
-use crate::matching::Match;
+use crate::enforce::{Actions, Point};
+use crate::matching::{Match, wildcard};
 use crate::object::Object;
 use crate::rego::{self, Loci, Module};
 use crate::sync::Synced;
@@ -21,6 +22,8 @@ pub(crate) struct Template {
     /// Which objects it looks for there.
     pub synced: Synced,
     pub loci: Loci,
+    /// The operations that it is asked of; empty or `*` for all.
+    pub operations: Vec<String>,
     pub has_severity: bool,
     pub file: String,
     pub line: u32,
@@ -33,6 +36,8 @@ pub(crate) struct Constraint {
     pub name: String,
     pub matching: Match,
     pub parameters: Value,
+    /// What it does at each enforcement point.
+    pub actions: Actions,
     /// The severity that its enforcement action stands for.
     pub action: Severity,
     /// The severity that it gives its failures.
@@ -40,6 +45,8 @@ pub(crate) struct Constraint {
     /// Whether audits and `gator` report it.
     pub audited: bool,
     pub notice: Option<String>,
+    pub file: String,
+    pub line: u32,
 }
 
 const TARGET: &str = "admission.k8s.gatekeeper.sh";
@@ -94,10 +101,23 @@ pub(crate) fn template(object: &Object) -> Result<Template, String> {
             volumes: modules.iter().any(|m| m.loci.volumes),
         },
         modules,
+        operations: operations(target)?,
         has_severity,
         file: object.location.file.clone(),
         line: object.location.line,
     })
+}
+
+fn operations(target: &Value) -> Result<Vec<String>, String> {
+    let Some(value) = target.get("operations").filter(|v| !v.is_null()) else {
+        return Ok(Vec::new());
+    };
+    let items = value.as_array().ok_or("targets[].operations is no list")?;
+    items
+        .iter()
+        .map(|item| item.as_str().map(str::to_owned))
+        .collect::<Option<_>>()
+        .ok_or_else(|| "targets[].operations holds something that is no text".into())
 }
 
 enum Code {
@@ -187,51 +207,16 @@ fn modules(source: &str, libs: &[String], v1: bool) -> Result<Vec<Module>, Strin
 pub(crate) fn constraint(object: &Object) -> Result<Constraint, String> {
     let spec = object.value.get("spec");
     let at = |field: &str| spec.and_then(|s| s.get(field));
-    let mut notice = None;
-    let mut audited = true;
-    let mut action = at("enforcementAction")
-        .and_then(Value::as_str)
-        .unwrap_or("deny")
-        .to_owned();
-    if action == "scoped" {
-        const POINTS: [&str; 3] = ["audit.gatekeeper.sh", "gator.gatekeeper.sh", "*"];
-        let scoped = at("scopedEnforcementActions").and_then(Value::as_array);
-        let ours = scoped.into_iter().flatten().find(|entry| {
-            let points = entry.get("enforcementPoints").and_then(Value::as_array);
-            points.into_iter().flatten().any(|p| {
-                p.get("name")
-                    .and_then(Value::as_str)
-                    .is_some_and(|n| POINTS.contains(&n))
-            })
-        });
-        match ours {
-            Some(entry) => {
-                action = entry
-                    .get("action")
-                    .and_then(Value::as_str)
-                    .unwrap_or("deny")
-                    .to_owned();
-            }
-            None => {
-                audited = false;
-                notice = Some(
-                    "it is scoped to enforcement points that are not audits, and is not asked here"
-                        .into(),
-                );
-            }
-        }
+    let (actions, mut notice) = Actions::read(spec);
+    let audit = [Point::Audit, Point::Gator].map(|point| actions.at(point));
+    let audited = audit.iter().any(|actions| !actions.is_empty());
+    let words = audit.iter().flatten();
+    let severity_of_action = words.map(|a| a.severity()).max().unwrap_or_default();
+    if !audited && notice.is_none() && !actions.unknown() {
+        notice = Some(
+            "it is scoped to enforcement points that are not audits, and is not asked there".into(),
+        );
     }
-    let severity_of_action = match action.as_str() {
-        "deny" => Severity::Medium,
-        "warn" => Severity::Low,
-        "dryrun" => Severity::Info,
-        _ => {
-            notice.get_or_insert(format!(
-                "enforcementAction {action:?} is not known; taken as deny"
-            ));
-            Severity::Medium
-        }
-    };
     let own = object
         .annotations()
         .find(|(k, _)| *k == "bartizan.dev/severity");
@@ -240,11 +225,59 @@ pub(crate) fn constraint(object: &Object) -> Result<Constraint, String> {
         name: object.name.clone(),
         matching: Match::parse(at("match"))?,
         parameters: at("parameters").cloned().unwrap_or(Value::Null),
+        actions,
         action: severity_of_action,
         severity: own.and_then(|(_, word)| Severity::parse(word.trim())),
         audited,
         notice,
+        file: object.location.file.clone(),
+        line: object.location.line,
     })
+}
+
+/// What a Config leaves out: which namespaces for which processes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Exclusions(Vec<(String, Vec<String>)>);
+
+impl Exclusions {
+    /// Reads a Config's `spec.match`.
+    pub(crate) fn read(object: &Object) -> Result<Self, String> {
+        let strings = |entry: &Value, field: &str| match entry.get(field) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(items)) => items
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect::<Option<Vec<_>>>()
+                .ok_or_else(|| format!("spec.match[].{field} holds something that is no text")),
+            Some(_) => Err(format!("spec.match[].{field} is no list")),
+        };
+        let entries = object.value.get("spec").and_then(|s| s.get("match"));
+        let entries = match entries {
+            None | Some(Value::Null) => return Ok(Self::default()),
+            Some(Value::Array(entries)) => entries,
+            Some(_) => return Err("spec.match is no list".into()),
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let processes = strings(entry, "processes")?;
+            for namespace in strings(entry, "excludedNamespaces")? {
+                all.push((namespace, processes.clone()));
+            }
+        }
+        Ok(Self(all))
+    }
+
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Whether a namespace is left out of a process: `webhook`, `audit`, `mutation-webhook`,
+    /// `sync`.
+    pub(crate) fn leave_out(&self, process: &str, namespace: &str) -> bool {
+        self.0.iter().any(|(pattern, processes)| {
+            wildcard(pattern, namespace) && processes.iter().any(|p| p == "*" || p == process)
+        })
+    }
 }
 
 /// Fills in the schema's defaults as the API server does for a constraint's resource:

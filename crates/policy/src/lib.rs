@@ -13,9 +13,13 @@
 //! Who codes against this: `cli` makes a [`Library`] from `(name, bytes)` pairs with
 //! [`LibraryBuilder`], hands [`Source`]s to [`scan()`] and gets a [`ScanOutput`].
 
+pub mod admit;
+mod ask;
 pub mod budget;
+mod enforce;
 mod engine;
 pub mod evaluate;
+mod except;
 mod expand;
 pub mod facts;
 pub mod fuzzing;
@@ -28,19 +32,30 @@ pub mod pod_security;
 pub mod probe;
 pub mod redact;
 mod rego;
+pub mod review;
 mod scalar;
 pub mod scan;
 pub mod seeded;
 pub mod suite;
 pub mod suppress;
 mod sync;
+mod unit;
 mod yaml;
 
+pub use admit::{Admitter, Failure, Outcome, Verdict};
 pub use budget::Budget;
+pub use enforce::{Action, Point};
 pub use evaluate::{Evaluator, World};
 pub use input::{Limits, Source};
 pub use library::{Library, LibraryBuilder, LibraryError, Notice};
 pub use object::Object;
 pub use rego::builtins::external::{Provider, with_provider};
+pub use review::{Review, ReviewError, ReviewLimits};
 pub use scan::{Progress, ScanError, ScanOptions, ScanOutput, scan};
 pub use suppress::{Baseline, UnusedSuppression};
+
+/// Whether a namespace is meant by a name that may have an asterisk at its front or end, as
+/// Gatekeeper's options and matches have it.
+pub fn namespace_matches(pattern: &str, namespace: &str) -> bool {
+    matching::wildcard(pattern, namespace)
+}

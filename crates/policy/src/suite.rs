@@ -2,12 +2,14 @@
 //!
 //! Files are read through a callback, since nothing here opens files.
 
+use crate::ask::{Ask, Parameters};
 use crate::budget::Budget;
-use crate::engine::{Shared, Unit, Violation};
+use crate::engine::{Shared, Violation};
 use crate::gatekeeper::{self, Constraint, Template};
 use crate::input::{self, Limits, Piece, Source};
 use crate::matching::{Namespaces, Target, Verdict, labels_of};
 use crate::object::{Found, Object, objects};
+use crate::unit::Unit;
 use bartizan_model::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -67,7 +69,7 @@ fn text<'v>(value: &'v Value, field: &str) -> &'v str {
     value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The documents of a YAML or JSON file; the error names the file and the line.
+/// The documents of a YAML or JSON file; the error names file and line.
 pub fn documents(name: &str, bytes: &[u8]) -> Result<Vec<Value>, String> {
     let mut all = Vec::new();
     let mut fault = None;
@@ -215,17 +217,16 @@ impl Prepared {
             Verdict::No => return Ok(Vec::new()),
             Verdict::Unknown(why) => return Err(why),
         }
-        let parameters = match &self.constraint.parameters {
-            Value::Null => Shared::of(&json!({})),
-            other => Shared::of(other),
+        let parameters = Parameters::of(&self.constraint.parameters);
+        let now = Timestamp::from_micros(0);
+        let mut unit = Unit::new(&self.template, Some(inventory), now, Budget::default())?;
+        let mut request = review;
+        let mut part = |field: &str| {
+            let fields = request.as_object_mut();
+            fields.and_then(|m| m.remove(field)).unwrap_or(Value::Null)
         };
-        let mut unit = Unit::new(
-            &self.template.modules,
-            Some(inventory),
-            Timestamp::from_micros(0),
-            Budget::default(),
-        )?;
-        unit.evaluate(&Shared::of(&review), &parameters)
+        let (object, old) = (part("object"), part("oldObject"));
+        unit.evaluate(&Ask::new(&object, &old, None, &request), &parameters)
     }
 }
 
