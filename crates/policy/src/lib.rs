@@ -14,6 +14,7 @@
 //! [`LibraryBuilder`], hands [`Source`]s to [`scan()`] and gets a [`ScanOutput`].
 
 pub mod budget;
+pub mod cel;
 mod engine;
 pub mod evaluate;
 mod expand;
