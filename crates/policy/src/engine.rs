@@ -20,6 +20,7 @@ use regorus::{Engine, Value};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 /// What a template said of an object.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,10 +40,6 @@ pub(crate) struct Shared(Value);
 impl Shared {
     pub(crate) fn of(value: &serde_json::Value) -> Self {
         Self(convert(value))
-    }
-
-    pub(crate) fn null() -> Self {
-        Self(Value::Null)
     }
 
     /// An object of values that are there already.
@@ -79,27 +76,24 @@ fn convert(value: &serde_json::Value) -> Value {
 /// Modules compiled for one thread.
 pub(crate) struct Runner {
     modules: Vec<Module>,
+    inventory: Value,
     data: Value,
     budget: Budget,
+    /// The time that the modules see; none where none looks.
+    clock: Option<Timestamp>,
     /// Paths of the rules that are asked.
     entries: Vec<String>,
     prints: bool,
     engine: Engine,
 }
 
-/// One template, compiled for one thread.
-pub(crate) struct Unit {
+/// One Rego template, compiled for one thread.
+pub(crate) struct RegoUnit {
     runner: Runner,
     entry: String,
 }
 
-/// Compiles a template to see that it compiles.
-pub(crate) fn prove(modules: &[Module]) -> Result<(), String> {
-    let now = Timestamp::from_micros(0);
-    Unit::new(modules, None, now, Budget::default()).map(drop)
-}
-
-impl Unit {
+impl RegoUnit {
     pub(crate) fn new(
         modules: &[Module],
         inventory: Option<&Shared>,
@@ -114,6 +108,11 @@ impl Unit {
         let entries = vec![entry.clone()];
         let runner = Runner::new(modules, entries, inventory, now, budget)?;
         Ok(Self { runner, entry })
+    }
+
+    /// Sets what the next evaluations may cost, and the time that they see.
+    pub(crate) fn allow(&mut self, time: Duration, now: Timestamp) {
+        self.runner.allow(time, now);
     }
 
     /// Runs the template on one review; the error says why it could not be told.
@@ -138,26 +137,36 @@ impl Runner {
         now: Timestamp,
         budget: Budget,
     ) -> Result<Self, String> {
-        let nanos = i128::from(now.micros()) * 1_000;
-        let clock = BTreeMap::from([(Value::from("ns"), Value::from(nanos))]);
-        let empty = || Shared(Value::new_object());
-        let data = BTreeMap::from([
-            (Value::from("bartizan_now"), Value::from(clock)),
-            (
-                Value::from("inventory"),
-                inventory.cloned().unwrap_or_else(empty).0,
-            ),
-        ]);
-        let data = Value::from(data);
+        let inventory = inventory.map_or_else(Value::new_object, |known| known.0.clone());
+        let data = data_of(&inventory, now);
         let engine = compile(modules, &data, &entries, budget)?;
         Ok(Self {
             modules: modules.to_vec(),
+            clock: modules
+                .iter()
+                .any(|m| m.source.contains("data.bartizan_now"))
+                .then_some(now),
+            inventory,
             data,
             budget,
             prints: modules.iter().any(|m| m.source.contains("print")),
             entries,
             engine,
         })
+    }
+
+    fn allow(&mut self, time: Duration, now: Timestamp) {
+        if time != self.budget.time {
+            self.budget = Budget { time };
+            self.engine.set_execution_timer_config(timer(self.budget));
+        }
+        if self.clock.is_some_and(|seen| seen != now) {
+            self.clock = Some(now);
+            self.data = data_of(&self.inventory, now);
+            self.engine.clear_data();
+            // The same data was taken when the engine was made.
+            let _ = self.engine.add_data(self.data.clone());
+        }
     }
 
     /// The value of a rule; the error says why it could not be told.
@@ -239,16 +248,28 @@ impl Runner {
     }
 }
 
+fn data_of(inventory: &Value, now: Timestamp) -> Value {
+    let nanos = i128::from(now.micros()) * 1_000;
+    let clock = BTreeMap::from([(Value::from("ns"), Value::from(nanos))]);
+    Value::from(BTreeMap::from([
+        (Value::from("bartizan_now"), Value::from(clock)),
+        (Value::from("inventory"), inventory.clone()),
+    ]))
+}
+
+fn timer(budget: Budget) -> ExecutionTimerConfig {
+    ExecutionTimerConfig {
+        limit: budget.time,
+        check_interval: NonZeroU32::new(256).unwrap_or(NonZeroU32::MIN),
+    }
+}
+
 fn compile(
     modules: &[Module],
     data: &Value,
     entries: &[String],
     budget: Budget,
 ) -> Result<Engine, String> {
-    let timer = ExecutionTimerConfig {
-        limit: budget.time,
-        check_interval: NonZeroU32::new(256).unwrap_or(NonZeroU32::MIN),
-    };
     let mut engine = Engine::new();
     engine.set_gather_prints(true);
     for (i, module) in modules.iter().enumerate() {
@@ -267,7 +288,7 @@ fn compile(
             .map_err(|e| syntax::brief(&e.to_string()))?;
     }
     engine.add_data(data.clone()).map_err(|e| e.to_string())?;
-    engine.set_execution_timer_config(timer);
+    engine.set_execution_timer_config(timer(budget));
     // Rule lookup and calls are resolved when a rule is first run: run it on nothing.
     engine.set_input(Value::new_object());
     for entry in entries {

@@ -24,13 +24,16 @@
 //! A workload is judged through the Pod that it would create; results are the workload's,
 //! paths begin at its Pod template.
 
+use crate::ask::{Ask, Known, Parameters};
 use crate::budget::Budget;
-use crate::engine::{Shared, Unit, Violation};
+use crate::engine::{Shared, Violation};
 use crate::expand::{self, Expanded};
+use crate::input::Piece;
 use crate::library::{Library, Policy};
 use crate::matching::{Match, Namespaces, Target, Verdict, labels_of};
-use crate::object::Object;
+use crate::object::{Found, Object, objects};
 use crate::redact;
+use crate::unit::Unit;
 use bartizan_model::{AssetUid, CheckResult, Evidence, Location, Outcome, Severity, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -74,6 +77,56 @@ impl World {
         world.inventory = inventory.then(|| json!({"cluster": cluster, "namespace": namespaced}));
         world
     }
+
+    pub(crate) fn inventory(&self) -> Option<&Value> {
+        self.inventory.as_ref()
+    }
+
+    pub(crate) fn namespaces(&self) -> &Namespaces {
+        &self.namespaces
+    }
+
+    pub(crate) fn namespace_labels(&self, name: &str) -> Option<&BTreeMap<String, String>> {
+        self.namespaces.get(name)
+    }
+
+    pub(crate) fn namespace_object(&self, name: &str) -> Option<&Value> {
+        self.namespace_objects.get(name)
+    }
+
+    /// From files of manifests: what admission knows of the cluster before anything else
+    /// tells it. What is no object is passed over; the error names file and line.
+    pub fn read<'f>(
+        library: &Library,
+        files: impl IntoIterator<Item = (&'f str, &'f [u8])>,
+    ) -> Result<Self, String> {
+        let mut all = Vec::new();
+        let mut fault = None;
+        for (name, bytes) in files {
+            let limits = crate::Limits::default();
+            crate::input::read(
+                crate::Source::new(name, bytes),
+                &limits,
+                &mut |piece| match piece {
+                    Piece::Document(document) => {
+                        for found in objects(name, document) {
+                            if let Found::Object(object) = found {
+                                all.push(*object);
+                            }
+                        }
+                    }
+                    Piece::Unreadable { line, why } => {
+                        fault.get_or_insert(format!("{name}:{line}: {why}"));
+                    }
+                    Piece::Unrendered { .. } => {}
+                },
+            );
+        }
+        match fault {
+            Some(why) => Err(why),
+            None => Ok(Self::of(library, &all)),
+        }
+    }
 }
 
 pub(crate) fn insert(map: &mut Map<String, Value>, path: &[&str], value: Value) {
@@ -98,7 +151,7 @@ pub struct Evaluator<'w> {
     library: Library,
     world: &'w World,
     units: Vec<Result<Unit, String>>,
-    parameters: Vec<Vec<Shared>>,
+    parameters: Vec<Vec<Parameters>>,
     index: Index,
     namespaces: HashMap<String, Shared>,
 }
@@ -127,19 +180,7 @@ impl<'w> Evaluator<'w> {
     /// Compiles all policies. `now` is the time that they see.
     pub fn new(library: &Library, world: &'w World, budget: Budget, now: Timestamp) -> Self {
         let inventory = world.inventory.as_ref().map(Shared::of);
-        let unit = |policy: &Policy| match &policy.template.refused {
-            Some(why) => Err(why.clone()),
-            None => {
-                let template = &policy.template;
-                let inventory = inventory.as_ref().filter(|_| template.inventory);
-                Unit::new(&template.modules, inventory, now, budget)
-            }
-        };
-        // A constraint without parameters gives its template an empty object.
-        let parameters = |value: &Value| match value {
-            Value::Null => Shared::of(&json!({})),
-            other => Shared::of(other),
-        };
+        let unit = |policy: &Policy| Unit::new(&policy.template, inventory.as_ref(), now, budget);
         Self {
             units: library.policies.iter().map(unit).collect(),
             parameters: library
@@ -148,7 +189,7 @@ impl<'w> Evaluator<'w> {
                 .map(|p| {
                     p.constraints
                         .iter()
-                        .map(|c| parameters(&c.parameters))
+                        .map(|c| Parameters::of(&c.parameters))
                         .collect()
                 })
                 .collect(),
@@ -207,7 +248,7 @@ impl<'w> Evaluator<'w> {
             value: subject.value,
             generated: subject.generated,
         };
-        let mut review: Option<Shared> = None;
+        let mut matched = Vec::new();
         let mut answers = Vec::new();
         for &(policy, constraint) in candidates.iter() {
             let Some(matching) = self.matching(policy, constraint) else {
@@ -215,19 +256,20 @@ impl<'w> Evaluator<'w> {
             };
             match matching.test(&target, &self.world.namespaces) {
                 Verdict::No => continue,
-                Verdict::Unknown(why) => {
-                    answers.push((policy, constraint, Answer::Untold(why)));
-                    continue;
-                }
-                Verdict::Yes => {}
+                Verdict::Unknown(why) => answers.push((policy, constraint, Answer::Untold(why))),
+                Verdict::Yes => matched.push((policy, constraint)),
             }
-            let review = match &review {
-                Some(review) => review,
-                None => review.insert(self.review(object, subject)),
-            };
+        }
+        if matched.is_empty() {
+            return answers;
+        }
+        let namespace = self.namespace(&object.namespace);
+        let request = request_of(object, subject);
+        let ask = Ask::new(subject.value, &Value::Null, namespace, &request);
+        for (policy, constraint) in matched {
             let parameters = self.parameters.get(policy).and_then(|p| p.get(constraint));
             let answer = match (self.units.get_mut(policy), parameters) {
-                (Some(Ok(unit)), Some(parameters)) => match unit.evaluate(review, parameters) {
+                (Some(Ok(unit)), Some(parameters)) => match unit.evaluate(&ask, parameters) {
                     Ok(violations) => Answer::Told(violations),
                     Err(why) => Answer::Untold(why),
                 },
@@ -252,7 +294,7 @@ impl<'w> Evaluator<'w> {
         let mut all = Vec::new();
         for (p, policy) in self.library.policies.iter().enumerate() {
             for (c, constraint) in policy.constraints.iter().enumerate() {
-                if constraint.matching.wants(group, kind) {
+                if constraint.audited && constraint.matching.wants(group, kind) {
                     all.push((p, c));
                 }
             }
@@ -265,50 +307,36 @@ impl<'w> Evaluator<'w> {
         all
     }
 
-    /// `input.review` as Gatekeeper's audit gives it.
-    fn review(&mut self, object: &Object, subject: &Subject<'_>) -> Shared {
-        let name = subject.value.get("metadata").and_then(|m| m.get("name"));
-        let text = |t: &str| Shared::of(&Value::from(t));
-        let kind = Shared::object([
-            ("group", text(subject.group)),
-            ("kind", text(subject.kind)),
-            ("version", text(subject.version)),
-        ]);
-        let mut fields = vec![
-            ("kind", kind),
-            ("name", Shared::of(name.unwrap_or(&Value::Null))),
-            ("object", Shared::of(subject.value)),
-            ("oldObject", Shared::null()),
-            ("operation", text("")),
-            ("options", Shared::null()),
-            (
-                "resource",
-                Shared::of(&json!({"group": "", "resource": "", "version": ""})),
-            ),
-            ("uid", text("")),
-            ("userInfo", Shared::of(&json!({}))),
-        ];
-        if !object.namespace.is_empty() {
-            fields.push(("namespace", text(&object.namespace)));
-            if let Some(namespace) = self.namespace(&object.namespace) {
-                fields.push((
-                    "_unstable",
-                    Shared::object([("namespace", namespace.clone())]),
-                ));
-                fields.push(("namespaceObject", namespace));
+    fn namespace(&mut self, name: &str) -> Option<Known<'w>> {
+        let json = self.world.namespace_objects.get(name)?;
+        let rego = match self.namespaces.get(name) {
+            Some(known) => known.clone(),
+            None => {
+                let made = Shared::of(json);
+                self.namespaces.insert(name.to_owned(), made.clone());
+                made
             }
-        }
-        Shared::object(fields)
+        };
+        Some(Known { json, rego })
     }
+}
 
-    fn namespace(&mut self, name: &str) -> Option<Shared> {
-        if let Some(known) = self.namespaces.get(name) {
-            return Some(known.clone());
-        }
-        let made = Shared::of(self.world.namespace_objects.get(name)?);
-        self.namespaces.insert(name.to_owned(), made.clone());
-        Some(made)
+/// The fields of `input.review` beside the object, as Gatekeeper's audit gives them.
+fn request_of(object: &Object, subject: &Subject<'_>) -> Value {
+    let name = subject.value.get("metadata").and_then(|m| m.get("name"));
+    let mut request = json!({
+        "kind": {"group": subject.group, "kind": subject.kind, "version": subject.version},
+        "name": name,
+        "operation": "",
+        "options": null,
+        "resource": {"group": "", "resource": "", "version": ""},
+        "uid": "",
+        "userInfo": {}
+    });
+    if let (false, Value::Object(map)) = (object.namespace.is_empty(), &mut request) {
+        map.insert("namespace".into(), object.namespace.clone().into());
     }
+    request
 }
 
 /// What is gathered for one locus of one check.

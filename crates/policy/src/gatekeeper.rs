@@ -1,23 +1,32 @@
-//! Gatekeeper's own objects: ConstraintTemplate and constraint.
+//! Gatekeeper's own objects: ConstraintTemplate, constraint and Config.
 
-use crate::matching::Match;
+use crate::cel::NativeCode;
+use crate::enforce::{Actions, Point};
+use crate::matching::{Match, wildcard};
 use crate::object::Object;
 use crate::rego::{self, Loci, Module};
 use bartizan_model::Severity;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// A ConstraintTemplate.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Template {
     pub kind: String,
-    /// The policy first, then its libraries. Empty when refused.
+    /// The policy first, then its libraries. Empty when refused, and where there is no Rego.
     pub modules: Vec<Module>,
+    /// Its CEL, where it has any.
+    pub native: Option<Arc<NativeCode>>,
+    /// What its author should know of it.
+    pub notice: Option<String>,
     /// Why it cannot be run.
     pub refused: Option<String>,
     /// The parameters' schema.
     pub schema: Option<Value>,
     pub inventory: bool,
     pub loci: Loci,
+    /// The operations that it is asked of; empty or `*` for all.
+    pub operations: Vec<String>,
     pub has_severity: bool,
     pub file: String,
     pub line: u32,
@@ -30,6 +39,8 @@ pub(crate) struct Constraint {
     pub name: String,
     pub matching: Match,
     pub parameters: Value,
+    /// What it does at each enforcement point.
+    pub actions: Actions,
     /// The severity that its enforcement action stands for.
     pub action: Severity,
     /// The severity that it gives its failures.
@@ -37,6 +48,8 @@ pub(crate) struct Constraint {
     /// Whether audits and `gator` report it.
     pub audited: bool,
     pub notice: Option<String>,
+    pub file: String,
+    pub line: u32,
 }
 
 const TARGET: &str = "admission.k8s.gatekeeper.sh";
@@ -65,13 +78,14 @@ pub(crate) fn template(object: &Object) -> Result<Template, String> {
     if target.get("target").and_then(Value::as_str) != Some(TARGET) {
         return Err(format!("the target must be {TARGET}"));
     }
-    let (modules, refused) = match code(target)? {
-        Code::Rego { source, libs, v1 } => match modules(&source, &libs, v1) {
-            Ok(modules) => (modules, None),
-            Err(why) => (Vec::new(), Some(why)),
-        },
-        Code::Refused(why) => (Vec::new(), Some(why)),
-    };
+    let Code {
+        modules,
+        native,
+        refused,
+        notice,
+    } = Code::read(target)?;
+    // Violations of CEL name no places.
+    let places = |of: fn(&Loci) -> bool| native.is_none() && modules.iter().any(|m| of(&m.loci));
     let has_severity = object
         .annotations()
         .any(|(k, v)| k == "bartizan.dev/severity" && Severity::parse(v.trim()).is_some());
@@ -81,82 +95,117 @@ pub(crate) fn template(object: &Object) -> Result<Template, String> {
         schema: at("spec.crd.spec.validation.openAPIV3Schema").cloned(),
         inventory: modules.iter().any(|m| m.inventory),
         loci: Loci {
-            containers: modules.iter().any(|m| m.loci.containers),
-            volumes: modules.iter().any(|m| m.loci.volumes),
+            containers: places(|l| l.containers),
+            volumes: places(|l| l.volumes),
         },
         modules,
+        native,
+        notice,
+        operations: operations(target)?,
         has_severity,
         file: object.location.file.clone(),
         line: object.location.line,
     })
 }
 
-enum Code {
-    Rego {
-        source: String,
-        libs: Vec<String>,
-        v1: bool,
-    },
-    Refused(String),
+fn operations(target: &Value) -> Result<Vec<String>, String> {
+    let Some(value) = target.get("operations").filter(|v| !v.is_null()) else {
+        return Ok(Vec::new());
+    };
+    let items = value.as_array().ok_or("targets[].operations is no list")?;
+    items
+        .iter()
+        .map(|item| item.as_str().map(str::to_owned))
+        .collect::<Option<_>>()
+        .ok_or_else(|| "targets[].operations holds something that is no text".into())
 }
 
-fn code(target: &Value) -> Result<Code, String> {
-    let mut other = None;
-    for entry in target
-        .get("code")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        match entry.get("engine").and_then(Value::as_str) {
-            Some("Rego") => {
-                let source = entry.get("source").ok_or("code[].source is missing")?;
-                let v1 = match source.get("version").and_then(Value::as_str) {
-                    None | Some("" | "v0") => false,
-                    Some("v1") => true,
-                    Some(other) => return Err(format!("Rego version {other} is not known")),
-                };
-                return rego(source, v1);
+/// The code of a template, in the languages that it has.
+#[derive(Default)]
+struct Code {
+    modules: Vec<Module>,
+    native: Option<Arc<NativeCode>>,
+    /// Why none of it can be run.
+    refused: Option<String>,
+    notice: Option<String>,
+}
+
+impl Code {
+    fn read(target: &Value) -> Result<Self, String> {
+        let mut rego = None;
+        let mut cel = None;
+        let mut unknown = None;
+        let entries = target.get("code").and_then(Value::as_array);
+        for entry in entries.into_iter().flatten() {
+            let source = || entry.get("source").ok_or("code[].source is missing");
+            match entry.get("engine").and_then(Value::as_str) {
+                Some("Rego") if rego.is_none() => {
+                    let source = source()?;
+                    let v1 = match source.get("version").and_then(Value::as_str) {
+                        None | Some("" | "v0") => false,
+                        Some("v1") => true,
+                        Some(other) => return Err(format!("Rego version {other} is not known")),
+                    };
+                    rego = Some(read_rego(source, v1)?);
+                }
+                Some("K8sNativeValidation") if cel.is_none() => cel = Some(source()?),
+                Some("Rego" | "K8sNativeValidation") => {}
+                Some(name) => unknown = Some(format!("its engine {name} is not known")),
+                None => return Err("code[].engine is missing".into()),
             }
-            Some("K8sNativeValidation") => {
-                other = Some(
-                    "its code is CEL (K8sNativeValidation), which is not evaluated yet".to_owned(),
-                );
-            }
-            Some(name) => other = Some(format!("its engine {name} is not known")),
-            None => return Err("code[].engine is missing".into()),
         }
-    }
-    match (target.get("rego"), other) {
-        (Some(_), _) => rego(target, false),
-        (None, Some(why)) => Ok(Code::Refused(why)),
-        (None, None) => Err("the target has neither rego nor code".into()),
+        if rego.is_none() && target.get("rego").is_some() {
+            rego = Some(read_rego(target, false)?);
+        }
+        let mut code = Self::default();
+        let mut faults = Vec::new();
+        match cel.map(NativeCode::compile) {
+            Some(Ok(native)) => code.native = Some(Arc::new(native)),
+            Some(Err(why)) => faults.push(format!("its CEL: {why}")),
+            None => {}
+        }
+        match rego {
+            Some(Ok(modules)) => code.modules = modules,
+            Some(Err(why)) => faults.push(why),
+            None => {}
+        }
+        if code.native.is_none() && code.modules.is_empty() {
+            if let (true, Some(why)) = (faults.is_empty(), unknown) {
+                faults.push(why);
+            }
+            if faults.is_empty() {
+                return Err("the target has neither rego nor code".into());
+            }
+            code.refused = Some(faults.join("; "));
+        } else if !faults.is_empty() {
+            let other = if code.native.is_some() { "CEL" } else { "Rego" };
+            let why = faults.join("; ");
+            code.notice = Some(format!("its {other} is run, the other cannot be: {why}"));
+        } else if cel.is_some_and(|source| source.get("matchConditions").is_some()) {
+            let text =
+                "its `matchConditions` are ignored, as in Gatekeeper, which reads `matchCondition`";
+            code.notice = Some(text.into());
+        }
+        Ok(code)
     }
 }
 
-fn rego(holder: &Value, v1: bool) -> Result<Code, String> {
+/// Rego and its libraries; the inner error is code that cannot be run.
+fn read_rego(holder: &Value, v1: bool) -> Result<Result<Vec<Module>, String>, String> {
     let source = holder
         .get("rego")
         .and_then(Value::as_str)
         .ok_or("rego is no text")?;
     let mut libs = Vec::new();
-    for lib in holder
-        .get("libs")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    let listed = holder.get("libs").and_then(Value::as_array);
+    for lib in listed.into_iter().flatten() {
+        let lib = lib.as_str();
         libs.push(
-            lib.as_str()
-                .ok_or("libs holds something that is no text")?
+            lib.ok_or("libs holds something that is no text")?
                 .to_owned(),
         );
     }
-    Ok(Code::Rego {
-        source: source.to_owned(),
-        libs,
-        v1,
-    })
+    Ok(modules(source, &libs, v1))
 }
 
 fn modules(source: &str, libs: &[String], v1: bool) -> Result<Vec<Module>, String> {
@@ -178,51 +227,16 @@ fn modules(source: &str, libs: &[String], v1: bool) -> Result<Vec<Module>, Strin
 pub(crate) fn constraint(object: &Object) -> Result<Constraint, String> {
     let spec = object.value.get("spec");
     let at = |field: &str| spec.and_then(|s| s.get(field));
-    let mut notice = None;
-    let mut audited = true;
-    let mut action = at("enforcementAction")
-        .and_then(Value::as_str)
-        .unwrap_or("deny")
-        .to_owned();
-    if action == "scoped" {
-        const POINTS: [&str; 3] = ["audit.gatekeeper.sh", "gator.gatekeeper.sh", "*"];
-        let scoped = at("scopedEnforcementActions").and_then(Value::as_array);
-        let ours = scoped.into_iter().flatten().find(|entry| {
-            let points = entry.get("enforcementPoints").and_then(Value::as_array);
-            points.into_iter().flatten().any(|p| {
-                p.get("name")
-                    .and_then(Value::as_str)
-                    .is_some_and(|n| POINTS.contains(&n))
-            })
-        });
-        match ours {
-            Some(entry) => {
-                action = entry
-                    .get("action")
-                    .and_then(Value::as_str)
-                    .unwrap_or("deny")
-                    .to_owned();
-            }
-            None => {
-                audited = false;
-                notice = Some(
-                    "it is scoped to enforcement points that are not audits, and is not asked here"
-                        .into(),
-                );
-            }
-        }
+    let (actions, mut notice) = Actions::read(spec);
+    let audit = [Point::Audit, Point::Gator].map(|point| actions.at(point));
+    let audited = audit.iter().any(|actions| !actions.is_empty());
+    let words = audit.iter().flatten();
+    let severity_of_action = words.map(|a| a.severity()).max().unwrap_or_default();
+    if !audited && notice.is_none() && !actions.unknown() {
+        notice = Some(
+            "it is scoped to enforcement points that are not audits, and is not asked there".into(),
+        );
     }
-    let severity_of_action = match action.as_str() {
-        "deny" => Severity::Medium,
-        "warn" => Severity::Low,
-        "dryrun" => Severity::Info,
-        _ => {
-            notice.get_or_insert(format!(
-                "enforcementAction {action:?} is not known; taken as deny"
-            ));
-            Severity::Medium
-        }
-    };
     let own = object
         .annotations()
         .find(|(k, _)| *k == "bartizan.dev/severity");
@@ -231,11 +245,59 @@ pub(crate) fn constraint(object: &Object) -> Result<Constraint, String> {
         name: object.name.clone(),
         matching: Match::parse(at("match"))?,
         parameters: at("parameters").cloned().unwrap_or(Value::Null),
+        actions,
         action: severity_of_action,
         severity: own.and_then(|(_, word)| Severity::parse(word.trim())),
         audited,
         notice,
+        file: object.location.file.clone(),
+        line: object.location.line,
     })
+}
+
+/// What a Config leaves out: which namespaces for which processes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Exclusions(Vec<(String, Vec<String>)>);
+
+impl Exclusions {
+    /// Reads a Config's `spec.match`.
+    pub(crate) fn read(object: &Object) -> Result<Self, String> {
+        let strings = |entry: &Value, field: &str| match entry.get(field) {
+            None | Some(Value::Null) => Ok(Vec::new()),
+            Some(Value::Array(items)) => items
+                .iter()
+                .map(|item| item.as_str().map(str::to_owned))
+                .collect::<Option<Vec<_>>>()
+                .ok_or_else(|| format!("spec.match[].{field} holds something that is no text")),
+            Some(_) => Err(format!("spec.match[].{field} is no list")),
+        };
+        let entries = object.value.get("spec").and_then(|s| s.get("match"));
+        let entries = match entries {
+            None | Some(Value::Null) => return Ok(Self::default()),
+            Some(Value::Array(entries)) => entries,
+            Some(_) => return Err("spec.match is no list".into()),
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let processes = strings(entry, "processes")?;
+            for namespace in strings(entry, "excludedNamespaces")? {
+                all.push((namespace, processes.clone()));
+            }
+        }
+        Ok(Self(all))
+    }
+
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// Whether a namespace is left out of a process: `webhook`, `audit`, `mutation-webhook`,
+    /// `sync`.
+    pub(crate) fn leave_out(&self, process: &str, namespace: &str) -> bool {
+        self.0.iter().any(|(pattern, processes)| {
+            wildcard(pattern, namespace) && processes.iter().any(|p| p == "*" || p == process)
+        })
+    }
 }
 
 /// Fills in the schema's defaults as the API server does for a constraint's resource:

@@ -13,10 +13,14 @@
 //! Who codes against this: `cli` makes a [`Library`] from `(name, bytes)` pairs with
 //! [`LibraryBuilder`], hands [`Source`]s to [`scan()`] and gets a [`ScanOutput`].
 
+pub mod admit;
+mod ask;
 pub mod budget;
 pub mod cel;
+mod enforce;
 mod engine;
 pub mod evaluate;
+mod except;
 mod expand;
 pub mod facts;
 pub mod fuzzing;
@@ -27,17 +31,22 @@ mod matching;
 mod object;
 pub mod redact;
 mod rego;
+pub mod review;
 mod scalar;
 pub mod scan;
 pub mod seeded;
 pub mod suite;
 pub mod suppress;
+mod unit;
 mod yaml;
 
+pub use admit::{Admitter, Failure, Outcome, Verdict};
 pub use budget::Budget;
+pub use enforce::{Action, Point};
 pub use evaluate::{Evaluator, World};
 pub use input::{Limits, Source};
 pub use library::{Library, LibraryBuilder, LibraryError, Notice};
 pub use object::Object;
+pub use review::{Review, ReviewError, ReviewLimits};
 pub use scan::{Progress, ScanError, ScanOptions, ScanOutput, scan};
 pub use suppress::{Baseline, UnusedSuppression};

@@ -13,11 +13,14 @@
 //! constraint's failures by the same annotation there, else by its enforcement action: deny
 //! medium, warn low, dryrun info.
 
-use crate::gatekeeper::{self, Constraint, Template};
+use crate::enforce::Point;
+use crate::except::Exception;
+use crate::gatekeeper::{self, Constraint, Exclusions, Template};
 use crate::input::{self, Limits, Piece, Source};
 use crate::object::{Found, Object, objects};
+use crate::suppress::UnusedSuppression;
 use bartizan_model::scan::ContentDigest;
-use bartizan_model::{Check, CheckUid, Digest, Severity};
+use bartizan_model::{Check, CheckUid, Digest, Severity, Timestamp};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -65,6 +68,8 @@ pub struct Notice {
 pub struct LibraryBuilder {
     templates: Vec<(String, Template, Object)>,
     constraints: Vec<(String, Constraint, Object)>,
+    exclusions: Exclusions,
+    exceptions: Vec<Exception>,
     digests: BTreeMap<String, BTreeMap<String, Digest>>,
     notices: Vec<Notice>,
 }
@@ -132,8 +137,27 @@ impl LibraryBuilder {
                 self.constraints
                     .push((content.to_owned(), constraint, object));
             }
+            ("bartizan.dev", "PolicyException") => {
+                let exception = Exception::read(&object).map_err(invalid)?;
+                self.exceptions.push(exception);
+            }
+            ("config.gatekeeper.sh", "Config") => {
+                let exclusions = Exclusions::read(&object).map_err(invalid)?;
+                self.exclusions.extend(exclusions);
+                self.notices.push(Notice {
+                    file: object.location.file.clone(),
+                    line: object.location.line,
+                    text: format!(
+                        "Config {} leaves namespaces out of admission, not out of scans of manifests",
+                        object.name
+                    ),
+                });
+            }
             (
-                "config.gatekeeper.sh" | "expansion.gatekeeper.sh" | "externaldata.gatekeeper.sh",
+                "config.gatekeeper.sh"
+                | "syncset.gatekeeper.sh"
+                | "expansion.gatekeeper.sh"
+                | "externaldata.gatekeeper.sh",
                 _,
             ) => {
                 self.notices.push(Notice {
@@ -175,13 +199,20 @@ impl LibraryBuilder {
             let uid = CheckUid::of("rego", &content, &template.kind.to_lowercase())
                 .map_err(|e| invalid(e.to_string()))?;
             if template.refused.is_none() {
-                template.refused = crate::engine::prove(&template.modules).err();
+                template.refused = crate::unit::prove(&template).err();
             }
             if let Some(why) = &template.refused {
                 notices.push(Notice {
                     file: object.location.file.clone(),
                     line: object.location.line,
                     text: format!("{uid} cannot be run, its results are Unknown: {why}"),
+                });
+            }
+            if let Some(text) = &template.notice {
+                notices.push(Notice {
+                    file: object.location.file.clone(),
+                    line: object.location.line,
+                    text: format!("{uid}: {text}"),
                 });
             }
             policies.push(Policy {
@@ -217,9 +248,6 @@ impl LibraryBuilder {
                     text: format!("{} {}: {text}", object.kind, object.name),
                 });
             }
-            if !constraint.audited {
-                continue;
-            }
             if let Some(schema) = &policy.template.schema {
                 gatekeeper::default_parameters(&mut constraint.parameters, schema);
             }
@@ -248,12 +276,21 @@ impl LibraryBuilder {
             })
             .collect();
         Ok(Library {
-            checks: policies.iter().map(|p| p.check.clone()).collect(),
+            checks: audited(&policies),
             policies: Arc::new(policies),
+            exclusions: Arc::new(self.exclusions),
+            exceptions: Arc::new(self.exceptions),
             content,
             notices,
         })
     }
+}
+
+/// The checks that scans report: those with a constraint that is asked there.
+fn audited(policies: &[Policy]) -> Vec<Check> {
+    let audited = |p: &&Policy| p.constraints.iter().any(|c| c.audited);
+    let checks = policies.iter().filter(audited);
+    checks.map(|p| p.check.clone()).collect()
 }
 
 fn owner(policies: &[Policy], content: &str, kind: &str) -> Result<usize, String> {
@@ -340,6 +377,8 @@ impl Policy {
 #[derive(Debug, Default, Clone)]
 pub struct Library {
     pub(crate) policies: Arc<Vec<Policy>>,
+    pub(crate) exclusions: Arc<Exclusions>,
+    pub(crate) exceptions: Arc<Vec<Exception>>,
     checks: Vec<Check>,
     content: Vec<ContentDigest>,
     notices: Vec<Notice>,
@@ -361,6 +400,23 @@ impl Library {
         &self.notices
     }
 
+    /// Exceptions that have let nothing pass since this library was made, or have expired.
+    pub fn unused_exceptions(&self, now: Timestamp) -> Vec<UnusedSuppression> {
+        let all = self.exceptions.iter();
+        all.filter_map(|exception| exception.unused(now)).collect()
+    }
+
+    /// Every check, with those that only admission asks.
+    pub fn all_checks(&self) -> Vec<Check> {
+        self.policies.iter().map(|p| p.check.clone()).collect()
+    }
+
+    /// How many constraints are enforced at a point.
+    pub fn constraints_at(&self, point: Point) -> usize {
+        let all = self.policies.iter().flat_map(|p| &p.constraints);
+        all.filter(|c| !c.actions.at(point).is_empty()).count()
+    }
+
     /// The first `most` checks that may look at objects of a group and kind; for benches.
     pub fn for_kind(&self, group: &str, kind: &str, most: usize) -> Self {
         let wanted = |p: &&Policy| p.constraints.iter().any(|c| c.matching.wants(group, kind));
@@ -372,8 +428,10 @@ impl Library {
             .cloned()
             .collect();
         Self {
-            checks: policies.iter().map(|p| p.check.clone()).collect(),
+            checks: audited(&policies),
             policies: Arc::new(policies),
+            exclusions: Arc::clone(&self.exclusions),
+            exceptions: Arc::clone(&self.exceptions),
             content: self.content.clone(),
             notices: self.notices.clone(),
         }

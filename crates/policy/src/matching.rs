@@ -126,6 +126,26 @@ impl Match {
                 .any(|(groups, kinds)| in_list(groups, group) && in_list(kinds, kind))
     }
 
+    /// Whether any object of this namespace, group and kind can match; for the index. The
+    /// namespace is empty where there is none.
+    pub(crate) fn reaches(&self, group: &str, kind: &str, namespace: &str) -> bool {
+        let is_namespace = kind == "Namespace" && group.is_empty();
+        let in_place = is_namespace || self.namespace_fits(namespace);
+        let in_scope = match self.scope.as_str() {
+            "Cluster" => is_namespace || namespace.is_empty(),
+            "Namespaced" => !is_namespace && !namespace.is_empty(),
+            _ => true,
+        };
+        in_place && in_scope && self.wants(group, kind)
+    }
+
+    fn namespace_fits(&self, namespace: &str) -> bool {
+        namespace.is_empty()
+            || ((self.namespaces.is_empty()
+                || self.namespaces.iter().any(|w| wildcard(w, namespace)))
+                && !self.excluded.iter().any(|w| wildcard(w, namespace)))
+    }
+
     /// Whether the constraint looks at `target`.
     pub(crate) fn test(&self, target: &Target<'_>, namespaces: &Namespaces) -> Verdict {
         let is_namespace = target.kind == "Namespace" && target.group.is_empty();
@@ -152,10 +172,7 @@ impl Match {
             Source::Original => !target.generated,
             Source::Generated => target.generated,
         };
-        let namespace_fits = namespace.is_empty()
-            || ((self.namespaces.is_empty()
-                || self.namespaces.iter().any(|w| wildcard(w, namespace)))
-                && !self.excluded.iter().any(|w| wildcard(w, namespace)));
+        let namespace_fits = self.namespace_fits(namespace);
         let name_fits = self.name.is_empty()
             || wildcard(&self.name, meta("name"))
             || (self.name.ends_with('*') && wildcard(&self.name, meta("generateName")));
@@ -168,8 +185,9 @@ impl Match {
             return Verdict::No;
         }
         if let Some(selector) = &self.labels {
-            let labels = labels_of(target.value);
-            if selector.test(|key| Known::of(labels.get(key))) == Some(false) {
+            let labels = target.value.get("metadata").and_then(|m| m.get("labels"));
+            let label = |key: &str| labels.and_then(|l| l.get(key)).and_then(Value::as_str);
+            if selector.test(|key| Known::of(label(key))) == Some(false) {
                 return Verdict::No;
             }
         }
@@ -207,7 +225,7 @@ impl Match {
             Some(true) => Verdict::Yes,
             Some(false) => Verdict::No,
             None => Verdict::Unknown(format!(
-                "its constraint selects by labels of the Namespace {namespace:?}, which is not in the input"
+                "its constraint selects by labels of the Namespace {namespace:?}, which is not known"
             )),
         }
     }
@@ -220,8 +238,8 @@ enum Known {
 }
 
 impl Known {
-    fn of(value: Option<&String>) -> Self {
-        value.map_or(Self::Absent, |v| Self::Is(v.clone()))
+    fn of(value: Option<&str>) -> Self {
+        value.map_or(Self::Absent, |v| Self::Is(v.to_owned()))
     }
 }
 
@@ -305,7 +323,7 @@ impl Selector {
 }
 
 /// Gatekeeper's wildcard: an asterisk at the front, at the end, or both.
-fn wildcard(pattern: &str, candidate: &str) -> bool {
+pub(crate) fn wildcard(pattern: &str, candidate: &str) -> bool {
     match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
         (Some(rest), Some(_)) => candidate.contains(rest.strip_suffix('*').unwrap_or(rest)),
         (Some(suffix), None) => candidate.ends_with(suffix),
@@ -446,7 +464,10 @@ mod tests {
         assert_eq!(pod(gold.clone(), json!({"namespace": "prod"})), Yes);
         assert_eq!(
             pod(gold.clone(), json!({"namespace": "gone"})),
-            Unknown("its constraint selects by labels of the Namespace \"gone\", which is not in the input".into())
+            Unknown(
+                "its constraint selects by labels of the Namespace \"gone\", which is not known"
+                    .into()
+            )
         );
         assert_eq!(pod(gold.clone(), json!({})), Yes);
         assert_eq!(

@@ -15,6 +15,8 @@
 //! A baseline file is a YAML list of `{check, asset, locus?, reason, expires?}`; `check` and
 //! `asset` are uids and may contain `*`, `expires` is a date or an RFC 3339 time.
 //!
+//! At admission there are [`crate::except`]ions instead.
+//!
 //! A suppression without a reason, expired, or matching no failure suppresses nothing and is
 //! reported as unused.
 
@@ -55,7 +57,7 @@ pub struct BaselineError {
 /// A suppression that suppressed nothing: the failure is gone, or it is written wrongly.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusedSuppression {
-    /// Where it was said: `annotation` or `baseline`.
+    /// Where it was said: `annotation`, `baseline` or `exception`.
     pub by: String,
     /// The check or pattern as written.
     pub check: String,
@@ -130,14 +132,7 @@ fn entry(item: &Value, location: Location) -> Result<Entry, String> {
     let need = |field: &str| text(field)?.ok_or_else(|| format!("{field} is missing"));
     let expires = match text("expires")? {
         None => None,
-        Some(when) => {
-            let full = if when.len() == 10 {
-                format!("{when}T00:00:00Z")
-            } else {
-                when.clone()
-            };
-            Some(Timestamp::parse(&full).map_err(|e| e.to_string())?)
-        }
+        Some(when) => Some(moment(&when)?),
     };
     Ok(Entry {
         check: need("check")?,
@@ -149,8 +144,17 @@ fn entry(item: &Value, location: Location) -> Result<Entry, String> {
     })
 }
 
+/// A date, or an RFC 3339 time.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
+    let full = match text.len() {
+        10 => format!("{text}T00:00:00Z"),
+        _ => text.to_owned(),
+    };
+    Timestamp::parse(&full).map_err(|e| e.to_string())
+}
+
 /// `*` stands for any run of characters.
-fn glob(pattern: &str, text: &str) -> bool {
+pub(crate) fn glob(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else {
@@ -169,7 +173,7 @@ fn glob(pattern: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
-fn names(pattern: &str, check: &CheckUid) -> bool {
+pub(crate) fn names(pattern: &str, check: &CheckUid) -> bool {
     let rule = check.as_str().rsplit('/').next().unwrap_or_default();
     glob(pattern, check.as_str()) || glob(&pattern.to_lowercase(), rule)
 }

@@ -205,7 +205,7 @@ fn other_objects_and_namespaces_of_the_input_are_known() {
         lines(&output.report),
         [
             "rego/test/uniquehost cluster:c/example.com/Route/a/x  @r.yaml:2 fail h.example.com is also in b/x; h.example.com is also in c/x",
-            "rego/test/uniquehost cluster:c/example.com/Route/c/x  @r.yaml:12 unknown its constraint selects by labels of the Namespace \"c\", which is not in the input",
+            "rego/test/uniquehost cluster:c/example.com/Route/c/x  @r.yaml:12 unknown its constraint selects by labels of the Namespace \"c\", which is not known",
         ]
     );
 }

@@ -22,8 +22,11 @@ mod lexer;
 mod library;
 mod macros;
 mod meter;
+mod native;
 mod parser;
+mod request;
 mod resolve;
+mod rules;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -32,6 +35,7 @@ mod value;
 
 pub use meter::Limits;
 pub(crate) use meter::Meter;
+pub(crate) use native::{Activation, NativeCode};
 pub(crate) use session::Session;
 pub(crate) use value::Value;
 

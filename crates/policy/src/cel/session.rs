@@ -36,6 +36,13 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Sets a variable that comes from outside.
+    pub(crate) fn set(&mut self, variable: usize, value: Value<'a>) {
+        if let Some(place) = self.cache.get_mut(variable) {
+            *place = Some(Ok(value));
+        }
+    }
+
     /// The value of an expression.
     pub(crate) fn evaluate(&mut self, program: &'a Program) -> Outcome<'a> {
         self.locals.clear();

@@ -99,7 +99,7 @@ pub(super) type Entries<'a> = BTreeMap<Key, (Value<'a>, Value<'a>)>;
 
 /// A key of a map; numbers are equal across their types.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Key {
+pub(crate) enum Key {
     Bool(bool),
     Number(i128),
     Text(Rc<str>),

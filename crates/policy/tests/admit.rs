@@ -1,0 +1,344 @@
+//! Admission through the public interface: reviews in, verdicts and answers out.
+
+// A test may panic, also in the functions that its tests share.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::unwrap_used)]
+
+use bartizan_model::Timestamp;
+use bartizan_policy::admit::AdmitOptions;
+use bartizan_policy::{
+    Admitter, Budget, Failure, Library, LibraryBuilder, Outcome, Review, ReviewLimits, Verdict,
+    World,
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+const TEMPLATE: &str = r#"
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata:
+  name: needslabel
+  annotations: {bartizan.dev/remediation: Add the label.}
+spec:
+  crd: {spec: {names: {kind: NeedsLabel}}}
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package needslabel
+      violation[{"msg": msg, "details": {"path": "metadata.labels", "actual": got}}] {
+        label := input.parameters.label
+        not input.review.object.metadata.labels[label]
+        got := object.get(input.review.object.metadata, "labels", "none")
+        msg := sprintf("%v by %v lacks %v", [input.review.operation, input.review.userInfo.username, label])
+      }
+"#;
+
+fn constraint(name: &str, rest: &Value) -> String {
+    let mut spec = json!({
+        "parameters": {"label": name},
+        "match": {"kinds": [{"apiGroups": [""], "kinds": ["Pod"]}]}
+    });
+    for (key, value) in rest.as_object().unwrap() {
+        spec[key] = value.clone();
+    }
+    json!({"apiVersion": "constraints.gatekeeper.sh/v1beta1", "kind": "NeedsLabel",
+           "metadata": {"name": name}, "spec": spec})
+    .to_string()
+}
+
+fn library(files: &[&str]) -> Library {
+    let mut builder = LibraryBuilder::new();
+    for (i, text) in files.iter().enumerate() {
+        builder
+            .add("test", &format!("{i}.yaml"), text.as_bytes())
+            .unwrap();
+    }
+    builder.build().unwrap()
+}
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-11-25T00:00:00Z").unwrap()
+}
+
+fn admitter(library: &Library, world: &str, failure: Failure) -> Admitter {
+    let world = World::read(library, [("w.yaml", world.as_bytes())]).unwrap();
+    let options = AdmitOptions {
+        failure,
+        ..AdmitOptions::default()
+    };
+    Admitter::new(library, Arc::new(world), options, now())
+}
+
+fn review(operation: &str, object: Value, old: Value) -> Review {
+    let subject = if object.is_null() { &old } else { &object };
+    let request = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+        "uid": "u-1", "operation": operation,
+        "kind": {"group": "", "version": "v1", "kind": subject["kind"]},
+        "resource": {"group": "", "version": "v1", "resource": "x"},
+        "name": subject["metadata"]["name"], "namespace": subject["metadata"]["namespace"],
+        "userInfo": {"username": "ada"}, "object": object, "oldObject": old
+    }});
+    Review::parse(request.to_string().as_bytes(), &ReviewLimits::default()).unwrap()
+}
+
+fn pod(labels: Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Pod",
+           "metadata": {"name": "web", "namespace": "shop", "labels": labels}})
+}
+
+fn told(verdict: &Verdict) -> (Outcome, bool, u16, String, Vec<String>) {
+    let answer = verdict.response();
+    let (code, message) = (answer.code, answer.message);
+    (
+        verdict.outcome,
+        answer.allowed,
+        code,
+        message,
+        answer.warnings,
+    )
+}
+
+#[test]
+fn denies_warns_and_records_as_the_constraint_says() {
+    let scoped = json!({"enforcementAction": "scoped", "scopedEnforcementActions": [
+        {"action": "warn", "enforcementPoints": [{"name": "validation.gatekeeper.sh"}]}]});
+    let audit = json!({"enforcementAction": "scoped", "scopedEnforcementActions": [
+        {"action": "deny", "enforcementPoints": [{"name": "audit.gatekeeper.sh"}]}]});
+    let library = library(&[
+        TEMPLATE,
+        &constraint("deny", &json!({})),
+        &constraint("dry", &json!({"enforcementAction": "dryrun"})),
+        &constraint("scoped", &scoped),
+        &constraint("audit", &audit),
+    ]);
+    let mut admitter = admitter(&library, "", Failure::Open);
+    let verdict = admitter.admit(&review("CREATE", pod(json!({})), Value::Null), now());
+    assert_eq!(
+        told(&verdict),
+        (
+            Outcome::Denied,
+            false,
+            403,
+            "[deny] CREATE by ada lacks deny".to_owned(),
+            vec!["[scoped] CREATE by ada lacks scoped".to_owned()]
+        )
+    );
+    let names: Vec<_> = verdict
+        .explains
+        .iter()
+        .map(|e| e.constraint.as_str())
+        .collect();
+    assert_eq!(names, ["deny", "dry", "scoped"]);
+    let first = &verdict.explains[0];
+    assert_eq!(first.path.as_deref(), Some("metadata.labels"));
+    assert_eq!(first.actual.as_deref(), Some("{}"));
+    assert_eq!(first.remediation, "Add the label.");
+    assert_eq!(
+        (first.template_at.as_str(), first.constraint_at.as_str()),
+        ("0.yaml:2", "1.yaml:1")
+    );
+    let good = pod(json!({"deny": "x", "scoped": "x", "dry": "x"}));
+    let verdict = admitter.admit(&review("CREATE", good, Value::Null), now());
+    assert_eq!(
+        told(&verdict),
+        (Outcome::Allowed, true, 200, String::new(), vec![])
+    );
+    assert_eq!(verdict.evaluated, 3);
+    let other = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"}});
+    let verdict = admitter.admit(&review("CREATE", other, Value::Null), now());
+    assert_eq!((verdict.outcome, verdict.evaluated), (Outcome::Allowed, 0));
+}
+
+#[test]
+fn a_change_and_a_deletion_are_matched_by_the_old_object_too() {
+    let matching = json!({"match": {"labelSelector": {"matchLabels": {"old": "1"}}}});
+    let library = library(&[TEMPLATE, &constraint("a", &matching)]);
+    let mut admitter = admitter(&library, "", Failure::Open);
+    let mut outcome = |operation, object, old| {
+        admitter
+            .admit(&review(operation, object, old), now())
+            .outcome
+    };
+    let old = || pod(json!({"old": "1"}));
+    assert_eq!(outcome("UPDATE", pod(json!({})), old()), Outcome::Denied);
+    assert_eq!(
+        outcome("UPDATE", pod(json!({})), pod(json!({}))),
+        Outcome::Allowed
+    );
+    assert_eq!(
+        outcome("UPDATE", pod(json!({"a": "1"})), old()),
+        Outcome::Allowed
+    );
+    assert_eq!(outcome("DELETE", Value::Null, old()), Outcome::Denied);
+    assert_eq!(
+        outcome("DELETE", pod(json!({})), Value::Null),
+        Outcome::Unknown
+    );
+}
+
+#[test]
+fn what_cannot_be_told_follows_the_failure_setting() {
+    let selector = json!({"match": {"namespaceSelector": {"matchLabels": {"tier": "gold"}}}});
+    let library = library(&[TEMPLATE, &constraint("a", &selector)]);
+    let bare = || review("CREATE", pod(json!({})), Value::Null);
+    let mut open = admitter(&library, "", Failure::Open);
+    let verdict = open.admit(&bare(), now());
+    let why = "[a] not judged: its constraint selects by labels of the Namespace \"shop\", which is not known";
+    assert_eq!(
+        told(&verdict),
+        (
+            Outcome::Unknown,
+            true,
+            299,
+            String::new(),
+            vec![why.to_owned()]
+        )
+    );
+    let mut closed = admitter(&library, "", Failure::Closed);
+    let verdict = closed.admit(&bare(), now());
+    assert_eq!(
+        told(&verdict),
+        (Outcome::Unknown, false, 500, why.to_owned(), vec![])
+    );
+    let gold = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {tier: gold}}\n";
+    let mut known = admitter(&library, gold, Failure::Open);
+    assert_eq!(known.admit(&bare(), now()).outcome, Outcome::Denied);
+    let mut late = admitter(&library, gold, Failure::Closed);
+    let verdict = late.admit_within(&bare(), now(), &mut || Duration::ZERO);
+    assert_eq!(
+        (verdict.outcome, verdict.allowed),
+        (Outcome::Unknown, false)
+    );
+}
+
+#[test]
+fn a_policy_that_never_ends_is_unknown_within_its_budget() {
+    let endless = TEMPLATE.replace(
+        "label := input.parameters.label",
+        "label := input.parameters.label\n        count([1 | numbers.range(1, 900)[_] > 0; numbers.range(1, 900)[_] > 0; numbers.range(1, 900)[_] > 0]) > 0",
+    );
+    let library = library(&[&endless, &constraint("a", &json!({}))]);
+    let world = Arc::new(World::default());
+    let options = AdmitOptions {
+        budget: Budget {
+            time: Duration::from_millis(100),
+        },
+        failure: Failure::Closed,
+    };
+    let mut admitter = Admitter::new(&library, world, options, now());
+    let begun = std::time::Instant::now();
+    let verdict = admitter.admit(&review("CREATE", pod(json!({})), Value::Null), now());
+    assert_eq!(
+        (verdict.outcome, verdict.allowed),
+        (Outcome::Unknown, false)
+    );
+    assert!(
+        verdict.untold[0].why.contains("budget"),
+        "{:?}",
+        verdict.untold
+    );
+    assert!(
+        begun.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn namespaces_are_left_out_by_config_and_by_label() {
+    let config = "apiVersion: config.gatekeeper.sh/v1alpha1\nkind: Config\nmetadata: {name: config}\n\
+        spec: {match: [{excludedNamespaces: ['kube-*'], processes: [webhook]}, {excludedNamespaces: [shop], processes: [audit]}]}\n";
+    let library = library(&[TEMPLATE, config, &constraint("a", &json!({}))]);
+    let labelled = "apiVersion: v1\nkind: Namespace\nmetadata: {name: free, labels: {admission.gatekeeper.sh/ignore: 'yes'}}\n";
+    let mut admitter = admitter(&library, labelled, Failure::Open);
+    let mut outcome = |namespace: &str| {
+        let mut pod = pod(json!({}));
+        pod["metadata"]["namespace"] = namespace.into();
+        admitter
+            .admit(&review("CREATE", pod, Value::Null), now())
+            .outcome
+    };
+    assert_eq!(outcome("kube-system"), Outcome::Excluded);
+    assert_eq!(outcome("free"), Outcome::Excluded);
+    assert_eq!(outcome("shop"), Outcome::Denied);
+}
+
+#[test]
+fn exceptions_let_pass_until_they_expire_and_unused_ones_are_told() {
+    let exception = |name: &str, namespace: &str, expires: &str| {
+        json!({"apiVersion": "bartizan.dev/v1", "kind": "PolicyException", "metadata": {"name": name},
+               "spec": {"policies": ["needs*"], "match": {"namespaces": [namespace]},
+                        "owner": "platform", "reason": "RISK-1", "expires": expires}})
+        .to_string()
+    };
+    let library = library(&[
+        TEMPLATE,
+        &constraint("a", &json!({})),
+        &exception("good", "shop", "2027-01-01"),
+        &exception("over", "shop", "2026-01-01"),
+        &exception("idle", "elsewhere", "2027-01-01"),
+    ]);
+    let mut admitter = admitter(&library, "", Failure::Open);
+    let verdict = admitter.admit(&review("CREATE", pod(json!({})), Value::Null), now());
+    assert_eq!((verdict.outcome, verdict.allowed), (Outcome::Allowed, true));
+    assert_eq!(
+        verdict.explains[0].exception.as_ref().unwrap().owner,
+        "platform"
+    );
+    let unused: Vec<_> = library
+        .unused_exceptions(now())
+        .into_iter()
+        .map(|u| (u.asset, u.why))
+        .collect();
+    assert_eq!(
+        unused,
+        [
+            (
+                "over".to_owned(),
+                "it expired at 2026-01-01T00:00:00Z".to_owned()
+            ),
+            ("idle".to_owned(), "it matches no failure".to_owned())
+        ]
+    );
+    let later = Timestamp::parse("2027-06-01T00:00:00Z").unwrap();
+    let verdict = admitter.admit(&review("CREATE", pod(json!({})), Value::Null), later);
+    assert_eq!(verdict.outcome, Outcome::Denied);
+    let lacking = exception("x", "shop", "2027-01-01").replace("platform", "");
+    let error = LibraryBuilder::new()
+        .add("t", "x.yaml", lacking.as_bytes())
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "x.yaml:1: PolicyException x: spec.owner is missing"
+    );
+}
+
+#[test]
+fn operations_and_the_clock_are_the_reviews() {
+    let template = TEMPLATE
+        .replace("rego: |", "operations: [CREATE]\n    rego: |")
+        .replace(
+            "label := input.parameters.label",
+            "label := input.parameters.label\n        time.now_ns() > 1767225600000000000",
+        );
+    let library = library(&[&template, &constraint("a", &json!({}))]);
+    let mut admitter = admitter(&library, "", Failure::Open);
+    let bare = |operation| review(operation, pod(json!({})), pod(json!({})));
+    let early = Timestamp::parse("2025-01-01T00:00:00Z").unwrap();
+    assert_eq!(
+        admitter.admit(&bare("CREATE"), now()).outcome,
+        Outcome::Denied
+    );
+    assert_eq!(
+        admitter.admit(&bare("CREATE"), early).outcome,
+        Outcome::Allowed
+    );
+    assert_eq!(
+        admitter.admit(&bare("CREATE"), now()).outcome,
+        Outcome::Denied
+    );
+    assert_eq!(
+        admitter.admit(&bare("UPDATE"), now()).outcome,
+        Outcome::Allowed
+    );
+}
