@@ -23,6 +23,8 @@ mod library;
 mod macros;
 mod meter;
 mod native;
+#[cfg(test)]
+mod native_tests;
 mod parser;
 mod request;
 mod resolve;
