@@ -38,6 +38,7 @@ pub mod seeded;
 pub mod suite;
 pub mod suppress;
 mod unit;
+pub mod vap;
 mod yaml;
 
 pub use admit::{Admitter, Failure, Outcome, Verdict};

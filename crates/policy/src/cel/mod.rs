@@ -38,6 +38,8 @@ mod value;
 pub use meter::Limits;
 pub(crate) use meter::Meter;
 pub(crate) use native::{Activation, NativeCode};
+pub(crate) use request::{namespace, request};
+pub(crate) use rules::{Decision, Rules, Told};
 pub(crate) use session::Session;
 pub(crate) use value::Value;
 

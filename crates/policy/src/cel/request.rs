@@ -16,7 +16,7 @@ fn json<'a>(request: &'a Json, field: &str) -> Option<Value<'a>> {
 
 /// `request`: the fields of an AdmissionRequest that policies may look at. The objects are not
 /// among them, and empty names are missing.
-pub(super) fn request(request: &Json) -> Value<'_> {
+pub(crate) fn request(request: &Json) -> Value<'_> {
     let empty =
         |names: [&'static str; 3]| Value::object(names.map(|name| (name, Value::borrowed(""))));
     let kind = || json(request, "kind").unwrap_or_else(|| empty(["group", "version", "kind"]));
@@ -53,7 +53,7 @@ pub(super) fn request(request: &Json) -> Value<'_> {
 }
 
 /// `namespaceObject`: metadata without who owns and who manages it, spec and status.
-pub(super) fn namespace(namespace: &Json) -> Value<'_> {
+pub(crate) fn namespace(namespace: &Json) -> Value<'_> {
     const METADATA: [&str; 12] = [
         "annotations",
         "creationTimestamp",

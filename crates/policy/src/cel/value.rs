@@ -307,7 +307,7 @@ impl<'a> Value<'a> {
     }
 
     /// The value as JSON, where it has such a form.
-    pub(super) fn to_json(&self) -> Result<Json, Error> {
+    pub(crate) fn to_json(&self) -> Result<Json, Error> {
         Ok(match self {
             Self::Null => Json::Null,
             Self::Bool(b) => (*b).into(),
@@ -337,6 +337,55 @@ impl<'a> Value<'a> {
             Self::Timestamp(t) => super::time::timestamp_text(*t).into(),
             other => return Err(Error::new(format!("a {} is no JSON", other.type_name()))),
         })
+    }
+}
+
+/// What mutations make of values.
+impl<'a> Value<'a> {
+    /// The name of the type that a `Name{…}` was made with.
+    pub(crate) fn struct_name(&self) -> Option<&str> {
+        match self {
+            Self::Struct(name, _) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// A field of a `Name{…}`.
+    pub(crate) fn member(&self, field: &str) -> Option<Value<'a>> {
+        match self {
+            Self::Struct(_, map) => map.field(field),
+            _ => None,
+        }
+    }
+
+    /// The elements of a list.
+    pub(crate) fn items(&self) -> Option<Vec<Value<'a>>> {
+        match self {
+            Self::List(list) => Some(list.iter().collect()),
+            _ => None,
+        }
+    }
+
+    /// Whether each object that was made is named by the place that it stands in.
+    pub(crate) fn check_types(&self, place: &str) -> Result<(), String> {
+        match self {
+            Self::Struct(name, map) => {
+                if **name != *place {
+                    return Err(format!(
+                        "type mismatch: {name} stands where {place} is wanted"
+                    ));
+                }
+                map.iter().try_for_each(|(field, value)| match field {
+                    Value::Text(field) => value.check_types(&format!("{place}.{}", &*field)),
+                    _ => Ok(()),
+                })
+            }
+            Self::List(List::Owned(items)) => items.iter().try_for_each(|i| i.check_types(place)),
+            Self::Map(map @ Map::Owned(_)) => {
+                map.iter().try_for_each(|(_, v)| v.check_types(place))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
