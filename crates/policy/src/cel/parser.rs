@@ -242,7 +242,7 @@ impl Parser<'_> {
         }
         let (operand, depth) = self.member()?;
         let expr = match (operand, count % 2) {
-            (Expr::Int(value), 1) => Expr::Int(value.checked_neg().unwrap_or(value)),
+            (Expr::Int(value), 1) if value != i64::MIN => Expr::Int(-value),
             (Expr::Double(value), 1) => Expr::Double(-value),
             (operand, 1) => Expr::Negate(Box::new(operand)),
             (operand, _) => Expr::Negate(Box::new(Expr::Negate(Box::new(operand)))),

@@ -251,10 +251,10 @@ impl<'a> Session<'a> {
             Binary::Less | Binary::LessOrEqual | Binary::Greater | Binary::GreaterOrEqual => {
                 let order = left.compare(&right)?;
                 Ok(Value::Bool(match op {
-                    Binary::Less => order == Some(Less),
-                    Binary::LessOrEqual => matches!(order, Some(Less | Equal)),
-                    Binary::Greater => order == Some(Greater),
-                    _ => matches!(order, Some(Greater | Equal)),
+                    Binary::Less => order == Less,
+                    Binary::LessOrEqual => matches!(order, Less | Equal),
+                    Binary::Greater => order == Greater,
+                    _ => matches!(order, Greater | Equal),
                 }))
             }
             _ => arithmetic::binary(op, left, right, &mut self.meter),

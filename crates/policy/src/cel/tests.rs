@@ -68,6 +68,8 @@ fn the_core() {
         "1 % 0",
         "9223372036854775807 + 1",
         "-(-9223372036854775807 - 1)",
+        "-(-9223372036854775808)",
+        "0.0 / 0.0 < 1.0",
         "1u - 2u",
         "1 + 1u",
         "1 + 1.0",
@@ -340,4 +342,85 @@ fn hostile_expressions_end() {
         evaluate("'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'.matches('^(a+)+$')") == Ok(Json::Bool(false))
     );
     assert!(evaluate("'a'.matches('((a{1000}){1000}){1000}')").is_err());
+}
+
+mod random {
+    use proptest::prelude::*;
+
+    const PIECES: [&str; 64] = [
+        "object",
+        "oldObject",
+        "params",
+        ".spec",
+        ".metadata.labels",
+        ".list",
+        "[",
+        "]",
+        "(",
+        ")",
+        "{",
+        "}",
+        ",",
+        ":",
+        "?",
+        "&&",
+        "||",
+        "!",
+        "-",
+        "+",
+        "*",
+        "/",
+        "%",
+        "==",
+        "<",
+        " in ",
+        "1",
+        "0",
+        "2u",
+        "1.5",
+        "'a'",
+        "b'a'",
+        "null",
+        "true",
+        "[1, 2]",
+        "{'a': 1}",
+        ".map(x, ",
+        ".all(x, ",
+        ".exists(i, v, ",
+        ".filter(x, ",
+        "x",
+        "v",
+        ".size()",
+        ".sum()",
+        ".join(',')",
+        ".split('')",
+        ".format([",
+        "'%s %d'",
+        ".matches('a+')",
+        ".find(",
+        "quantity(",
+        "ip(",
+        "cidr(",
+        "url(",
+        "semver(",
+        "duration('1h')",
+        "timestamp(0)",
+        ".getHours()",
+        "string(",
+        "int(",
+        "optional.of(",
+        ".?a",
+        ".orValue(",
+        "has(",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+        #[test]
+        fn expressions_neither_panic_nor_hang(parts in prop::collection::vec(0..PIECES.len(), 1..24)) {
+            let text: String = parts.iter().map(|i| PIECES[*i]).collect();
+            crate::fuzzing::fuzz_cel(text.as_bytes());
+        }
+    }
 }

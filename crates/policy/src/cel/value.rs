@@ -262,12 +262,13 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The order of two values that have one. None where one is not a number.
-    pub(super) fn compare(&self, other: &Self) -> Result<Option<Ordering>, Error> {
-        Ok(Some(match (self, other) {
+    /// The order of two values that have one.
+    pub(super) fn compare(&self, other: &Self) -> Result<Ordering, Error> {
+        Ok(match (self, other) {
             (Self::Int(_) | Self::Uint(_) | Self::Double(_), Self::Int(_))
             | (Self::Int(_) | Self::Uint(_) | Self::Double(_), Self::Uint(_) | Self::Double(_)) => {
-                return Ok(compare_numbers(self, other));
+                let order = compare_numbers(self, other);
+                return order.ok_or_else(|| Error::new("NaN values cannot be ordered"));
             }
             (Self::Bool(a), Self::Bool(b)) => a.cmp(b),
             (Self::Text(a), Self::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
@@ -275,7 +276,7 @@ impl<'a> Value<'a> {
             (Self::Duration(a), Self::Duration(b)) => a.cmp(b),
             (Self::Timestamp(a), Self::Timestamp(b)) => a.cmp(b),
             _ => return Err(Error::overload()),
-        }))
+        })
     }
 
     /// About how many steps it costs to walk it once, and no more than `most`.
@@ -414,20 +415,7 @@ fn compare_numbers(a: &Value<'_>, b: &Value<'_>) -> Option<Ordering> {
     }
 }
 
-/// Exact also where the whole number has no double of its own.
+/// As cel-go compares them: as doubles, which is not exact for large numbers.
 fn whole_and_real(whole: i128, real: f64) -> Option<Ordering> {
-    if real.is_nan() {
-        return None;
-    }
-    if real >= 2e19 {
-        return Some(Ordering::Less);
-    }
-    if real <= -2e19 {
-        return Some(Ordering::Greater);
-    }
-    let floor = real.floor() as i128;
-    Some(match whole.cmp(&floor) {
-        Ordering::Equal if real.fract() != 0.0 => Ordering::Less,
-        other => other,
-    })
+    (whole as f64).partial_cmp(&real)
 }

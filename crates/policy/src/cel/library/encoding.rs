@@ -27,5 +27,5 @@ pub(in super::super) fn base64(bytes: &[u8]) -> String {
 pub(super) fn is_base64(text: &str) -> bool {
     let body = text.trim_end_matches('=');
     let pad = text.len() - body.len();
-    text.len() % 4 == 0 && pad <= 2 && body.bytes().all(|b| ALPHABET.contains(&b))
+    text.len().is_multiple_of(4) && pad <= 2 && body.bytes().all(|b| ALPHABET.contains(&b))
 }

@@ -96,7 +96,7 @@ fn is_sorted<'a>(meter: &mut Meter, args: &[Value<'a>]) -> Outcome<'a> {
     let mut before: Option<Value<'a>> = None;
     for item in list.iter() {
         if let Some(before) = &before
-            && before.compare(&item)? == Some(Ordering::Greater)
+            && before.compare(&item)? == Ordering::Greater
         {
             return Ok(Value::Bool(false));
         }
@@ -118,7 +118,7 @@ fn extreme<'a>(
     // A single element must have an order too.
     best.compare(&best)?;
     for item in items {
-        if best.compare(&item)? == Some(replaced) {
+        if best.compare(&item)? == replaced {
             best = item;
         }
     }
@@ -236,10 +236,11 @@ pub(in super::super) fn sort_by<'a>(items: Vec<Value<'a>>, keys: &[Value<'a>]) -
     if keys.iter().any(|k| k.type_name() != first.type_name()) {
         return Err(Error::new("list elements must have the same type"));
     }
-    if first.compare(first).is_err() {
-        return Err(Error::new("list elements must be comparable"));
+    for key in keys {
+        // A NaN has no order, not even to itself.
+        key.compare(key)?;
     }
     let mut all: Vec<(&Value<'a>, Value<'a>)> = keys.iter().zip(items).collect();
-    all.sort_by(|(a, _), (b, _)| a.compare(b).ok().flatten().unwrap_or(Ordering::Equal));
+    all.sort_by(|(a, _), (b, _)| a.compare(b).unwrap_or(Ordering::Equal));
     Ok(Value::list(all.into_iter().map(|(_, item)| item).collect()))
 }
