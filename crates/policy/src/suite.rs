@@ -68,6 +68,69 @@ pub fn run_in(
     Ok(all)
 }
 
+/// How Rego and CEL of one template differ on one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The suite's test whose template and constraint it was.
+    pub test: String,
+    /// The place of the object in the list.
+    pub object: usize,
+    /// What Rego said: messages, or why it could not be told.
+    pub rego: Result<Vec<String>, String>,
+    /// What CEL said.
+    pub cel: Result<Vec<String>, String>,
+}
+
+/// Asks the templates of a suite that have Rego and CEL about objects, in both languages.
+/// Returns how often they were asked, and where only one of them found something.
+pub fn compare(
+    suite: &[u8],
+    read: &ReadFile<'_>,
+    objects: &[Object],
+) -> Result<(usize, Vec<Difference>), String> {
+    let mut asked = 0;
+    let mut all = Vec::new();
+    for document in documents("suite.yaml", suite)? {
+        for test in list(&document, "tests") {
+            let Ok(prepared) = Prepared::of(test, read) else {
+                continue;
+            };
+            let template = &prepared.template;
+            if template.native.is_none() || template.modules.is_empty() {
+                continue;
+            }
+            for (place, object) in objects.iter().enumerate() {
+                let inventory = Shared::of(&json!({}));
+                let ask = |language| {
+                    let namespaces = Namespaces::new();
+                    let told = prepared.violations(object, &inventory, &namespaces, language);
+                    told.map(|v| v.into_iter().map(|v| v.message).collect::<Vec<_>>())
+                };
+                let (rego, cel) = (ask(Language::Rego), ask(Language::Cel));
+                asked += 1;
+                let found = |told: &Result<Vec<String>, String>| match told {
+                    Ok(messages) => Some(!messages.is_empty()),
+                    Err(_) => None,
+                };
+                if found(&rego) != found(&cel) {
+                    all.push(Difference {
+                        test: text(test, "name").to_owned(),
+                        object: place,
+                        rego,
+                        cel,
+                    });
+                }
+            }
+        }
+    }
+    Ok((asked, all))
+}
+
+/// The objects of a file of manifests; an AdmissionReview is one.
+pub fn objects_of(name: &str, bytes: &[u8]) -> Result<Vec<Object>, String> {
+    read_objects(name, &|_| Ok(bytes.to_vec()))
+}
+
 fn list<'v>(value: &'v Value, field: &str) -> impl Iterator<Item = &'v Value> {
     value
         .get(field)
