@@ -26,6 +26,8 @@ mod native;
 #[cfg(test)]
 mod native_tests;
 mod parser;
+#[cfg(test)]
+mod random_tests;
 mod request;
 mod resolve;
 mod rules;

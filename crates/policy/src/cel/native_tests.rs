@@ -154,3 +154,28 @@ fn a_budget_that_is_spent_is_never_a_verdict() {
         assert!(why.contains("budget"), "{why}");
     }
 }
+
+#[test]
+fn the_deepest_evaluation_fits_the_stack_of_a_thread() {
+    let deep = |inner: &str| {
+        let open = "[1].map(x, [".repeat(24);
+        format!("{open}{inner}{}", "][0])".repeat(24))
+    };
+    let variables: Vec<Json> = (0..20)
+        .map(|i| {
+            let inner = match i {
+                0 => "1".to_owned(),
+                _ => format!("variables.v{}", i - 1),
+            };
+            json!({"name": format!("v{i}"), "expression": deep(&inner)})
+        })
+        .collect();
+    let source =
+        json!({"variables": variables, "validations": [{"expression": "variables.v19 == 1"}]});
+    let judged = std::thread::Builder::new()
+        .stack_size(1 << 20)
+        .spawn(move || create(source, json!({}), Json::Null))
+        .unwrap();
+    let why = judged.join().unwrap().unwrap_err();
+    assert!(why.contains("budget"), "{why}");
+}
