@@ -5,6 +5,7 @@ use super::super::functions::{Function, global, member};
 use super::super::meter::Meter;
 use super::super::value::{Outcome, Value};
 use super::{order, text};
+use num_bigint::{BigInt, Sign};
 use std::cmp::Ordering;
 use std::rc::Rc;
 
@@ -25,7 +26,11 @@ pub(in super::super) const FUNCTIONS: &[Function] = &[
     }),
     member("compareTo", (2, 2), |_, a| Ok(order(compared(a)?))),
     member("asApproximateFloat", (1, 1), |_, a| {
-        Ok(Value::Double(one(a)?.nanos as f64 / 1e9))
+        // Read from text, so that it is rounded once.
+        let text = format!("{}e-9", one(a)?.nanos);
+        text.parse()
+            .map(Value::Double)
+            .map_err(|_| Error::overload())
     }),
     member("asInteger", (1, 1), |_, a| {
         let whole = one(a)?.whole();
@@ -36,17 +41,20 @@ pub(in super::super) const FUNCTIONS: &[Function] = &[
     member("isInteger", (1, 1), |_, a| {
         Ok(Value::Bool(one(a)?.whole().is_some()))
     }),
-    member("add", (2, 2), |_, a| added(a, 1)),
-    member("sub", (2, 2), |_, a| added(a, -1)),
+    member("add", (2, 2), |_, a| added(a, true)),
+    member("sub", (2, 2), |_, a| added(a, false)),
 ];
 
-const NANO: i128 = 1_000_000_000;
+const NANO: u32 = 1_000_000_000;
+
+/// Longer numbers are not read.
+const DIGITS: usize = 1_000;
 
 /// A quantity. `scale` is the power of ten that Kubernetes keeps it in; it keeps none where
 /// the text was long or a binary fraction, and such a quantity is never an integer to it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Quantity {
-    nanos: i128,
+    nanos: BigInt,
     scale: Option<i32>,
 }
 
@@ -56,13 +64,13 @@ impl Quantity {
     }
 
     fn whole(&self) -> Option<i64> {
-        self.scale.filter(|s| *s >= 0 || self.nanos == 0)?;
-        i64::try_from(self.nanos / NANO).ok()
+        let none = self.nanos.sign() == Sign::NoSign;
+        self.scale.filter(|s| *s >= 0 || none)?;
+        i64::try_from(&self.nanos / NANO).ok()
     }
 
     pub(in super::super) fn parse(text: &str) -> Result<Self, Error> {
         let wrong = || Error::new(format!("{text:?} is no quantity"));
-        let large = || Error::new(format!("the quantity {text:?} is larger than is supported"));
         let (negative, rest) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -89,25 +97,21 @@ impl Quantity {
             false => number.len(),
         } + fraction.len();
         let (base, exponent) = suffix_of(suffix).ok_or_else(wrong)?;
-        let value: u128 = format!("0{number}{fraction}")
-            .parse()
-            .map_err(|_| large())?;
-        let places = i32::try_from(fraction.len()).map_err(|_| large())?;
+        if digits > DIGITS {
+            return Err(Error::new("a quantity is longer than is supported"));
+        }
+        let text = format!("0{number}{fraction}");
+        let mut value: BigInt = text.parse().map_err(|_| wrong())?;
+        let places = i32::try_from(fraction.len()).map_err(|_| wrong())?;
+        if base == 2 {
+            value <<= exponent.clamp(0, 60);
+        }
         let shift = 9 - places + if base == 10 { exponent } else { 0 };
-        let scaled = if base == 2 {
-            value.checked_mul(1_u128 << exponent.clamp(0, 60))
-        } else {
-            Some(value)
-        };
-        let nanos = scaled.and_then(|v| shifted(v, shift));
-        let cap = i128::from(i64::MAX) * NANO;
-        let nanos = match nanos.and_then(|v| i128::try_from(v).ok()) {
+        let mut nanos = shifted(value, shift);
+        if base == 2 {
             // A binary quantity is capped, not refused.
-            Some(v) if base == 2 => v.min(cap),
-            Some(v) => v,
-            None if base == 2 => cap,
-            None => return Err(large()),
-        };
+            nanos = nanos.min(BigInt::from(i64::MAX) * NANO);
+        }
         let scale = if base == 10 {
             (digits <= 18 && exponent - places >= -9).then_some(exponent - places)
         } else {
@@ -122,17 +126,14 @@ impl Quantity {
 }
 
 /// `value` times a power of ten, rounded up.
-fn shifted(value: u128, power: i32) -> Option<u128> {
-    if value == 0 {
-        return Some(0);
+fn shifted(value: BigInt, power: i32) -> BigInt {
+    let unit = BigInt::from(10).pow(power.unsigned_abs());
+    if power >= 0 {
+        return value * unit;
     }
-    match u32::try_from(power) {
-        Ok(power) => value.checked_mul(10_u128.checked_pow(power)?),
-        Err(_) => Some(match 10_u128.checked_pow(power.unsigned_abs()) {
-            Some(unit) => value.div_ceil(unit),
-            None => 1,
-        }),
-    }
+    let rest = &value % &unit != BigInt::ZERO;
+    let whole = value / unit;
+    if rest { whole + 1 } else { whole }
 }
 
 /// The base and the exponent of a suffix.
@@ -181,8 +182,11 @@ fn one<'v>(args: &'v [Value<'_>]) -> Result<&'v Quantity, Error> {
 }
 
 fn sign<'a>(_: &mut Meter, args: &[Value<'a>]) -> Outcome<'a> {
-    let value = one(args)?.nanos.signum();
-    Ok(Value::Int(i64::try_from(value).unwrap_or_default()))
+    Ok(Value::Int(match one(args)?.nanos.sign() {
+        Sign::Minus => -1,
+        Sign::NoSign => 0,
+        Sign::Plus => 1,
+    }))
 }
 
 /// The order of two quantities or of two versions: the functions share their names.
@@ -194,24 +198,28 @@ fn compared(args: &[Value<'_>]) -> Result<Ordering, Error> {
     }
 }
 
-fn added<'a>(args: &[Value<'a>], sign: i128) -> Outcome<'a> {
+fn added<'a>(args: &[Value<'a>], add: bool) -> Outcome<'a> {
+    let whole;
     let (a, b) = match args {
-        [Value::Quantity(a), Value::Quantity(b)] => (**a, **b),
+        [Value::Quantity(a), Value::Quantity(b)] => (&**a, &**b),
         [Value::Quantity(a), Value::Int(b)] => {
-            let nanos = i128::from(*b) * NANO;
-            let scale = Some(0);
-            (**a, Quantity { nanos, scale })
+            whole = Quantity {
+                nanos: BigInt::from(*b) * NANO,
+                scale: Some(0),
+            };
+            (&**a, &whole)
         }
         _ => return Err(Error::overload()),
     };
-    let nanos = b
-        .nanos
-        .checked_mul(sign)
-        .and_then(|b| a.nanos.checked_add(b))
-        .ok_or_else(|| Error::new("a quantity is larger than is supported"))?;
+    let nanos = if add {
+        &a.nanos + &b.nanos
+    } else {
+        &a.nanos - &b.nanos
+    };
+    let none = |quantity: &Quantity| quantity.nanos.sign() == Sign::NoSign;
     let scale = match (a.scale, b.scale) {
-        (scale, _) if b.nanos == 0 => scale,
-        (Some(_), scale) if a.nanos == 0 => scale,
+        (scale, _) if none(b) => scale,
+        (Some(_), scale) if none(a) => scale,
         (Some(a), Some(b)) => Some(a.min(b)),
         _ => None,
     };
