@@ -83,11 +83,15 @@ impl NativeCode {
             Value::json(object),
             Value::json(activation.old_object),
             request(activation.request),
-            namespace(activation.namespace_object),
+            Value::Null,
         ];
+        let namespace = namespace(activation.namespace_object);
         let given = vec![Value::json(any), Value::json(activation.params)];
         let mut session = self.rules.session(globals, given, Limits::from(*budget));
-        let told = self.rules.judge(&mut session).map_err(|e| e.to_string())?;
+        let told = self
+            .rules
+            .judge(&mut session, namespace)
+            .map_err(|e| e.to_string())?;
         let decisions = match told {
             Told::Unmatched => return Ok(Vec::new()),
             Told::MatchError(why) => vec![Decision::Error(why)],

@@ -94,6 +94,13 @@ fn match_conditions() {
     );
     assert_eq!(told("request.name == 'web'").unwrap(), ["no"]);
     assert!(told("object.gone").unwrap()[0].contains("no such key: gone"));
+    // Conditions see no Namespace, validations do, also through the same variable.
+    let source = json!({
+        "variables": [{"name": "tier", "expression": "namespaceObject == null ? 'none' : namespaceObject.metadata.labels.tier"}],
+        "matchCondition": [{"name": "c", "expression": "namespaceObject == null && variables.tier == 'none'"}],
+        "validations": [{"expression": "variables.tier == 'none'", "messageExpression": "variables.tier"}]
+    });
+    assert_eq!(create(source, json!({}), Json::Null).unwrap(), ["gold"]);
 }
 
 #[test]

@@ -8,6 +8,9 @@ use serde_json::Value as Json;
 /// The longest message that an expression may make, in bytes.
 const MESSAGE: usize = 5 * 1024;
 
+/// Where `namespaceObject` stands among the globals of every environment of admission.
+const NAMESPACE: usize = 3;
+
 /// The expressions of one policy, compiled.
 #[derive(Debug)]
 pub(crate) struct Rules {
@@ -150,15 +153,29 @@ impl Rules {
     }
 
     /// Asks conditions and validations. An error is a budget that is spent.
-    pub(crate) fn judge<'a>(&'a self, session: &mut Session<'a>) -> Result<Told, Error> {
+    pub(crate) fn judge<'a>(
+        &'a self,
+        session: &mut Session<'a>,
+        namespace: Value<'a>,
+    ) -> Result<Told, Error> {
         if let Some(told) = self.unmatched(session)? {
             return Ok(told);
         }
+        self.beyond(session, namespace);
         let mut decisions = Vec::with_capacity(self.validations.len());
         for validation in &self.validations {
             decisions.push(validation.decide(session)?);
         }
         Ok(Told::Judged(decisions))
+    }
+
+    /// Match conditions see no `namespaceObject`, as in the API server, nor do variables that
+    /// they have asked for; what comes behind them does.
+    pub(crate) fn beyond<'a>(&'a self, session: &mut Session<'a>, namespace: Value<'a>) {
+        session.put(NAMESPACE, namespace);
+        if !self.conditions.is_empty() {
+            session.forget(self.given);
+        }
     }
 
     /// What the match conditions say, unless they all hold.

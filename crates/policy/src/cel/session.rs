@@ -43,6 +43,20 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// Sets a global anew.
+    pub(super) fn put(&mut self, global: usize, value: Value<'a>) {
+        if let Some(place) = self.globals.get_mut(global) {
+            *place = value;
+        }
+    }
+
+    /// Forgets the values of variables but the first ones.
+    pub(super) fn forget(&mut self, kept: usize) {
+        for place in self.cache.iter_mut().skip(kept) {
+            *place = None;
+        }
+    }
+
     /// The value of an expression.
     pub(crate) fn evaluate(&mut self, program: &'a Program) -> Outcome<'a> {
         self.locals.clear();

@@ -106,18 +106,21 @@ impl Request<'_> {
 
     /// The variables of expressions, in the order of [`GLOBALS`].
     fn globals<'v>(&'v self, object: &'v Value, params: &'v Value) -> Vec<Cel<'v>> {
-        let namespace = if self.is_namespace() {
-            &Value::Null
-        } else {
-            self.namespace
-        };
         vec![
             Cel::json(object),
             Cel::json(self.old_object),
             crate::cel::request(self.request),
-            crate::cel::namespace(namespace),
+            Cel::Null,
             Cel::json(params),
         ]
+    }
+
+    /// `namespaceObject`, which match conditions do not see.
+    fn namespace_object(&self) -> Cel<'_> {
+        if self.is_namespace() {
+            return Cel::Null;
+        }
+        crate::cel::namespace(self.namespace)
     }
 }
 

@@ -150,6 +150,7 @@ impl MutatingPolicy {
             let now = into.object.clone();
             let globals = request.globals(&now, params);
             let mut session = self.rules.session(globals, Vec::new(), limits);
+            self.rules.beyond(&mut session, request.namespace_object());
             let made = match session.evaluate(program) {
                 Ok(value) => patched(*kind, &now, &value),
                 Err(why) if why.is_limit() => Err(Failed::Limit(why.to_string())),

@@ -130,7 +130,7 @@ impl ValidatingPolicy {
             why,
             fail: self.fail,
         };
-        let decisions = match self.rules.judge(&mut session) {
+        let decisions = match self.rules.judge(&mut session, request.namespace_object()) {
             Ok(Told::Unmatched) => return,
             Ok(Told::MatchError(why)) => vec![Decision::Error(why)],
             Ok(Told::Judged(decisions)) => decisions,
