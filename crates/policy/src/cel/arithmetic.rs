@@ -15,6 +15,10 @@ pub(super) fn negate<'a>(value: &Value<'a>) -> Outcome<'a> {
             .map(Value::Int)
             .ok_or_else(|| Error::new(OVERFLOW)),
         Value::Double(d) => Ok(Value::Double(-d)),
+        Value::Duration(d) => d
+            .checked_neg()
+            .map(Value::Duration)
+            .ok_or_else(|| Error::new("duration overflow")),
         _ => Err(Error::overload()),
     }
 }

@@ -16,6 +16,7 @@
 
 mod arithmetic;
 mod ast;
+mod describe;
 mod error;
 mod functions;
 mod lexer;
@@ -105,6 +106,22 @@ impl Program {
     /// The expression as it was written.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The value as a line of text that tells its type; globals come in the order of the
+    /// environment.
+    ///
+    /// # Errors
+    /// Says why there is no value.
+    pub fn describe(
+        &self,
+        globals: &[&serde_json::Value],
+        limits: Limits,
+    ) -> Result<String, String> {
+        let globals = globals.iter().map(|json| Value::json(json)).collect();
+        let mut session = Session::new(globals, &[], Meter::new(limits));
+        let value = session.evaluate(self).map_err(|e| e.to_string())?;
+        Ok(describe::describe(&value))
     }
 
     /// The value as JSON; globals come in the order of the environment.

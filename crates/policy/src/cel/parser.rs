@@ -213,41 +213,27 @@ impl Parser<'_> {
                 count += 1;
             }
             let (operand, depth) = self.member()?;
-            // `!!x` is kept as one pair, so that the type of `x` still matters.
-            let expr = match count % 2 {
-                1 => Expr::Not(Box::new(operand)),
-                _ => Expr::Not(Box::new(Expr::Not(Box::new(operand)))),
+            // Pairs of signs are dropped, as in cel-go, whatever stands behind them.
+            return match count % 2 {
+                1 => bounded(Expr::Not(Box::new(operand)), depth + 1),
+                _ => Ok((operand, depth)),
             };
-            return bounded(expr, depth + 2);
         }
-        while self.eat("-") {
+        while self.is("-") && !self.signed() {
+            self.at += 1;
             count += 1;
         }
-        if count == 0 {
-            return self.member();
-        }
-        let literal = match self.peek() {
-            Kind::Int(value) if *value == i64::MIN.unsigned_abs() => Some(Expr::Int(i64::MIN)),
-            _ => None,
-        };
-        if let Some(least) = literal {
-            self.at += 1;
-            count -= 1;
-            let expr = if count % 2 == 1 {
-                Expr::Negate(Box::new(least))
-            } else {
-                least
-            };
-            return bounded(expr, 2);
-        }
         let (operand, depth) = self.member()?;
-        let expr = match (operand, count % 2) {
-            (Expr::Int(value), 1) if value != i64::MIN => Expr::Int(-value),
-            (Expr::Double(value), 1) => Expr::Double(-value),
-            (operand, 1) => Expr::Negate(Box::new(operand)),
-            (operand, _) => Expr::Negate(Box::new(Expr::Negate(Box::new(operand)))),
-        };
-        bounded(expr, depth + 2)
+        match count % 2 {
+            1 => bounded(Expr::Negate(Box::new(operand)), depth + 1),
+            _ => Ok((operand, depth)),
+        }
+    }
+
+    /// Whether a minus stands here that belongs to a number.
+    fn signed(&self) -> bool {
+        let next = self.tokens.get(self.at + 1).map(|t| &t.kind);
+        self.is("-") && matches!(next, Some(Kind::Int(_) | Kind::Double(_)))
     }
 
     fn member(&mut self) -> Result<Tree, String> {
@@ -302,6 +288,17 @@ impl Parser<'_> {
     }
 
     fn primary(&mut self) -> Result<Tree, String> {
+        if self.signed() {
+            self.at += 1;
+            return match self.next() {
+                Kind::Double(value) => Ok((Expr::Double(-value), 1)),
+                Kind::Int(value) => match 0_i64.checked_sub_unsigned(value) {
+                    Some(value) => Ok((Expr::Int(value), 1)),
+                    None => Err("a number is too large".into()),
+                },
+                _ => Err(self.unexpected()),
+            };
+        }
         // A leading dot means the root of names, where we have only one.
         let rooted = self.eat(".");
         if rooted && !matches!(self.peek(), Kind::Name(_)) {

@@ -216,6 +216,9 @@ impl<'a> Session<'a> {
 
     fn index(&mut self, index: &'a Index) -> Outcome<'a> {
         let operand = self.eval(&index.operand)?;
+        if let Value::Optional(None) = operand {
+            return Ok(operand);
+        }
         let key = self.eval(&index.index)?;
         if index.optional || matches!(operand, Value::Optional(_)) {
             return optional_get(&operand, &key);
@@ -253,6 +256,13 @@ impl<'a> Session<'a> {
             Binary::Equal | Binary::NotEqual => {
                 self.meter
                     .spend(left.weight(10_000).min(right.weight(10_000)))?;
+                // Values of Kubernetes' own types are only compared with their like.
+                if left.is_opaque()
+                    && left.type_name() != right.type_name()
+                    && !matches!(right, Value::Null)
+                {
+                    return Err(Error::overload());
+                }
                 Ok(Value::Bool(left.equals(&right) == (op == Binary::Equal)))
             }
             Binary::In => {
@@ -374,7 +384,7 @@ impl<'a> Session<'a> {
                     }
                 }
             }
-            Value::Map(map) => {
+            Value::Map(map) if fold.kind != FoldKind::SortBy => {
                 for (key, value) in map.iter() {
                     if self.turn(fold, &mut state, key, two.then_some(value))? {
                         break;
@@ -554,17 +564,19 @@ fn lookup<'a>(operand: &Value<'a>, key: &Value<'a>) -> Outcome<'a> {
     }
 }
 
-/// `operand.?key` and `operand[?key]`.
+/// `operand.?key` and `operand[?key]`. What has no fields at all has none of that name.
 fn optional_get<'a>(operand: &Value<'a>, key: &Value<'a>) -> Outcome<'a> {
+    if Key::of(key).is_none() && !matches!(key, Value::Double(_)) {
+        return Err(Error::new("invalid qualifier type"));
+    }
     let found = match operand {
-        Value::Optional(None) => None,
         Value::Optional(Some(inner)) => return optional_get(inner, key),
         Value::Map(map) | Value::Struct(_, map) => map.get(key),
         Value::List(list) => match Key::of(key) {
             Some(Key::Number(at)) => usize::try_from(at).ok().and_then(|at| list.get(at)),
             _ => return Err(Error::overload()),
         },
-        _ => return Err(Error::overload()),
+        _ => None,
     };
     Ok(found.map_or(Value::Optional(None), Value::some))
 }

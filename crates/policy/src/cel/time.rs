@@ -116,7 +116,15 @@ pub(super) fn parse_timestamp(text: &str) -> Option<i128> {
         }
         rest = tail;
     }
-    let offset = if rest == "Z" { 0 } else { zone_offset(rest)? };
+    let offset = match rest {
+        "Z" => 0,
+        zone => {
+            let offset = zone_offset(zone)?;
+            let minutes = offset.abs() / 60 % 60;
+            let written = zone.get(4..).and_then(|m| m.parse().ok());
+            (offset.abs() < 25 * 3_600 && written == Some(minutes)).then_some(offset)?
+        }
+    };
     let seconds = days_before(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
     Some(i128::from(seconds - offset) * SECOND + nanos)
 }
@@ -133,7 +141,7 @@ fn zone_offset(text: &str) -> Option<i64> {
         fits.then(|| part.parse().ok())?
     };
     let (hours, minutes) = (two(hours)?, two(minutes)?);
-    (hours <= 24 && minutes < 60).then_some(sign * (hours * 3_600 + minutes * 60))
+    Some(sign * (hours * 3_600 + minutes * 60))
 }
 
 /// RFC 3339 in UTC.

@@ -230,6 +230,19 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Whether its type is one of Kubernetes' libraries.
+    pub(super) fn is_opaque(&self) -> bool {
+        matches!(
+            self,
+            Self::Quantity(_)
+                | Self::Ip(_)
+                | Self::Cidr(_)
+                | Self::Url(_)
+                | Self::Semver(_)
+                | Self::Format(_)
+        )
+    }
+
     /// Whether two values are equal; values of different kinds are not, and that is no error.
     pub(super) fn equals(&self, other: &Value<'_>) -> bool {
         match (self, other) {

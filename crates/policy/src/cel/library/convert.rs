@@ -79,7 +79,6 @@ fn to_duration<'a>(_: &mut Meter, args: &[Value<'a>]) -> Outcome<'a> {
             Some(nanos) => Ok(Value::Duration(nanos)),
             None => Err(refused(value, "google.protobuf.Duration")),
         },
-        Value::Int(nanos) => Ok(Value::Duration(*nanos)),
         _ => Err(Error::overload()),
     }
 }

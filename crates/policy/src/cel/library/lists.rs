@@ -95,6 +95,7 @@ fn is_sorted<'a>(meter: &mut Meter, args: &[Value<'a>]) -> Outcome<'a> {
     let list = list(meter, args)?;
     let mut before: Option<Value<'a>> = None;
     for item in list.iter() {
+        item.compare(&item)?;
         if let Some(before) = &before
             && before.compare(&item)? == Ordering::Greater
         {
@@ -190,7 +191,8 @@ fn pour<'a>(
 
 fn range<'a>(meter: &mut Meter, args: &[Value<'a>]) -> Outcome<'a> {
     let end = int(args.first().ok_or_else(Error::overload)?)?;
-    let count = usize::try_from(end).unwrap_or(0);
+    let negative = |_| Error::new(format!("lists.range: size must be non-negative, got {end}"));
+    let count = usize::try_from(end).map_err(negative)?;
     meter.grow(count.saturating_mul(size_of::<Value<'_>>()))?;
     Ok(Value::list((0..end).map(Value::Int).collect()))
 }

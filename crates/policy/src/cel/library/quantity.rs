@@ -63,6 +63,10 @@ impl Quantity {
         self.nanos.cmp(&other.nanos)
     }
 
+    pub(in super::super) fn nanos(&self) -> &BigInt {
+        &self.nanos
+    }
+
     fn whole(&self) -> Option<i64> {
         let none = self.nanos.sign() == Sign::NoSign;
         self.scale.filter(|s| *s >= 0 || none)?;
@@ -158,7 +162,7 @@ fn suffix_of(suffix: &str) -> Option<(u32, i32)> {
         other => {
             let exponent = other.strip_prefix(['e', 'E'])?;
             let value: i32 = exponent.parse().ok()?;
-            (10, value.clamp(-1_000, 1_000))
+            (10, value.clamp(-20_000, 20_000))
         }
     })
 }
