@@ -558,6 +558,8 @@ pub struct Serve {
     /// Import workers
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub workers: usize,
+    #[command(flatten)]
+    pub admission: crate::admission::Admission,
 }
 
 #[derive(Args)]

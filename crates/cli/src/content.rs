@@ -45,6 +45,15 @@ pub fn library(builtin: bool, paths: &[PathBuf]) -> Result<Library> {
     builder.build().context("the policies cannot be used")
 }
 
+/// The policies of files that are read already: the path that named each, its name, its bytes.
+pub fn library_of(files: &[(PathBuf, String, Vec<u8>)]) -> Result<Library> {
+    let mut builder = LibraryBuilder::new();
+    for (path, name, bytes) in files {
+        builder.add(&content_name(path), name, bytes)?;
+    }
+    builder.build().context("the policies cannot be used")
+}
+
 /// A name fit for a check uid.
 fn content_name(path: &Path) -> String {
     let absolute = path.canonicalize().unwrap_or_else(|_| path.to_owned());

@@ -1,6 +1,7 @@
 //! The `bartizan` binary: arguments, configuration, reading files, wiring.
 
 mod admin;
+mod admission;
 mod agent;
 mod arguments;
 mod attest;

@@ -74,6 +74,7 @@ fn config(options: &Serve) -> Result<Config> {
             key: key.clone(),
         });
     }
+    config.admission = options.admission.config(&config.data)?;
     for proxy in &options.trusted_proxy {
         config.trusted_proxies.push(proxy.parse()?);
     }
@@ -120,6 +121,13 @@ fn announce(options: &Serve, ready: &Ready) {
         format!("  Address: {}", ready.url),
         format!("  Data: {}", options.place.data.display()),
     ];
+    if let Some((address, ca)) = &ready.webhook {
+        lines.push(format!("  Webhook: https://{address}"));
+        if ca.is_some() {
+            let file = options.place.data.join("admission/ca.pem");
+            lines.push(format!("  Webhook CA: {}", file.display()));
+        }
+    }
     if let Some(first) = &ready.first_secret {
         lines.push(format!("  User: {}", first.user));
         lines.push(format!("  One-time secret: {}", first.secret.expose()));

@@ -1,6 +1,6 @@
 //! What the ledger records: state changes, actions and admission decisions.
 
-use crate::{Digest, TenantId, Timestamp};
+use crate::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -288,8 +288,11 @@ fn compile(
             .map_err(|e| syntax::brief(&e.to_string()))?;
     }
     engine.add_data(data.clone()).map_err(|e| e.to_string())?;
-    engine.set_execution_timer_config(timer(budget));
-    // Rule lookup and calls are resolved when a rule is first run: run it on nothing.
+    // Rule lookup and calls are resolved when a rule is first run: run it on nothing, and not
+    // for long, since some policies end on no input.
+    engine.set_execution_timer_config(timer(Budget {
+        time: budget.time.min(Duration::from_millis(20)),
+    }));
     engine.set_input(Value::new_object());
     for entry in entries {
         let probe = engine.eval_rule(entry.clone());
@@ -300,6 +303,7 @@ fn compile(
             }
         }
     }
+    engine.set_execution_timer_config(timer(budget));
     Ok(engine)
 }
 

@@ -8,6 +8,7 @@
     reason = "a test may end by panicking"
 )]
 
+mod admission;
 mod attestations;
 mod crashes;
 mod hostile;

@@ -84,8 +84,14 @@ pub struct Installation {
 
 impl Installation {
     pub fn new(backend: &Backend) -> Self {
+        Self::with(backend, &[])
+    }
+
+    /// With more arguments of `serve`.
+    pub fn with(backend: &Backend, arguments: &[String]) -> Self {
         let data = tempfile::tempdir().unwrap();
         let mut setup = Setup::new(BINARY, data.path());
+        setup.arguments = arguments.to_vec();
         setup.database = backend.fresh().unwrap();
         let mut server = Server::start(&setup).unwrap();
         server.sign_in().unwrap();

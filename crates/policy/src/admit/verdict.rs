@@ -134,7 +134,7 @@ impl Verdict {
                 (false, false) => Outcome::Unknown,
                 (false, true) => Outcome::Allowed,
             },
-            allowed: !denied && !(doubt && failure == Failure::Closed),
+            allowed: !(denied || doubt && failure == Failure::Closed),
             explains,
             untold,
             excluded: None,

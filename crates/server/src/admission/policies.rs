@@ -65,6 +65,7 @@ pub(super) async fn watch(
 ) {
     let mut seen = config.policies.fingerprint();
     let mut current: Option<Library> = None;
+    let mut failed = None;
     loop {
         tokio::select! {
             () = tokio::time::sleep(config.look) => {}
@@ -82,9 +83,10 @@ pub(super) async fn watch(
         if found == seen {
             continue;
         }
-        seen = found;
         match load(&config).await {
             Ok(loaded) => {
+                seen = found;
+                failed = None;
                 let (at, with, now) = (Arc::clone(&shared), loaded.clone(), state.now());
                 let compiled = tokio::task::spawn_blocking(move || at.pool.replace(&with, now));
                 if compiled.await.is_ok() {
@@ -92,7 +94,10 @@ pub(super) async fn watch(
                     current = Some(loaded.library);
                 }
             }
+            // Tried again at every look, told once.
+            Err(why) if failed == Some(found) => drop(why),
             Err(why) => {
+                failed = Some(found);
                 metrics::counter!(LOADS, "outcome" => "failed").increment(1);
                 tracing::error!(%why, "changed policies cannot be used: the old ones stay in force");
             }

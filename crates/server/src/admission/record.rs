@@ -93,7 +93,9 @@ fn decision(
     if count > MOST {
         reasons.push(json!({"message": format!("and {} more", count - MOST)}));
     }
-    let short = |text: &str| text.chars().take(512).collect::<String>();
+    // PostgreSQL has no NUL in text, and what is stored must be what the ledger commits to.
+    let printable = |c: char| if c == '\0' { '\u{fffd}' } else { c };
+    let short = |text: &str| text.chars().map(printable).take(512).collect::<String>();
     Decision {
         at,
         request: short(&review.uid),

@@ -1,5 +1,6 @@
 //! Benches: each names its input and command and compares with its requirement in one run.
 
+mod admission;
 mod import;
 mod queries;
 mod scap;
@@ -31,12 +32,17 @@ pub struct Options {
     /// Host compliance.
     #[command(flatten)]
     race: scap::Race,
+    /// Admission.
+    #[command(flatten)]
+    library: admission::Library,
 }
 
 type Bench = (&'static str, fn(&Options) -> Result<Vec<Figure>>);
 
 const BENCHES: &[Bench] = &[
     ("evaluate", evaluate),
+    ("admission", admission::run),
+    ("hostile", admission::hostile),
     ("ledger", ledger),
     ("import", import::run),
     ("queries", queries::run),

@@ -2,6 +2,7 @@
 
 pub mod backend;
 pub mod generate;
+pub mod hostile;
 pub mod server;
 
 pub use backend::Backend;

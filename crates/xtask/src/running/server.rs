@@ -45,6 +45,8 @@ pub struct Server {
     client: Client,
     /// Address with scheme.
     pub address: String,
+    /// Address of the admission webhook, where it is served.
+    pub webhook: Option<String>,
     /// The one-time secret, when this start printed one.
     pub secret: Option<String>,
     /// The API token in use; empty before [`Server::sign_in`].
@@ -70,7 +72,7 @@ impl Server {
             .spawn()
             .with_context(|| format!("cannot start {}", setup.binary.display()))?;
         let mut lines = BufReader::new(child.stdout.take().context("no output")?).lines();
-        let (mut address, mut secret) = (None, None);
+        let (mut address, mut secret, mut webhook) = (None, None, None);
         loop {
             let Some(line) = lines.next() else {
                 let status = child.wait()?;
@@ -83,6 +85,7 @@ impl Server {
             };
             address = address.or(after("Address:"));
             secret = secret.or(after("One-time secret:"));
+            webhook = webhook.or(after("Webhook:"));
             if line.starts_with("Ready") {
                 break;
             }
@@ -96,6 +99,7 @@ impl Server {
                 .build()?,
             address: address.context("no address was printed")?,
             secret,
+            webhook,
             token: String::new(),
         })
     }
