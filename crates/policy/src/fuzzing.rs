@@ -63,3 +63,32 @@ pub fn fuzz_review(data: &[u8]) {
         let _ = verdict.response().bytes(&review.api_version, &review.uid);
     }
 }
+
+/// The reader of CEL, and the evaluation of what it takes, within a small budget.
+pub fn fuzz_cel(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let names = [
+        "object",
+        "oldObject",
+        "request",
+        "namespaceObject",
+        "params",
+    ];
+    let environment = crate::cel::Environment::new(&names).with_mutation();
+    if let Ok(program) = environment.compile(text) {
+        let object = serde_json::json!({
+            "metadata": {"name": "web", "labels": {"a": "b"}},
+            "spec": {"n": 1, "d": 0.5, "none": null, "list": [1, 2, 3], "text": "1.2.3"}
+        });
+        let null = serde_json::Value::Null;
+        let limits = crate::cel::Limits {
+            steps: 50_000,
+            bytes: 4 << 20,
+            ..crate::cel::Limits::default()
+        };
+        let globals = [&object, &null, &object, &null, &object];
+        let _ = program.evaluate(&globals, limits);
+    }
+}

@@ -16,6 +16,7 @@
 pub mod admit;
 mod ask;
 pub mod budget;
+pub mod cel;
 mod enforce;
 mod engine;
 pub mod evaluate;
@@ -40,6 +41,7 @@ pub mod suite;
 pub mod suppress;
 mod sync;
 mod unit;
+pub mod vap;
 mod yaml;
 
 pub use admit::{Admitter, Failure, Outcome, Verdict};

@@ -199,34 +199,38 @@ fn an_endless_policy_runs_out_of_budget() {
 }
 
 #[test]
-fn cel_is_refused_with_its_reason() {
-    let text = "apiVersion: templates.gatekeeper.sh/v1\nkind: ConstraintTemplate\nmetadata: {name: probe}\nspec:\n  \
-                crd: {spec: {names: {kind: Probe}}}\n  targets:\n    - target: admission.k8s.gatekeeper.sh\n      \
-                code: [{engine: K8sNativeValidation, source: {validations: [{expression: 'true'}]}}]\n---\n\
-                apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: Probe\nmetadata: {name: probe}\n";
-    let mut builder = LibraryBuilder::new();
-    builder.add("t", "t.yaml", text.as_bytes()).unwrap();
-    let library = builder.build().unwrap();
-    let options = ScanOptions::new(serde_json::from_value(run()).unwrap());
-    let input = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n";
-    let output = scan(
-        &library,
-        [Source::new("a.yaml", input.as_bytes())],
-        &options,
-        &|_| {},
-    )
-    .unwrap();
-    let result = output
-        .report
-        .results
-        .iter()
-        .find(|r| r.check.as_str() == "rego/t/probe")
-        .unwrap();
+fn cel_is_judged_and_what_cannot_be_run_is_unknown() {
+    let judged = |engine: &str, expression: &str| {
+        let text = format!(
+            "apiVersion: templates.gatekeeper.sh/v1\nkind: ConstraintTemplate\nmetadata: {{name: probe}}\nspec:\n  \
+             crd: {{spec: {{names: {{kind: Probe}}}}}}\n  targets:\n    - target: admission.k8s.gatekeeper.sh\n      \
+             code: [{{engine: {engine}, source: {{validations: [{{expression: \"{expression}\", message: no}}]}}}}]\n---\n\
+             apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: Probe\nmetadata: {{name: probe}}\n"
+        );
+        let mut builder = LibraryBuilder::new();
+        builder.add("t", "t.yaml", text.as_bytes()).unwrap();
+        let library = builder.build().unwrap();
+        let options = ScanOptions::new(serde_json::from_value(run()).unwrap());
+        let input = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\n";
+        let sources = [Source::new("a.yaml", input.as_bytes())];
+        let output = scan(&library, sources, &options, &|_| {}).unwrap();
+        let results = output.report.results.iter();
+        let mut own = results.filter(|r| r.check.as_str() == "rego/t/probe");
+        own.next().unwrap().outcome.clone()
+    };
+    let native = "K8sNativeValidation";
+    assert_eq!(judged(native, "object.metadata.name == 'a'"), Outcome::Pass);
+    assert_eq!(judged(native, "object.metadata.name == 'b'"), Outcome::Fail);
+    let refused = judged(native, "authorizer.path('/').check('get').allowed()");
     assert_eq!(
-        result.outcome.why(),
+        refused.why(),
         Some(
-            "the policy cannot be run: its code is CEL (K8sNativeValidation), which is not evaluated yet"
+            "the policy cannot be run: its CEL: validations[0]: the authorizer cannot be asked here"
         )
+    );
+    assert_eq!(
+        judged("Lua", "true").why(),
+        Some("the policy cannot be run: its engine Lua is not known")
     );
 }
 
