@@ -12,6 +12,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ledger_proof", bartizan_ledger::fuzzing::proof),
     ("ledger_tile", bartizan_ledger::fuzzing::tile),
     ("ledger_token", bartizan_ledger::fuzzing::token),
+    ("policy_mutate", bartizan_policy::fuzzing::fuzz_mutate),
     ("policy_review", bartizan_policy::fuzzing::fuzz_review),
     ("policy_yaml", bartizan_policy::fuzzing::fuzz_yaml),
     ("report", bartizan_formats::fuzzing::report),
