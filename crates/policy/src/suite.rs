@@ -69,7 +69,8 @@ fn text<'v>(value: &'v Value, field: &str) -> &'v str {
     value.get(field).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn documents(name: &str, bytes: &[u8]) -> Result<Vec<Value>, String> {
+/// The documents of a YAML or JSON file; the error names file and line.
+pub fn documents(name: &str, bytes: &[u8]) -> Result<Vec<Value>, String> {
     let mut all = Vec::new();
     let mut fault = None;
     input::read(
