@@ -22,7 +22,6 @@ pub(crate) struct Ask<'r> {
 /// A Namespace that is kept in both forms, because reviews share it.
 #[derive(Clone)]
 pub(crate) struct Known<'r> {
-    #[allow(dead_code, reason = "for engines that take JSON")]
     pub json: &'r Value,
     pub rego: Shared,
 }
@@ -66,23 +65,23 @@ impl<'r> Ask<'r> {
     }
 }
 
-/// A constraint's parameters; an empty object where it has none.
+/// A constraint's parameters.
 #[derive(Debug, Clone)]
 pub(crate) struct Parameters {
-    #[allow(dead_code, reason = "for engines that take JSON")]
+    /// Null where it has none.
     pub json: Value,
+    /// An empty object where it has none.
     pub rego: Shared,
 }
 
 impl Parameters {
     pub(crate) fn of(value: &Value) -> Self {
-        let json = match value {
-            Value::Null => json!({}),
-            other => other.clone(),
-        };
         Self {
-            rego: Shared::of(&json),
-            json,
+            rego: match value {
+                Value::Null => Shared::of(&json!({})),
+                other => Shared::of(other),
+            },
+            json: value.clone(),
         }
     }
 }

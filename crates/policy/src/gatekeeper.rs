@@ -1,18 +1,24 @@
 //! Gatekeeper's own objects: ConstraintTemplate, constraint and Config.
 
+use crate::cel::NativeCode;
 use crate::enforce::{Actions, Point};
 use crate::matching::{Match, wildcard};
 use crate::object::Object;
 use crate::rego::{self, Loci, Module};
 use bartizan_model::Severity;
 use serde_json::Value;
+use std::sync::Arc;
 
 /// A ConstraintTemplate.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Template {
     pub kind: String,
-    /// The policy first, then its libraries. Empty when refused.
+    /// The policy first, then its libraries. Empty when refused, and where there is no Rego.
     pub modules: Vec<Module>,
+    /// Its CEL, where it has any.
+    pub native: Option<Arc<NativeCode>>,
+    /// What its author should know of it.
+    pub notice: Option<String>,
     /// Why it cannot be run.
     pub refused: Option<String>,
     /// The parameters' schema.
@@ -72,13 +78,14 @@ pub(crate) fn template(object: &Object) -> Result<Template, String> {
     if target.get("target").and_then(Value::as_str) != Some(TARGET) {
         return Err(format!("the target must be {TARGET}"));
     }
-    let (modules, refused) = match code(target)? {
-        Code::Rego { source, libs, v1 } => match modules(&source, &libs, v1) {
-            Ok(modules) => (modules, None),
-            Err(why) => (Vec::new(), Some(why)),
-        },
-        Code::Refused(why) => (Vec::new(), Some(why)),
-    };
+    let Code {
+        modules,
+        native,
+        refused,
+        notice,
+    } = Code::read(target)?;
+    // Violations of CEL name no places.
+    let places = |of: fn(&Loci) -> bool| native.is_none() && modules.iter().any(|m| of(&m.loci));
     let has_severity = object
         .annotations()
         .any(|(k, v)| k == "bartizan.dev/severity" && Severity::parse(v.trim()).is_some());
@@ -88,10 +95,12 @@ pub(crate) fn template(object: &Object) -> Result<Template, String> {
         schema: at("spec.crd.spec.validation.openAPIV3Schema").cloned(),
         inventory: modules.iter().any(|m| m.inventory),
         loci: Loci {
-            containers: modules.iter().any(|m| m.loci.containers),
-            volumes: modules.iter().any(|m| m.loci.volumes),
+            containers: places(|l| l.containers),
+            volumes: places(|l| l.volumes),
         },
         modules,
+        native,
+        notice,
         operations: operations(target)?,
         has_severity,
         file: object.location.file.clone(),
@@ -111,72 +120,92 @@ fn operations(target: &Value) -> Result<Vec<String>, String> {
         .ok_or_else(|| "targets[].operations holds something that is no text".into())
 }
 
-enum Code {
-    Rego {
-        source: String,
-        libs: Vec<String>,
-        v1: bool,
-    },
-    Refused(String),
+/// The code of a template, in the languages that it has.
+#[derive(Default)]
+struct Code {
+    modules: Vec<Module>,
+    native: Option<Arc<NativeCode>>,
+    /// Why none of it can be run.
+    refused: Option<String>,
+    notice: Option<String>,
 }
 
-fn code(target: &Value) -> Result<Code, String> {
-    let mut other = None;
-    for entry in target
-        .get("code")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
-        match entry.get("engine").and_then(Value::as_str) {
-            Some("Rego") => {
-                let source = entry.get("source").ok_or("code[].source is missing")?;
-                let v1 = match source.get("version").and_then(Value::as_str) {
-                    None | Some("" | "v0") => false,
-                    Some("v1") => true,
-                    Some(other) => return Err(format!("Rego version {other} is not known")),
-                };
-                return rego(source, v1);
+impl Code {
+    fn read(target: &Value) -> Result<Self, String> {
+        let mut rego = None;
+        let mut cel = None;
+        let mut unknown = None;
+        let entries = target.get("code").and_then(Value::as_array);
+        for entry in entries.into_iter().flatten() {
+            let source = || entry.get("source").ok_or("code[].source is missing");
+            match entry.get("engine").and_then(Value::as_str) {
+                Some("Rego") if rego.is_none() => {
+                    let source = source()?;
+                    let v1 = match source.get("version").and_then(Value::as_str) {
+                        None | Some("" | "v0") => false,
+                        Some("v1") => true,
+                        Some(other) => return Err(format!("Rego version {other} is not known")),
+                    };
+                    rego = Some(read_rego(source, v1)?);
+                }
+                Some("K8sNativeValidation") if cel.is_none() => cel = Some(source()?),
+                Some("Rego" | "K8sNativeValidation") => {}
+                Some(name) => unknown = Some(format!("its engine {name} is not known")),
+                None => return Err("code[].engine is missing".into()),
             }
-            Some("K8sNativeValidation") => {
-                other = Some(
-                    "its code is CEL (K8sNativeValidation), which is not evaluated yet".to_owned(),
-                );
-            }
-            Some(name) => other = Some(format!("its engine {name} is not known")),
-            None => return Err("code[].engine is missing".into()),
         }
-    }
-    match (target.get("rego"), other) {
-        (Some(_), _) => rego(target, false),
-        (None, Some(why)) => Ok(Code::Refused(why)),
-        (None, None) => Err("the target has neither rego nor code".into()),
+        if rego.is_none() && target.get("rego").is_some() {
+            rego = Some(read_rego(target, false)?);
+        }
+        let mut code = Self::default();
+        let mut faults = Vec::new();
+        match cel.map(NativeCode::compile) {
+            Some(Ok(native)) => code.native = Some(Arc::new(native)),
+            Some(Err(why)) => faults.push(format!("its CEL: {why}")),
+            None => {}
+        }
+        match rego {
+            Some(Ok(modules)) => code.modules = modules,
+            Some(Err(why)) => faults.push(why),
+            None => {}
+        }
+        if code.native.is_none() && code.modules.is_empty() {
+            if let (true, Some(why)) = (faults.is_empty(), unknown) {
+                faults.push(why);
+            }
+            if faults.is_empty() {
+                return Err("the target has neither rego nor code".into());
+            }
+            code.refused = Some(faults.join("; "));
+        } else if !faults.is_empty() {
+            let other = if code.native.is_some() { "CEL" } else { "Rego" };
+            let why = faults.join("; ");
+            code.notice = Some(format!("its {other} is run, the other cannot be: {why}"));
+        } else if cel.is_some_and(|source| source.get("matchConditions").is_some()) {
+            let text =
+                "its `matchConditions` are ignored, as in Gatekeeper, which reads `matchCondition`";
+            code.notice = Some(text.into());
+        }
+        Ok(code)
     }
 }
 
-fn rego(holder: &Value, v1: bool) -> Result<Code, String> {
+/// Rego and its libraries; the inner error is code that cannot be run.
+fn read_rego(holder: &Value, v1: bool) -> Result<Result<Vec<Module>, String>, String> {
     let source = holder
         .get("rego")
         .and_then(Value::as_str)
         .ok_or("rego is no text")?;
     let mut libs = Vec::new();
-    for lib in holder
-        .get("libs")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-    {
+    let listed = holder.get("libs").and_then(Value::as_array);
+    for lib in listed.into_iter().flatten() {
+        let lib = lib.as_str();
         libs.push(
-            lib.as_str()
-                .ok_or("libs holds something that is no text")?
+            lib.ok_or("libs holds something that is no text")?
                 .to_owned(),
         );
     }
-    Ok(Code::Rego {
-        source: source.to_owned(),
-        libs,
-        v1,
-    })
+    Ok(modules(source, &libs, v1))
 }
 
 fn modules(source: &str, libs: &[String], v1: bool) -> Result<Vec<Module>, String> {

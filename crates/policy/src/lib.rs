@@ -16,6 +16,7 @@
 pub mod admit;
 mod ask;
 pub mod budget;
+pub mod cel;
 mod enforce;
 mod engine;
 pub mod evaluate;

@@ -208,6 +208,13 @@ impl LibraryBuilder {
                     text: format!("{uid} cannot be run, its results are Unknown: {why}"),
                 });
             }
+            if let Some(text) = &template.notice {
+                notices.push(Notice {
+                    file: object.location.file.clone(),
+                    line: object.location.line,
+                    text: format!("{uid}: {text}"),
+                });
+            }
             policies.push(Policy {
                 content,
                 kind: template.kind.clone(),

@@ -9,6 +9,7 @@ use crate::gatekeeper::{self, Constraint, Template};
 use crate::input::{self, Limits, Piece, Source};
 use crate::matching::{Namespaces, Target, Verdict, labels_of};
 use crate::object::{Found, Object, objects};
+pub use crate::unit::Language;
 use crate::unit::Unit;
 use bartizan_model::Timestamp;
 use serde_json::{Map, Value, json};
@@ -27,8 +28,18 @@ pub struct CaseOutcome {
 /// Reads a file named relative to the suite's folder.
 pub type ReadFile<'r> = dyn Fn(&str) -> Result<Vec<u8>, String> + 'r;
 
-/// Runs every case of a suite; the error means that the suite itself is unusable.
+/// Runs every case of a suite, in Rego where a template has both, as `gator` does; the error
+/// means that the suite itself is unusable.
 pub fn run(suite: &[u8], read: &ReadFile<'_>) -> Result<Vec<CaseOutcome>, String> {
+    run_in(suite, read, Language::Rego)
+}
+
+/// Runs every case of a suite, in that language where a template has both.
+pub fn run_in(
+    suite: &[u8],
+    read: &ReadFile<'_>,
+    language: Language,
+) -> Result<Vec<CaseOutcome>, String> {
     let mut all = Vec::new();
     for document in documents("suite.yaml", suite)? {
         if document.get("kind").and_then(Value::as_str) != Some("Suite") {
@@ -43,7 +54,7 @@ pub fn run(suite: &[u8], read: &ReadFile<'_>) -> Result<Vec<CaseOutcome>, String
                 let skipped = skip_test || case.get("skip").and_then(Value::as_bool) == Some(true);
                 let fault = match &prepared {
                     _ if skipped => None,
-                    Ok(prepared) => prepared.case(case, read).err(),
+                    Ok(prepared) => prepared.case(case, read, language).err(),
                     Err(why) => Some(why.clone()),
                 };
                 all.push(CaseOutcome {
@@ -162,7 +173,7 @@ impl Prepared {
         })
     }
 
-    fn case(&self, case: &Value, read: &ReadFile<'_>) -> Result<(), String> {
+    fn case(&self, case: &Value, read: &ReadFile<'_>, language: Language) -> Result<(), String> {
         let objects = read_objects(text(case, "object"), read)?;
         let object = objects.first().ok_or("the object's file is empty")?;
         let mut inventory = Map::new();
@@ -187,7 +198,7 @@ impl Prepared {
             crate::evaluate::insert(&mut inventory, &path, object.value.clone());
         }
         let inventory = Shared::of(&Value::Object(inventory));
-        let violations = self.violations(object, &inventory, &namespaces)?;
+        let violations = self.violations(object, &inventory, &namespaces, language)?;
         for assertion in list(case, "assertions") {
             assert(assertion, &violations)?;
         }
@@ -199,6 +210,7 @@ impl Prepared {
         object: &Object,
         inventory: &Shared,
         namespaces: &Namespaces,
+        language: Language,
     ) -> Result<Vec<Violation>, String> {
         let review = review(object);
         let target = Target {
@@ -219,7 +231,8 @@ impl Prepared {
         }
         let parameters = Parameters::of(&self.constraint.parameters);
         let now = Timestamp::from_micros(0);
-        let mut unit = Unit::new(&self.template, Some(inventory), now, Budget::default())?;
+        let budget = Budget::default();
+        let mut unit = Unit::of(&self.template, language, Some(inventory), now, budget)?;
         let mut request = review;
         let mut part = |field: &str| {
             let fields = request.as_object_mut();
