@@ -50,10 +50,17 @@ pub struct World {
 impl World {
     /// Gathers Namespaces, and all objects where the library looks at them.
     pub fn of<'o>(library: &Library, objects: impl IntoIterator<Item = &'o Object>) -> Self {
+        Self::gather(library.uses_inventory(), objects)
+    }
+
+    /// Gathers Namespaces, and all objects where the inventory is wanted.
+    pub(crate) fn gather<'o>(
+        inventory: bool,
+        objects: impl IntoIterator<Item = &'o Object>,
+    ) -> Self {
         let mut world = Self::default();
         let mut cluster = Map::new();
         let mut namespaced = Map::new();
-        let inventory = library.uses_inventory();
         for object in objects {
             if object.kind == "Namespace" && object.group.is_empty() {
                 let labels = labels_of(&object.value);
@@ -76,6 +83,15 @@ impl World {
         }
         world.inventory = inventory.then(|| json!({"cluster": cluster, "namespace": namespaced}));
         world
+    }
+
+    /// The Namespace `default` is always there.
+    pub(crate) fn add_default_namespace(&mut self) {
+        self.namespaces.entry("default".to_owned()).or_default();
+        let object =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}});
+        let objects = &mut self.namespace_objects;
+        objects.entry("default".to_owned()).or_insert(object);
     }
 
     pub(crate) fn inventory(&self) -> Option<&Value> {

@@ -39,10 +39,6 @@ pub(crate) enum Found {
 }
 
 impl Object {
-    /// A text below `metadata`.
-    pub(crate) fn meta(&self, field: &str) -> Option<&str> {
-        self.value.get("metadata")?.get(field)?.as_str()
-    }
 
     /// An annotation.
     pub(crate) fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {

@@ -120,5 +120,6 @@ fn violation(message: String) -> Violation {
         path: None,
         actual: None,
         expected: None,
+        details: None,
     }
 }
