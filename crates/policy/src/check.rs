@@ -2,7 +2,8 @@
 //! one heap of templates, constraints, mutators, ExpansionTemplates and objects.
 //!
 //! Constraints are asked at the enforcement point `gator.gatekeeper.sh`, of every object of the
-//! heap, the policies themselves too. An object is first judged as it is; then it is mutated
+//! heap, the policies themselves too. What names no namespace is taken to be in one without name
+//! and labels, so that `scope: Namespaced` fits it; `gator` does not know the cluster either. An object is first judged as it is; then it is mutated
 //! and expanded, and what it implies is judged. What cannot be told is in [`Checked::untold`],
 //! where `gator` gives up.
 
@@ -10,15 +11,16 @@ use crate::ask::{Ask, Known, Parameters};
 use crate::budget::Budget;
 use crate::enforce::Point;
 use crate::engine::{Shared, Violation};
-use crate::evaluate::World;
+use crate::evaluate::{self, World};
 use crate::expansion::{Expansions, Resultant};
 use crate::gatekeeper::{self, Constraint, Template};
 use crate::input::{self, Limits, Piece, Source};
 use crate::matching::{Namespaces, Target, Verdict};
 use crate::mutate::{About, Mutators};
-use crate::object::{Found, Object, objects};
+use crate::object::{Found, Object, loose_objects};
 use crate::providers::NoProviders;
-use crate::unit::{Language, Unit};
+pub use crate::unit::Language;
+use crate::unit::Unit;
 use bartizan_model::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -33,7 +35,7 @@ pub fn read(file: &str, bytes: &[u8], passed: &mut Vec<String>) -> Result<Vec<Ob
     let mut fault = None;
     let mut piece = |piece| match piece {
         Piece::Document(document) => {
-            for found in objects(file, document) {
+            for found in loose_objects(file, document) {
                 match found {
                     Found::Object(object) => all.push(*object),
                     Found::Other { line, why } => passed.push(format!("{file}:{line}: {why}")),
@@ -152,7 +154,7 @@ impl Checker {
         }
         let inventory = templates.values().any(|t| t.inventory);
         let mut world = World::gather(inventory, &objects);
-        world.add_default_namespace();
+        world.add_default_namespaces();
         let shared = world.inventory().map(Shared::of);
         let budget = Budget::default();
         let policies = templates.into_values().map(|template| Policy {
@@ -169,6 +171,23 @@ impl Checker {
             expansions,
             world,
         })
+    }
+
+    /// Leaves only what is written in that language; the kinds that are left out.
+    pub fn restrict(&mut self, language: Language) -> Vec<String> {
+        let mut out = Vec::new();
+        self.policies.retain(|policy| {
+            let template = &policy.template;
+            let has = match language {
+                Language::Cel => template.native.is_some(),
+                Language::Rego => !template.modules.is_empty(),
+            };
+            if !has {
+                out.push(template.kind.clone());
+            }
+            has
+        });
+        out
     }
 
     /// How many templates and constraints there are.
@@ -238,8 +257,12 @@ impl Checker {
         let ask = subject.ask(known);
         for policy in &mut self.policies {
             for rule in &policy.rules {
-                let matches =
-                    subject.matches(&rule.constraint, world.namespaces(), implied.is_some());
+                let matches = subject.matches(
+                    &rule.constraint,
+                    world.namespaces(),
+                    implied.is_some(),
+                    evaluate::UNNAMED,
+                );
                 let told = match matches {
                     Verdict::No => continue,
                     Verdict::Unknown(why) => Err(why),
@@ -268,7 +291,7 @@ impl Checker {
 pub fn expand(objects: &[Object]) -> Result<Vec<Value>, String> {
     let (mutators, expansions) = implied(objects)?;
     let mut world = World::gather(false, objects);
-    world.add_default_namespace();
+    world.add_default_namespaces();
     let mut all = Vec::new();
     for object in objects {
         let made = expand_one(object, &mutators, &expansions, &world);
@@ -294,7 +317,10 @@ fn expand_one(
     expansions: &Expansions,
     world: &World,
 ) -> Result<Vec<Resultant>, String> {
-    let about = About::default();
+    let about = About {
+        nowhere: evaluate::UNNAMED,
+        ..About::default()
+    };
     let base = mutators.mutate(&object.value, &about, world, &NoProviders);
     let base = base.map_err(|e| e.to_string())?;
     expansions.expand(&base.object, &about, mutators, world, &NoProviders)
@@ -329,6 +355,11 @@ fn at(object: &Object, why: &str) -> String {
         "{}:{}: {kind} {}: {why}",
         place.file, place.line, object.name
     )
+}
+
+/// Whether an object is a template or a constraint, and not one that policies are for.
+pub fn is_policy(object: &Object) -> bool {
+    is_template(object) || is_constraint(object)
 }
 
 pub(crate) fn is_template(object: &Object) -> bool {
@@ -459,12 +490,13 @@ impl Subject {
     }
 
     /// Whether the constraint looks at the object or the one before; the first that cannot be
-    /// told ends the search.
+    /// told ends the search. `nowhere` is the namespace of what names none.
     pub(crate) fn matches(
         &self,
         constraint: &Constraint,
         namespaces: &Namespaces,
         generated: bool,
+        nowhere: &str,
     ) -> Verdict {
         for value in [&self.object, &self.old] {
             if value.is_null() {
@@ -476,7 +508,7 @@ impl Subject {
                 group: text("apiVersion").split_once('/').map_or("", |(g, _)| g),
                 kind: text("kind"),
                 namespace: match self.namespace() {
-                    "" => own.and_then(Value::as_str).unwrap_or_default(),
+                    "" => own.and_then(Value::as_str).unwrap_or(nowhere),
                     told => told,
                 },
                 value,

@@ -39,6 +39,10 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+/// The namespace of what names none, where one without labels is to be assumed. No object can
+/// be in it.
+pub(crate) const UNNAMED: &str = "\u{0}";
+
 /// What policies may know beside the object at hand.
 #[derive(Debug, Clone, Default)]
 pub struct World {
@@ -85,9 +89,11 @@ impl World {
         world
     }
 
-    /// The Namespace `default` is always there.
-    pub(crate) fn add_default_namespace(&mut self) {
-        self.namespaces.entry("default".to_owned()).or_default();
+    /// The Namespace `default` is always there, and so is [`UNNAMED`].
+    pub(crate) fn add_default_namespaces(&mut self) {
+        for name in ["default", UNNAMED] {
+            self.namespaces.entry(name.to_owned()).or_default();
+        }
         let object =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}});
         let objects = &mut self.namespace_objects;

@@ -8,19 +8,19 @@ use crate::budget::Budget;
 use crate::check::{Subject, is_constraint};
 use crate::enforce::Point;
 use crate::engine::Shared;
-use crate::evaluate::World;
+use crate::evaluate::{UNNAMED, World};
 use crate::expansion::Expansions;
 use crate::gatekeeper::{self, Constraint, Template};
 use crate::input::{self, Limits, Piece, Source};
 use crate::matching::Verdict;
 use crate::mutate::{About, Mutators};
-use crate::object::{Found, Object, objects};
+use crate::object::{Found, Object, loose_objects};
 use crate::providers::NoProviders;
 pub use crate::unit::Language;
 use crate::unit::Unit;
 use bartizan_model::Timestamp;
 use regex::Regex;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 
 /// How one case of a suite went.
@@ -272,16 +272,13 @@ fn read_objects(file: &str, read: &ReadFile<'_>) -> Result<Vec<Object>, String> 
         &Limits::default(),
         &mut |piece| match piece {
             Piece::Document(document) => {
-                // An AdmissionReview has no name of its own.
                 let mut document = document;
                 let is_review = text(&document.value, "kind") == "AdmissionReview";
                 if let (true, Value::Object(map)) = (is_review, &mut document.value) {
-                    map.entry("metadata")
-                        .or_insert_with(|| json!({"name": "review"}));
                     map.entry("apiVersion")
                         .or_insert_with(|| "admission.k8s.io/v1".into());
                 }
-                for found in objects(file, document) {
+                for found in loose_objects(file, document) {
                     match found {
                         Found::Object(object) => all.push(*object),
                         Found::Broken { line, why } | Found::Other { line, why } => {
@@ -403,7 +400,10 @@ impl Prepared {
         }
         let mut messages = self.judge(&object.value, false, world, language)?;
         if object.kind != "AdmissionReview" && !self.expansions.is_empty() {
-            let about = About::default();
+            let about = About {
+                nowhere: UNNAMED,
+                ..About::default()
+            };
             let none = Mutators::default();
             let expansions = &self.expansions;
             for made in expansions.expand(&object.value, &about, &none, world, &NoProviders)? {
@@ -422,7 +422,7 @@ impl Prepared {
         language: Language,
     ) -> Result<Vec<String>, String> {
         let subject = Subject::of(value)?;
-        match subject.matches(&self.constraint, world.namespaces(), generated) {
+        match subject.matches(&self.constraint, world.namespaces(), generated, "") {
             Verdict::Yes => {}
             Verdict::No => return Ok(Vec::new()),
             Verdict::Unknown(why) => return Err(why),

@@ -108,6 +108,8 @@ pub struct About<'a> {
     pub username: &'a str,
     /// Whether it was expanded from another object.
     pub generated: bool,
+    /// The namespace that a mutator's match is told where neither knows one; empty for none.
+    pub nowhere: &'a str,
 }
 
 /// A mutated object.
@@ -221,7 +223,10 @@ impl Mutator {
         let target = Target {
             group,
             kind,
-            namespace: namespace(object, about),
+            namespace: match namespace(object, about) {
+                "" => about.nowhere,
+                told => told,
+            },
             value: object,
             generated: about.generated,
         };
@@ -408,7 +413,7 @@ impl Mutators {
             namespace: &review.namespace,
             operation: Some(review.operation),
             username: &review.user.username,
-            generated: false,
+            ..About::default()
         };
         let mutated = self.mutate(&review.object, &about, world, providers)?;
         let patch = json_patch(&review.object, &mutated.object);
