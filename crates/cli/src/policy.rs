@@ -3,13 +3,14 @@
 pub mod arguments;
 mod bench;
 mod check;
+mod providers;
 mod suites;
 mod write;
 
 use crate::{Verdict, files, show};
 use anyhow::{Context, Result, bail};
 use arguments::{Expand, ExpandFormat, Files, Policy};
-use bartizan_policy::Object;
+use bartizan_policy::{NoProviders, Object, Providers};
 use std::io::Read;
 use std::path::Path;
 
@@ -85,7 +86,9 @@ fn stdin() -> Result<Vec<u8>> {
 
 fn expand(options: &Expand) -> Result<Verdict> {
     let objects = objects(&options.input)?;
-    let made = bartizan_policy::check::expand(&objects).map_err(anyhow::Error::msg)?;
+    let providers = asked(options.providers, &objects)?;
+    let made = bartizan_policy::check::expand(&objects, &*providers);
+    let made = made.map_err(anyhow::Error::msg)?;
     let mut texts = Vec::new();
     for object in &made {
         texts.push(match options.format {
@@ -99,6 +102,14 @@ fn expand(options: &Expand) -> Result<Verdict> {
         tell_written(path, made.len());
     }
     Ok(Verdict::Good)
+}
+
+/// Who is asked for external data.
+fn asked(wanted: bool, objects: &[Object]) -> Result<Box<dyn Providers>> {
+    Ok(match wanted {
+        true => Box::new(providers::HttpProviders::of(objects)?),
+        false => Box::new(NoProviders),
+    })
 }
 
 fn tell_written(path: &Path, count: usize) {

@@ -18,7 +18,7 @@ use crate::input::{self, Limits, Piece, Source};
 use crate::matching::{Namespaces, Target, Verdict};
 use crate::mutate::{About, Mutators};
 use crate::object::{Found, Object, loose_objects};
-use crate::providers::NoProviders;
+use crate::providers::{NoProviders, Providers};
 pub use crate::unit::Language;
 use crate::unit::Unit;
 use bartizan_model::Timestamp;
@@ -116,6 +116,7 @@ pub struct Checker {
     mutators: Mutators,
     expansions: Expansions,
     world: World,
+    providers: Box<dyn Providers>,
 }
 
 struct Policy {
@@ -170,7 +171,13 @@ impl Checker {
             mutators,
             expansions,
             world,
+            providers: Box::new(NoProviders),
         })
+    }
+
+    /// Who is asked for the external data of mutators; nobody where this is not said.
+    pub fn ask(&mut self, providers: Box<dyn Providers>) {
+        self.providers = providers;
     }
 
     /// Leaves only what is written in that language; the kinds that are left out.
@@ -234,7 +241,13 @@ impl Checker {
         if self.expansions.is_empty() {
             return Ok(Vec::new());
         }
-        expand_one(object, &self.mutators, &self.expansions, &self.world)
+        let with = (
+            &self.mutators,
+            &self.expansions,
+            &self.world,
+            &*self.providers,
+        );
+        expand_one(object, with)
     }
 
     fn judge(
@@ -273,8 +286,10 @@ impl Checker {
                 };
                 match told {
                     Err(why) => {
-                        let name = format!("{} {}", policy.template.kind, rule.constraint.name);
-                        checked.untold.push(at(object, &format!("{name}: {why}")));
+                        let name = &rule.constraint.name;
+                        let why = format!("{} {name}: {why}", policy.template.kind);
+                        let why = implied.map_or(why.clone(), |r| r.message(&why));
+                        checked.untold.push(at(object, &why));
                     }
                     Ok(violations) => {
                         let told = violations.into_iter();
@@ -288,13 +303,13 @@ impl Checker {
 }
 
 /// The objects that all objects of a heap imply, as `gator expand` gives them.
-pub fn expand(objects: &[Object]) -> Result<Vec<Value>, String> {
+pub fn expand(objects: &[Object], providers: &dyn Providers) -> Result<Vec<Value>, String> {
     let (mutators, expansions) = implied(objects)?;
     let mut world = World::gather(false, objects);
     world.add_default_namespaces();
     let mut all = Vec::new();
     for object in objects {
-        let made = expand_one(object, &mutators, &expansions, &world);
+        let made = expand_one(object, (&mutators, &expansions, &world, providers));
         let made = made.map_err(|why| at(object, &why))?;
         all.extend(made.into_iter().map(|resultant| resultant.object));
     }
@@ -311,19 +326,17 @@ pub fn expand(objects: &[Object]) -> Result<Vec<Value>, String> {
     Ok(all)
 }
 
-fn expand_one(
-    object: &Object,
-    mutators: &Mutators,
-    expansions: &Expansions,
-    world: &World,
-) -> Result<Vec<Resultant>, String> {
+type With<'w> = (&'w Mutators, &'w Expansions, &'w World, &'w dyn Providers);
+
+fn expand_one(object: &Object, with: With<'_>) -> Result<Vec<Resultant>, String> {
+    let (mutators, expansions, world, providers) = with;
     let about = About {
         nowhere: evaluate::UNNAMED,
         ..About::default()
     };
-    let base = mutators.mutate(&object.value, &about, world, &NoProviders);
+    let base = mutators.mutate(&object.value, &about, world, providers);
     let base = base.map_err(|e| e.to_string())?;
-    expansions.expand(&base.object, &about, mutators, world, &NoProviders)
+    expansions.expand(&base.object, &about, mutators, world, providers)
 }
 
 fn implied(objects: &[Object]) -> Result<(Mutators, Expansions), String> {

@@ -118,6 +118,33 @@ pub fn request(keys: &[String]) -> Value {
     })
 }
 
+/// The answer to Rego's `external_data`: `{"provider": NAME, "keys": [KEY, …]}` in, `responses`,
+/// `errors`, `status_code` and `system_error` out. A provider that is not heard is a system
+/// error, which the policy sees; the error here means that the question is none.
+pub fn rego(providers: &dyn Providers, question: &Value) -> Result<Value, String> {
+    let provider = question.get("provider").and_then(Value::as_str);
+    let provider = provider.ok_or("external_data: provider is no text")?;
+    let keys = question.get("keys").and_then(Value::as_array);
+    let keys = keys.ok_or("external_data: keys is no list")?;
+    let keys: Option<Vec<String>> = keys.iter().map(|k| k.as_str().map(str::to_owned)).collect();
+    let keys = keys.ok_or("external_data: a key is no text")?;
+    let answer = match providers.ask(provider, &keys) {
+        Ok(answer) => answer,
+        Err(why) => {
+            return Ok(json!({
+                "responses": [], "errors": [], "status_code": 500, "system_error": why
+            }));
+        }
+    };
+    let (bad, good): (Vec<_>, Vec<_>) = answer.items.iter().partition(|i| !i.error.is_empty());
+    Ok(json!({
+        "responses": good.iter().map(|i| json!([i.key, i.value])).collect::<Vec<_>>(),
+        "errors": bad.iter().map(|i| json!([i.key, i.error])).collect::<Vec<_>>(),
+        "status_code": 200,
+        "system_error": answer.system_error
+    }))
+}
+
 /// What a provider sent, for the keys that it was asked for; what it says of others is left out.
 pub fn answer(bytes: &[u8], keys: &[String]) -> Result<Answer, String> {
     let value: Value =
@@ -148,4 +175,48 @@ pub fn answer(bytes: &[u8], keys: &[String]) -> Result<Answer, String> {
         idempotent: response.get("idempotent").and_then(Value::as_bool) == Some(true),
         system_error: text(response, "systemError"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct One;
+
+    impl Providers for One {
+        fn ask(&self, provider: &str, keys: &[String]) -> Result<Answer, String> {
+            if provider != "p" {
+                return Err("no route".into());
+            }
+            let text = r#"{"kind": "ProviderResponse", "response": {"systemError": "", "items": [
+                {"key": "a", "value": {"x": 1}}, {"key": "b", "error": "bad"},
+                {"key": "unasked", "value": 1}
+            ]}}"#;
+            answer(text.as_bytes(), keys)
+        }
+    }
+
+    #[test]
+    fn rego_sees_answers_errors_and_silence() {
+        let ask = |question: Value| rego(&One, &question);
+        assert_eq!(
+            ask(json!({"provider": "p", "keys": ["a", "b"]})).unwrap(),
+            json!({
+                "responses": [["a", {"x": 1}]], "errors": [["b", "bad"]],
+                "status_code": 200, "system_error": ""
+            })
+        );
+        let silent = ask(json!({"provider": "q", "keys": []})).unwrap();
+        assert_eq!(silent["system_error"], "no route");
+        assert!(ask(json!({"provider": "p", "keys": [1]})).is_err());
+        assert!(ask(json!({"keys": []})).is_err());
+    }
+
+    #[test]
+    fn what_is_no_answer() {
+        let keys = ["k".to_owned()];
+        for bad in ["", "[]", "{\"kind\": \"ProviderRequest\"}"] {
+            assert!(answer(bad.as_bytes(), &keys).is_err(), "{bad}");
+        }
+    }
 }

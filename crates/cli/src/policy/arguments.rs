@@ -99,6 +99,10 @@ pub struct Check {
     /// Show only what is denied
     #[arg(long)]
     pub deny_only: bool,
+    /// Ask the Providers among the objects for the external data of mutators; without this
+    /// such data is an error
+    #[arg(long)]
+    pub providers: bool,
     /// The language of templates that have both
     #[arg(long, value_enum, default_value_t = Engine::Rego, value_name = "LANGUAGE")]
     pub engine: Engine,
@@ -119,6 +123,10 @@ pub enum CheckFormat {
 pub struct Expand {
     #[command(flatten)]
     pub input: Files,
+    /// Ask the Providers among the objects for the external data of mutators; without this
+    /// such data is an error
+    #[arg(long)]
+    pub providers: bool,
     /// How to print the objects
     #[arg(long, value_enum, default_value_t)]
     pub format: ExpandFormat,

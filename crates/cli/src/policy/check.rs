@@ -18,7 +18,9 @@ pub fn run(options: &Check) -> Result<Verdict> {
         Engine::Cel => Language::Cel,
         Engine::Rego => Language::Rego,
     };
+    let providers = super::asked(options.providers, &objects)?;
     let mut checker = Checker::new(objects, language, now()).map_err(anyhow::Error::msg)?;
+    checker.ask(providers);
     let Checked {
         mut violations,
         untold,

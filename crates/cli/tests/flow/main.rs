@@ -12,6 +12,7 @@ mod attestations;
 mod crashes;
 mod hostile;
 mod hosts;
+mod policies;
 mod scans;
 mod support;
 mod targets;
