@@ -349,8 +349,8 @@ fn implied(objects: &[Object]) -> Result<(Mutators, Expansions), String> {
         return Err(format!("{one} contradicts {}", others.join(", ")));
     }
     let expansions = Expansions::from_objects(objects);
-    if let Some(fault) = expansions.faults().first() {
-        return Err(fault.clone());
+    if let Some((name, why)) = expansions.faults().first() {
+        return Err(format!("ExpansionTemplate {name}: {why}"));
     }
     let circles: Vec<_> = expansions.circles().collect();
     if !circles.is_empty() {

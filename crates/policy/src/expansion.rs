@@ -41,7 +41,7 @@ impl Resultant {
 pub struct Expansions {
     all: BTreeMap<String, Template>,
     circles: BTreeSet<String>,
-    faults: Vec<String>,
+    faults: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -64,17 +64,15 @@ impl Expansions {
             }
             match read(object) {
                 Ok(template) => drop(this.all.insert(object.name.clone(), template)),
-                Err(why) => this
-                    .faults
-                    .push(format!("ExpansionTemplate {}: {why}", object.name)),
+                Err(why) => this.faults.push((object.name.clone(), why)),
             }
         }
         this.circles = circles(&this.all);
         this
     }
 
-    /// What cannot be used, and why.
-    pub fn faults(&self) -> &[String] {
+    /// The names of those that cannot be used, and why.
+    pub fn faults(&self) -> &[(String, String)] {
         &self.faults
     }
 
@@ -346,7 +344,7 @@ mod tests {
 
     fn expand(all: &[Object], value: &Value) -> Result<Vec<Resultant>, String> {
         let expansions = Expansions::from_objects(all);
-        assert_eq!(expansions.faults(), Vec::<String>::new());
+        assert!(expansions.faults().is_empty());
         let mutators = Mutators::from_objects(all);
         let about = About::default();
         expansions.expand(value, &about, &mutators, &World::default(), &NoProviders)
@@ -422,9 +420,10 @@ mod tests {
         let made = expand(&all, &parent()).unwrap();
         assert_eq!(made.len(), 1);
         let own = Expansions::from_objects(&[template("a-a", "A", "A")]);
-        assert_eq!(
-            own.faults(),
-            ["ExpansionTemplate a-a: it applies to what it generates"]
+        let fault = (
+            "a-a".to_owned(),
+            "it applies to what it generates".to_owned(),
         );
+        assert_eq!(own.faults(), [fault]);
     }
 }

@@ -27,6 +27,7 @@ pub mod expansion;
 pub mod facts;
 pub mod fuzzing;
 mod gatekeeper;
+mod implied;
 pub mod input;
 pub mod library;
 mod matching;

@@ -349,8 +349,8 @@ impl Prepared {
             "" => Expansions::default(),
             file => Expansions::from_objects(&read_objects(file, read)?),
         };
-        if let Some(why) = expansions.faults().first() {
-            return Err(Fault::Other(why.clone()));
+        if let Some((name, why)) = expansions.faults().first() {
+            return Err(Fault::Other(format!("ExpansionTemplate {name}: {why}")));
         }
         if let Some(name) = expansions.circles().next() {
             return Err(Fault::Other(format!(
