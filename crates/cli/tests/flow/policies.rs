@@ -271,12 +271,10 @@ fn what_judging_costs_is_measured_and_compared() {
     fs::write(folder.path().join("all.yaml"), heap).unwrap();
     let saved = folder.path().join("base.out");
     let bench = |arguments: &[&str]| {
-        let all = [
-            &["policy", "bench", "-n", "5", "-f"],
-            &[folder.path().to_str().unwrap()],
-            arguments,
-        ];
-        let output = bartizan(&all.concat()).output().unwrap();
+        let mut all = vec!["policy", "bench", "-n", "5", "-f"];
+        all.push(folder.path().to_str().unwrap());
+        all.extend(arguments);
+        let output = bartizan(&all).output().unwrap();
         (
             output.status.code(),
             String::from_utf8(output.stdout).unwrap(),
