@@ -13,6 +13,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ledger_tile", bartizan_ledger::fuzzing::tile),
     ("ledger_token", bartizan_ledger::fuzzing::token),
     ("policy_cel", bartizan_policy::fuzzing::fuzz_cel),
+    ("policy_mutate", bartizan_policy::fuzzing::fuzz_mutate),
     ("policy_review", bartizan_policy::fuzzing::fuzz_review),
     ("policy_yaml", bartizan_policy::fuzzing::fuzz_yaml),
     ("report", bartizan_formats::fuzzing::report),

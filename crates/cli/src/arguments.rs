@@ -2,6 +2,7 @@
 
 use crate::Verdict;
 use crate::agent::arguments::{Agent, Schedules, Systems};
+use crate::policy::arguments::Policy;
 use crate::scap::arguments::Scap;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -46,6 +47,9 @@ pub enum Command {
     Ledger(Ledger),
     /// Print the OpenAPI document of the HTTP interface
     Openapi,
+    /// Test, apply, expand or measure policies, as `gator` does
+    #[command(subcommand)]
+    Policy(Policy),
     /// List the policies that are built in
     Policies(Policies),
     /// Judge something

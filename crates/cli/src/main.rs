@@ -10,6 +10,7 @@ mod content;
 mod files;
 mod host;
 mod ledger;
+mod policy;
 mod scan;
 mod scap;
 mod serve;
@@ -57,6 +58,7 @@ fn run(command: Command) -> anyhow::Result<Verdict> {
         Command::Keys(command) => admin::keys(&command),
         Command::Ledger(command) => ledger::run(&command),
         Command::Openapi => serve::openapi(),
+        Command::Policy(command) => policy::run(&command),
         Command::Policies(options) => content::policies(&options),
         Command::Scan(command) => scan::run(&command),
         Command::Scap(command) => scap::run(&command),

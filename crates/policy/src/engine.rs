@@ -33,6 +33,8 @@ pub(crate) struct Violation {
     pub path: Option<String>,
     pub actual: Option<String>,
     pub expected: Option<String>,
+    /// All of `details`, as JSON; none where there are none.
+    pub details: Option<String>,
 }
 
 /// A value of the engine, made once an object and shared by all templates of a worker.
@@ -380,6 +382,10 @@ fn violations(value: &Value) -> Result<Vec<Violation>, String> {
             path: field(&details, "path"),
             actual: field(&details, "actual"),
             expected: field(&details, "expected"),
+            details: match &details {
+                Value::Undefined => None,
+                told => told.to_json_str().ok(),
+            },
         });
     }
     all.sort();

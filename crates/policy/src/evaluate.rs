@@ -33,11 +33,16 @@ use crate::library::{Library, Policy};
 use crate::matching::{Match, Namespaces, Target, Verdict, labels_of};
 use crate::object::{Found, Object, objects};
 use crate::redact;
+use crate::sync::Synced;
 use crate::unit::Unit;
 use bartizan_model::{AssetUid, CheckResult, Evidence, Location, Outcome, Severity, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
+
+/// The namespace of what names none, where one without labels is to be assumed. No object can
+/// be in it.
+pub(crate) const UNNAMED: &str = "\u{0}";
 
 /// What policies may know beside the object at hand.
 #[derive(Debug, Clone, Default)]
@@ -50,10 +55,17 @@ pub struct World {
 impl World {
     /// Gathers Namespaces, and all objects where the library looks at them.
     pub fn of<'o>(library: &Library, objects: impl IntoIterator<Item = &'o Object>) -> Self {
+        Self::gather(library.inventory().as_ref(), objects)
+    }
+
+    /// Gathers Namespaces, and the objects that the inventory is to hold.
+    pub(crate) fn gather<'o>(
+        inventory: Option<&Synced>,
+        objects: impl IntoIterator<Item = &'o Object>,
+    ) -> Self {
         let mut world = Self::default();
         let mut cluster = Map::new();
         let mut namespaced = Map::new();
-        let inventory = library.inventory();
         for object in objects {
             if object.kind == "Namespace" && object.group.is_empty() {
                 let labels = labels_of(&object.value);
@@ -61,8 +73,7 @@ impl World {
                 let known = object.value.clone();
                 world.namespace_objects.insert(object.name.clone(), known);
             }
-            let held = inventory.as_ref();
-            if held.is_some_and(|i| i.holds(&object.group, &object.kind)) {
+            if inventory.is_some_and(|i| i.holds(&object.group, &object.kind)) {
                 let version = match object.group.as_str() {
                     "" => object.version.clone(),
                     group => format!("{group}/{}", object.version),
@@ -77,6 +88,17 @@ impl World {
         }
         world.inventory = inventory.map(|_| json!({"cluster": cluster, "namespace": namespaced}));
         world
+    }
+
+    /// The Namespace `default` is always there, and so is [`UNNAMED`].
+    pub(crate) fn add_default_namespaces(&mut self) {
+        for name in ["default", UNNAMED] {
+            self.namespaces.entry(name.to_owned()).or_default();
+        }
+        let object =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}});
+        let objects = &mut self.namespace_objects;
+        objects.entry("default".to_owned()).or_insert(object);
     }
 
     pub(crate) fn inventory(&self) -> Option<&Value> {

@@ -92,3 +92,36 @@ pub fn fuzz_cel(data: &[u8]) {
         let _ = program.evaluate(&globals, limits);
     }
 }
+
+/// Mutators and what they change, from one file of both; also locations and providers' answers.
+pub fn fuzz_mutate(data: &[u8]) {
+    let limits = Limits {
+        document_bytes: 1 << 20,
+        ..Limits::default()
+    };
+    let mut all = Vec::new();
+    input::read(Source::new("fuzz.yaml", data), &limits, &mut |piece| {
+        if let Piece::Document(document) = piece {
+            for found in objects("fuzz.yaml", document) {
+                if let Found::Object(object) = found {
+                    all.push(*object);
+                }
+            }
+        }
+    });
+    let mutators = crate::Mutators::from_objects(&all);
+    let world = crate::World::default();
+    let about = crate::mutate::About::default();
+    for object in &all {
+        let _ = crate::providers::Provider::read(object);
+        let told = mutators.mutate(&object.value, &about, &world, &crate::NoProviders);
+        if let Ok(mutated) = told {
+            let _ = crate::json_patch(&object.value, &mutated.object);
+        }
+    }
+    if let Ok(text) = std::str::from_utf8(data) {
+        let same = crate::mutate::reads_what_it_prints(text);
+        assert_eq!(same, Ok(()));
+    }
+    let _ = crate::providers::answer(data, &["key".to_owned()]);
+}

@@ -16,8 +16,11 @@
 use crate::enforce::Point;
 use crate::except::Exception;
 use crate::gatekeeper::{self, Constraint, Exclusions, Template};
+use crate::implied::Implied;
 use crate::input::{self, Limits, Piece, Source};
+use crate::mutate::Mutators;
 use crate::object::{Found, Object, objects};
+use crate::providers::Provider;
 use crate::suppress::UnusedSuppression;
 use crate::sync::Synced;
 use bartizan_model::scan::ContentDigest;
@@ -71,6 +74,7 @@ pub struct LibraryBuilder {
     constraints: Vec<(String, Constraint, Object)>,
     exclusions: Exclusions,
     exceptions: Vec<Exception>,
+    implied: Vec<Object>,
     digests: BTreeMap<String, BTreeMap<String, Digest>>,
     notices: Vec<Notice>,
 }
@@ -154,13 +158,8 @@ impl LibraryBuilder {
                     ),
                 });
             }
-            (
-                "config.gatekeeper.sh"
-                | "syncset.gatekeeper.sh"
-                | "expansion.gatekeeper.sh"
-                | "externaldata.gatekeeper.sh",
-                _,
-            ) => {
+            _ if Implied::wants(&object) => self.implied.push(object),
+            ("config.gatekeeper.sh" | "syncset.gatekeeper.sh", _) => {
                 self.notices.push(Notice {
                     file: object.location.file.clone(),
                     line: object.location.line,
@@ -276,7 +275,9 @@ impl LibraryBuilder {
                 digest: digest(files),
             })
             .collect();
+        let implied = Implied::of(&self.implied, &mut notices);
         Ok(Library {
+            implied: Arc::new(implied),
             checks: audited(&policies),
             policies: Arc::new(policies),
             exclusions: Arc::new(self.exclusions),
@@ -379,6 +380,7 @@ impl Policy {
 pub struct Library {
     pub(crate) policies: Arc<Vec<Policy>>,
     pub(crate) exclusions: Arc<Exclusions>,
+    pub(crate) implied: Arc<Implied>,
     pub(crate) exceptions: Arc<Vec<Exception>>,
     checks: Vec<Check>,
     content: Vec<ContentDigest>,
@@ -410,6 +412,16 @@ impl Library {
     /// Every check, with those that only admission asks.
     pub fn all_checks(&self) -> Vec<Check> {
         self.policies.iter().map(|p| p.check.clone()).collect()
+    }
+
+    /// Its mutators; see [`Mutators::review`].
+    pub fn mutators(&self) -> &Mutators {
+        &self.implied.mutators
+    }
+
+    /// Its Providers of external data.
+    pub fn providers(&self) -> &[Provider] {
+        &self.implied.providers
     }
 
     /// One digest of everything that was added, to say which policies judged.
@@ -444,6 +456,7 @@ impl Library {
             .cloned()
             .collect();
         Self {
+            implied: Arc::clone(&self.implied),
             checks: audited(&policies),
             policies: Arc::new(policies),
             exclusions: Arc::clone(&self.exclusions),

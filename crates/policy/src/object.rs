@@ -39,11 +39,6 @@ pub(crate) enum Found {
 }
 
 impl Object {
-    /// A text below `metadata`.
-    pub(crate) fn meta(&self, field: &str) -> Option<&str> {
-        self.value.get("metadata")?.get(field)?.as_str()
-    }
-
     /// An annotation.
     pub(crate) fn annotations(&self) -> impl Iterator<Item = (&str, &str)> {
         self.value
@@ -68,6 +63,15 @@ impl Object {
 
 /// The objects of a document; lists are flattened.
 pub(crate) fn objects(file: &str, document: Document) -> Vec<Found> {
+    read(file, document, true)
+}
+
+/// The objects of a document, those without a name too: `gator` takes them.
+pub(crate) fn loose_objects(file: &str, document: Document) -> Vec<Found> {
+    read(file, document, false)
+}
+
+fn read(file: &str, document: Document, named: bool) -> Vec<Found> {
     let Document {
         value,
         line,
@@ -84,6 +88,7 @@ pub(crate) fn objects(file: &str, document: Document) -> Vec<Found> {
                 line: line_at(&lines, &format!("[{i}]")).unwrap_or(line),
                 lines: below(&lines, &format!("[{i}].")),
                 helm: helm.clone(),
+                named,
             };
             one(item, None, place, 0, &mut found);
         }
@@ -94,6 +99,7 @@ pub(crate) fn objects(file: &str, document: Document) -> Vec<Found> {
         line,
         lines,
         helm,
+        named,
     };
     one(value, None, place, 0, &mut found);
     found
@@ -104,6 +110,8 @@ struct Place<'f> {
     line: u32,
     lines: Vec<(String, u32)>,
     helm: Option<String>,
+    /// Whether an object must have a name.
+    named: bool,
 }
 
 fn line_at(lines: &[(String, u32)], path: &str) -> Option<u32> {
@@ -165,6 +173,7 @@ fn one(
                 line: line_at(&place.lines, &at).unwrap_or(line),
                 lines: below(&place.lines, &format!("{at}.")),
                 helm: place.helm.clone(),
+                named: place.named,
             };
             one(item, inherited, place, depth + 1, found);
         }
@@ -200,9 +209,13 @@ fn one(
             return;
         }
     };
-    let Some(name) = name.or(generate) else {
-        found.push(broken(format!("{kind} without metadata.name")));
-        return;
+    let name = match name.or(generate) {
+        Some(name) => name,
+        None if place.named => {
+            found.push(broken(format!("{kind} without metadata.name")));
+            return;
+        }
+        None => String::new(),
     };
     let location = Location {
         file: place.file.to_owned(),

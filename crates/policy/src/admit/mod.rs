@@ -11,6 +11,7 @@
 //! a template. Where Gatekeeper denies with an error of its own (a Namespace that is not
 //! there, an object without a kind) the verdict is [`Outcome::Unknown`].
 
+mod implied;
 mod verdict;
 
 pub use verdict::{Excepted, Explain, Failure, Outcome, Untold, Verdict};
@@ -23,6 +24,7 @@ use crate::evaluate::World;
 use crate::gatekeeper::Constraint;
 use crate::library::{Library, Policy};
 use crate::matching::{Target, Verdict as Match};
+use crate::providers::Providers;
 use crate::redact;
 use crate::review::{Operation, Review};
 use crate::unit::Unit;
@@ -56,6 +58,7 @@ pub struct Admitter {
     rules: Vec<Rule>,
     index: HashMap<Key, Arc<[usize]>>,
     namespaces: HashMap<String, Shared>,
+    providers: Option<Arc<dyn Providers + Send + Sync>>,
 }
 
 // Admitters are made off the request's path and handed to their worker.
@@ -114,6 +117,7 @@ impl Admitter {
             rules,
             index: HashMap::new(),
             namespaces: HashMap::new(),
+            providers: None,
         }
     }
 
@@ -153,6 +157,7 @@ impl Admitter {
         for at in self.candidates(&forms).iter() {
             self.rule(*at, review, &forms, &ask, now, remaining, &mut found);
         }
+        self.implied(review, now, remaining, &mut found);
         found.explains.sort_by(|a, b| {
             let key = |e: &Explain| (e.kind.clone(), e.constraint.clone(), e.message.clone());
             key(a).cmp(&key(b))

@@ -124,5 +124,6 @@ fn violation(message: String) -> Violation {
         path: None,
         actual: None,
         expected: None,
+        details: None,
     }
 }
