@@ -156,8 +156,8 @@ fn tricky_policies_say_what_opa_says() {
 fn what_cannot_be_told_is_unknown() {
     for (body, part) in [
         (
-            "violation[{\"msg\": m}] { m := sprintf(input.parameters.text, [1]) }",
-            "format verbs",
+            "violation[{\"msg\": m}] { m := sprintf(\"%[1]d\", [1]) }",
+            "cannot be told",
         ),
         (
             "violation[{\"msg\": m}] { m := f }\nf = 1 { true }\nf = 2 { true }",

@@ -496,7 +496,7 @@ impl Maker<'_> {
     fn reference(&mut self) -> String {
         let mut text = match self.r.below(10) {
             0..=2 if !self.scope.is_empty() => self.variable(),
-            3..=4 => match self.named(|k| k != Kind::Complete || true) {
+            3..=4 => match self.named(|_| true) {
                 Some((name, Kind::Function(_))) | Some((name, _)) if !name.starts_with('f') => {
                     if self.r.chance(25) {
                         format!("data.p.{name}")
