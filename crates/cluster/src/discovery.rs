@@ -157,15 +157,13 @@ pub(crate) fn groups(bytes: &[u8]) -> Result<Groups, Error> {
 
 /// The versions of a group, the preferred one first.
 fn named(group: LegacyGroup) -> Vec<(String, String)> {
-    let mut versions = group.versions;
-    if let Some(at) = versions
-        .iter()
-        .position(|v| Some(v) == group.preferred.as_ref())
-    {
-        versions[..=at].rotate_right(1);
-    }
-    versions
+    let (first, rest): (Vec<_>, Vec<_>) = group
+        .versions
         .into_iter()
+        .partition(|v| Some(v) == group.preferred.as_ref());
+    first
+        .into_iter()
+        .chain(rest)
         .map(|v| (group.name.clone(), v.version))
         .collect()
 }
