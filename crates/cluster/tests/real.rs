@@ -1,1 +1,0 @@
-//! Against a real Kubernetes API: see `docs/cluster-tests.md`. Without one, each test says so.
