@@ -193,7 +193,8 @@ async fn failures(real: &Real) {
 async fn deletion(real: &Real, webhook: &Webhook) {
     webhook.take();
     real.kubectl(&["delete", "namespace", "walk", "--wait=false"]);
-    // What may not be deleted keeps its namespace alive.
+    // What may not be deleted keeps its namespace alive; behind the first such object of a kind the
+    // API server asks about no others.
     until("the webhook is asked about what goes", async || {
         let asked = webhook.asked.lock().unwrap();
         // Objects of a collection come without `name`: who they are stands in `oldObject` alone.
@@ -202,7 +203,7 @@ async fn deletion(real: &Real, webhook: &Webhook) {
                 .iter()
                 .any(|r| r["operation"] == "DELETE" && r["oldObject"]["metadata"]["name"] == name)
         };
-        deleted("walk") && deleted("good") && deleted("d") && deleted("later")
+        deleted("walk") && deleted("good") && deleted("d") && deleted("down")
     })
     .await;
     let phase = real.kubectl(&["get", "namespace", "walk", "-o", "jsonpath={.status.phase}"]);

@@ -231,7 +231,7 @@ async fn applied_fields_have_owners() {
     assert!(matches!(gone, Err(Error::NotFound(_))), "{gone:?}");
 
     let mut wrong = config_map("applying", "wrong");
-    wrong["data"] = json!([1]);
+    wrong["data"] = json!({"no/key": "x"});
     let wrong = Patch::Apply {
         manager: "one".to_owned(),
         force: false,
