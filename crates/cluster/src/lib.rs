@@ -11,6 +11,7 @@
 //! **Invariant:** no policy is evaluated here and nothing is stored. Wall-clock time comes in as an
 //! argument.
 
+pub mod audit;
 mod backoff;
 mod cluster;
 mod connect;
