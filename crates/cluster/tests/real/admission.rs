@@ -4,16 +4,17 @@ use crate::setup::{Real, until};
 use crate::webhook::{Certificates, Webhook};
 use bartizan_cluster::{Error, Name, Patch, Resource, WebhookKind, set_ca_bundle};
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 
-const CONFIGURATION: &str = "walk";
+pub const CONFIGURATION: &str = "walk";
 
 /// A configuration that installs the webhook for one namespace, by its address.
-fn configuration(webhook: &Webhook, failure: &str) -> Value {
+pub fn configuration(address: SocketAddr, failure: &str) -> Value {
     let hook = |name: &str, selector: Value, rules: Value| {
         json!({
             "name": name, "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 3,
             "failurePolicy": failure, "matchPolicy": "Equivalent",
-            "clientConfig": {"url": format!("https://{}/v1/admit", webhook.address)},
+            "clientConfig": {"url": format!("https://{}/v1/admit", address)},
             "namespaceSelector": selector, "rules": rules,
         })
     };
@@ -28,7 +29,7 @@ fn configuration(webhook: &Webhook, failure: &str) -> Value {
     })
 }
 
-fn config_map(name: &str, label: &str) -> String {
+pub fn config_map(name: &str, label: &str) -> String {
     json!({
         "apiVersion": "v1", "kind": "ConfigMap",
         "metadata": {"namespace": "walk", "name": name, "labels": {label: "yes"}},
@@ -36,16 +37,16 @@ fn config_map(name: &str, label: &str) -> String {
     .to_string()
 }
 
-async fn trust(real: &Real, certificates: &Certificates) {
+pub async fn trust(real: &Real, authority: &str) {
     let kind = WebhookKind::Validating;
     assert_eq!(
-        set_ca_bundle(&*real.cluster, kind, CONFIGURATION, &certificates.authority).await,
+        set_ca_bundle(&*real.cluster, kind, CONFIGURATION, authority).await,
         Ok(true)
     );
 }
 
 /// The API server learns of a changed configuration a moment later.
-async fn in_force(real: &Real) {
+pub async fn in_force(real: &Real) {
     until("the webhook is in force", async || {
         let tried = real.try_kubectl(
             &["create", "--dry-run=server", "-f", "-"],
@@ -63,8 +64,8 @@ async fn a_webhook_through_its_life() {
     let certificates = Certificates::new();
     let webhook = Webhook::start(&certificates).await;
     real.namespace("walk");
-    real.apply(&configuration(&webhook, "Fail"));
-    trust(&real, &certificates).await;
+    real.apply(&configuration(webhook.address, "Fail"));
+    trust(&real, &certificates.authority).await;
     in_force(&real).await;
     objects(&real, &webhook);
     subresources(&real, &webhook).await;
@@ -77,8 +78,8 @@ async fn a_webhook_through_its_life() {
     drop(webhook);
     failures(&real).await;
     let webhook = Webhook::start(&certificates).await;
-    real.apply(&configuration(&webhook, "Ignore"));
-    trust(&real, &certificates).await;
+    real.apply(&configuration(webhook.address, "Ignore"));
+    trust(&real, &certificates.authority).await;
     in_force(&real).await;
     deletion(&real, &webhook).await;
     real.kubectl(&["delete", "validatingwebhookconfiguration", CONFIGURATION]);
@@ -165,13 +166,13 @@ async fn rotation(real: &Real, webhook: &Webhook) {
     // Nobody trusts it yet, and the configuration says to fail.
     let refused = real.refused(&["create", "-f", "-"], &config_map("early", "x"));
     assert!(refused.contains("certificate"), "{refused}");
-    trust(real, &new).await;
+    trust(real, &new.authority).await;
     in_force(real).await;
     real.apply(&serde_json::from_str(&config_map("later", "x")).unwrap());
 }
 
 /// The webhook is gone: nothing passes under Fail, everything under Ignore.
-async fn failures(real: &Real) {
+pub async fn failures(real: &Real) {
     let refused = real.refused(&["create", "-f", "-"], &config_map("down", "deny"));
     assert!(refused.contains("failed calling webhook"), "{refused}");
     let ignore = json!([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}]);
@@ -219,5 +220,5 @@ async fn deletion(real: &Real, webhook: &Webhook) {
             .success()
     })
     .await;
-    real.apply(&configuration(webhook, "Ignore"));
+    real.apply(&configuration(webhook.address, "Ignore"));
 }

@@ -10,6 +10,7 @@
 
 mod admission;
 mod api;
+mod bartizan;
 mod install;
 mod setup;
 mod webhook;

@@ -15,6 +15,9 @@ use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 /// An authority of its own and a server certificate by it.
 pub struct Certificates {
     pub authority: String,
+    /// The server's own, for a process that reads files.
+    pub chain: String,
+    pub key: String,
     config: Arc<ServerConfig>,
 }
 
@@ -36,6 +39,8 @@ impl Certificates {
             .unwrap();
         Self {
             authority: issuer.pem(),
+            chain: leaf.pem(),
+            key: key.serialize_pem(),
             config: Arc::new(config),
         }
     }
