@@ -63,7 +63,7 @@ async fn a_webhook_through_its_life() {
     let real = Real::new().await;
     let certificates = Certificates::new();
     let webhook = Webhook::start(&certificates).await;
-    real.namespace("walk");
+    real.namespace("walk").await;
     real.apply(&configuration(webhook.address, "Fail"));
     trust(&real, &certificates.authority).await;
     in_force(&real).await;

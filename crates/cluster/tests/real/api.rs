@@ -93,7 +93,7 @@ async fn discovers_built_in_and_custom_kinds() {
 #[ignore = "needs a Kubernetes API: make test-cluster"]
 async fn pages_and_changes_across_a_restart_of_the_api_server() {
     let real = Real::new().await;
-    real.namespace("pages");
+    real.namespace("pages").await;
     let items: Vec<Value> = (0..450)
         .map(|n| config_map("pages", &format!("c-{n:03}")))
         .collect();
@@ -192,7 +192,7 @@ async fn a_version_that_is_too_old_is_told_apart() {
 #[ignore = "needs a Kubernetes API: make test-cluster"]
 async fn applied_fields_have_owners() {
     let real = Real::new().await;
-    real.namespace("applying");
+    real.namespace("applying").await;
     let name = Name::within("applying", "shared");
     let apply = |manager: &str, force: bool, a: &str| {
         let mut object = config_map("applying", "shared");
@@ -259,7 +259,7 @@ fn now() -> Timestamp {
 #[ignore = "needs a Kubernetes API: make test-cluster"]
 async fn one_of_two_leads() {
     let real = Real::new().await;
-    real.namespace("leading");
+    real.namespace("leading").await;
     let run = |who: &'static str| {
         let cluster = real.cluster.clone();
         let (leads, told) = watch::channel((false, None));

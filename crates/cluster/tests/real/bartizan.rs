@@ -121,7 +121,7 @@ async fn bartizans_webhook_through_its_life() {
     std::fs::create_dir(&policies).unwrap();
     std::fs::write(policies.join("template.yaml"), TEMPLATE).unwrap();
     std::fs::write(policies.join("constraint.yaml"), CONSTRAINT).unwrap();
-    real.namespace("walk");
+    real.namespace("walk").await;
 
     // With the authority that it makes.
     let server = Server::start(&binary, folder.path(), "127.0.0.1:0", &[]);

@@ -87,9 +87,14 @@ impl Real {
         assert!(done.await.unwrap().unwrap().success(), "api {what}");
     }
 
-    /// A namespace of that name, usable at once.
-    pub fn namespace(&self, name: &str) {
+    /// A namespace of that name, usable at once: pods wait for its service account.
+    pub async fn namespace(&self, name: &str) {
         self.kubectl(&["create", "namespace", name]);
+        until("the namespace has its service account", async || {
+            let account = ["-n", name, "get", "serviceaccount", "default"];
+            self.try_kubectl(&account, "").status.success()
+        })
+        .await;
     }
 
     pub fn repository(&self) -> PathBuf {
