@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := target/debug/bartizan
 UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help up test build unit browser console-check screenshots clean
+.PHONY: help up test build unit cluster test-cluster browser console-check screenshots clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -23,6 +23,7 @@ ui/dist/index.html: $(UI_SOURCES)
 test: ## Run every test; starts and stops the servers it needs
 	@$(MAKE) --no-print-directory console-check
 	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory cluster
 	@$(MAKE) --no-print-directory browser
 
 console-check: ## Type check and unit tests of the console
@@ -34,6 +35,17 @@ console-check: ## Type check and unit tests of the console
 unit: ui/dist/index.html ## Rust tests, PostgreSQL included
 	@scripts/need compiler postgres
 	scripts/with-postgres cargo test --workspace --locked
+
+# A real API server, built from the Go module proxy once a machine: see docs/cluster-tests.md.
+test-cluster: ## Tests against a real Kubernetes API; builds it first, which takes minutes
+	@scripts/need compiler
+	@scripts/kube
+	scripts/with-cluster cargo test --locked --package bartizan-cluster --test real -- --ignored
+
+cluster: ## The same, wherever the API server is built already; otherwise says why not
+	@if reason=$$(scripts/kube --cached 2>&1 >/dev/null); then \
+	  scripts/with-cluster cargo test --workspace --locked --test real -- --ignored; \
+	else echo "SKIPPED: tests against a real Kubernetes API: $$reason"; fi
 
 browser: ## The built binary in a real browser; run `make unit` or `make build` before
 	@scripts/need chromium node-modules

@@ -5,6 +5,7 @@ pub type Target = fn(&[u8]);
 
 /// All targets, alphabetical. Each has a folder of the same name under `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("cluster_answers", bartizan_cluster::fuzzing::answers),
     ("framework", bartizan_posture::fuzzing::framework),
     ("ledger_checkpoint", bartizan_ledger::fuzzing::checkpoint),
     ("ledger_keys", bartizan_ledger::fuzzing::keys),
