@@ -107,7 +107,9 @@ pub fn hostile(options: &Options) -> Result<Vec<Figure>> {
         "uid": "good", "operation": "CREATE", "kind": {"group": "", "version": "v1", "kind": "Pod"},
         "object": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}}});
     let answer: Value = client.post(&address).json(&good).send()?.json()?;
-    let still = f64::from(u8::from(answer["response"]["uid"] == "good"));
+    let still = f64::from(u8::from(
+        answer.pointer("/response/uid") == Some(&json!("good")),
+    ));
     Ok(vec![
         Figure::plain("hostile reviews", count as f64, "reviews"),
         // Bodies of more than 8 MiB may be refused before all of it is sent.
