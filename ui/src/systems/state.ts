@@ -55,3 +55,9 @@ export function trend(points: HistoryPoint[]): { at: string; score: number | nul
 export function words(text: string): string[] {
   return text.split(/[\s,]+/).filter(Boolean);
 }
+
+/** The kind and the id of a choice such as `system:7`; both empty when nothing is chosen. */
+export function halves(choice: string): [string, string] {
+  const at = choice.indexOf(':');
+  return at < 0 ? ['', ''] : [choice.slice(0, at), choice.slice(at + 1)];
+}

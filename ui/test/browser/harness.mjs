@@ -35,7 +35,7 @@ export class Harness {
   /** Console errors, CSP violations, page errors and requests elsewhere fail the run. */
   watch(page) {
     page.on('console', (message) => {
-      const refused = /the server responded with a status of (401|422|403)/.test(message.text());
+      const refused = /the server responded with a status of (400|401|422|403)/.test(message.text());
       // A browser reports every refusal; the test refuses on purpose where it signs in wrongly.
       if (message.type() === 'error' && !(refused && this.refusals)) this.trouble.push(`console: ${message.text()} ${message.location().url}`);
     });

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { busy, presence, score, share, trend, words } from '../../src/systems/state';
+import { busy, halves, presence, score, share, trend, words } from '../../src/systems/state';
 import type { HistoryPoint, System, Task } from '../../src/api/types';
 
 const counts = (pass: number, fail: number, unknown = 0) => ({ pass, fail, unknown, not_applicable: 9 });
@@ -38,4 +38,9 @@ test('presence and progress', () => {
   expect(share(task('running', 5, 20))).toBe(25);
   expect(share(task('claimed', 0, null))).toBeUndefined();
   expect([busy(task('queued', 0, null)), busy(task('done', 1, 1)), busy(undefined)]).toEqual([true, false, false]);
+});
+
+test('a choice has a kind and an id', () => {
+  expect(halves('system:7:a')).toEqual(['system', '7:a']);
+  expect(halves('')).toEqual(['', '']);
 });

@@ -11,7 +11,7 @@ use crate::route::Route;
 use crate::state::AppState;
 use crate::work::drift::{self, Answer, DriftError, Moved};
 use axum::extract::State;
-use bartizan_model::{ScanId, ScopeId, Severity, Timestamp};
+use bartizan_model::{AssetUid, ScanId, ScopeId, Severity, Timestamp};
 use bartizan_store::scans::ScanRow;
 use bartizan_store::{PageRequest, TenantStore};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,7 @@ pub fn routes() -> Vec<Route> {
     vec![
         route!(Viewer, system_history),
         route!(Viewer, system_drift).time_limit(Duration::from_secs(120)),
+        route!(Viewer, compare_systems).time_limit(Duration::from_secs(120)),
     ]
 }
 
@@ -161,6 +162,25 @@ pub(crate) struct DriftView {
     capped: bool,
 }
 
+impl DriftView {
+    fn of(from: Option<ScanRow>, to: Option<ScanRow>, moved: Vec<Moved>) -> Self {
+        let count = |change| moved.iter().filter(|m| m.change == change).count() as u64;
+        Self {
+            from: from.map(HistoryPoint::from),
+            to: to.map(HistoryPoint::from),
+            opened: count(drift::Change::Opened),
+            fixed: count(drift::Change::Fixed),
+            changed: count(drift::Change::Changed),
+            capped: moved.len() > MAX_MOVED,
+            items: moved
+                .into_iter()
+                .take(MAX_MOVED)
+                .map(DriftItem::from)
+                .collect(),
+        }
+    }
+}
+
 /// Compare two scans of a system, rule by rule.
 #[utoipa::path(get, path = "/systems/{id}/drift", tag = "systems", operation_id = "systemDrift",
     params(("id" = String, Path), DriftQuery), responses((status = 200, body = DriftView)))]
@@ -177,30 +197,52 @@ pub(crate) async fn system_drift(
     let (from, to) = pair(&tenant, &scope_of(&system.name)?, from, to).await?;
     let moved = match (&from, &to) {
         (Some(from), Some(to)) => {
-            let before = drift::answers(&tenant, &from.artifact)
-                .await
-                .map_err(refused)?;
-            let after = drift::answers(&tenant, &to.artifact)
-                .await
-                .map_err(refused)?;
-            drift::compare(&before, &after)
+            let before = drift::answers(&tenant, &from.artifact);
+            let before = before.await.map_err(refused)?;
+            let after = drift::answers(&tenant, &to.artifact);
+            drift::compare(&before, &after.await.map_err(refused)?)
         }
         _ => Vec::new(),
     };
-    let count = |change| moved.iter().filter(|m| m.change == change).count() as u64;
-    Ok(Json(DriftView {
-        from: from.map(HistoryPoint::from),
-        to: to.map(HistoryPoint::from),
-        opened: count(drift::Change::Opened),
-        fixed: count(drift::Change::Fixed),
-        changed: count(drift::Change::Changed),
-        capped: moved.len() > MAX_MOVED,
-        items: moved
-            .into_iter()
-            .take(MAX_MOVED)
-            .map(DriftItem::from)
-            .collect(),
-    }))
+    Ok(Json(DriftView::of(from, to, moved)))
+}
+
+/// Compare a system with another, rule by rule: their newest scans by the same content. What
+/// fails here and not there is `opened`, what fails there and not here is `fixed`.
+#[utoipa::path(get, path = "/systems/{id}/compare/{other}", tag = "systems",
+    operation_id = "compareSystems",
+    params(("id" = String, Path), ("other" = String, Path)),
+    responses((status = 200, body = DriftView)))]
+pub(crate) async fn compare_systems(
+    State(state): State<AppState>,
+    caller: Caller,
+    Path((id, other)): Path<(String, String)>,
+) -> ApiResult<Json<DriftView>> {
+    let tenant = state.store.tenant(&caller.tenant).await?;
+    let system = known(&tenant, &id).await?;
+    let other = known(&tenant, &other).await?;
+    let page = PageRequest {
+        cursor: None,
+        limit: 200,
+    };
+    let (ours, theirs) = (scope_of(&system.name)?, scope_of(&other.name)?);
+    let ours = tenant.scans(Some(&ours), &page).await?.items;
+    let theirs = tenant.scans(Some(&theirs), &page).await?.items;
+    // The newest of ours to which theirs has one by the same content.
+    let shared = ours.into_iter().find_map(|to| {
+        let from = theirs.iter().find(|from| from.source == to.source)?;
+        Some((from.clone(), to))
+    });
+    let Some((from, to)) = shared else {
+        return Ok(Json(DriftView::of(None, None, Vec::new())));
+    };
+    let asset = AssetUid::new("host:compared").map_err(Problem::internal)?;
+    let before = drift::answers(&tenant, &from.artifact);
+    let before = before.await.map_err(refused)?.of_one_asset(&asset);
+    let after = drift::answers(&tenant, &to.artifact);
+    let after = after.await.map_err(refused)?.of_one_asset(&asset);
+    let moved = drift::compare(&before, &after);
+    Ok(Json(DriftView::of(Some(from), Some(to), moved)))
 }
 
 /// The two scans, both of the scope and of one source.

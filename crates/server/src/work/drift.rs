@@ -89,6 +89,32 @@ pub struct Moved {
     pub after: Option<Answer>,
 }
 
+impl Answers {
+    /// The same answers as if they were all of one asset: to compare what two hosts say.
+    #[must_use]
+    pub fn of_one_asset(mut self, asset: &AssetUid) -> Self {
+        let answers = std::mem::take(&mut self.answers);
+        // Of several assets' answers in one place the worst stands, so that none is hidden.
+        for ((check, _, locus), answer) in answers {
+            let held = self.answers.entry((check, asset.clone(), locus));
+            let held = held.or_insert_with(|| answer.clone());
+            if weight(&answer.outcome) > weight(&held.outcome) {
+                *held = answer;
+            }
+        }
+        self
+    }
+}
+
+fn weight(outcome: &Outcome) -> u8 {
+    match outcome {
+        Outcome::Fail => 3,
+        Outcome::Unknown { .. } => 2,
+        Outcome::Pass => 1,
+        Outcome::NotApplicable { .. } => 0,
+    }
+}
+
 /// Reads the answers of a stored report.
 pub async fn answers(tenant: &TenantStore, artifact: &Digest) -> Result<Answers, DriftError> {
     let bytes = pipe(tenant.objects().get_artifact(artifact).await?);
@@ -235,5 +261,21 @@ mod tests {
             ]
         );
         assert_eq!(compare(&to, &to), []);
+    }
+
+    #[test]
+    fn two_hosts_are_compared_rule_by_rule() {
+        let here = AssetUid::new("host:here").unwrap();
+        let there = AssetUid::new("host:there").unwrap();
+        let mut from = answers(&[("a", "pass"), ("b", "fail")]);
+        // A second asset's failure in the same place is not hidden by the first one's pass.
+        for ((check, asset, locus), answer) in answers(&[("a", "fail")]).answers {
+            assert_ne!(asset, there);
+            from.answers.insert((check, there.clone(), locus), answer);
+        }
+        let to = answers(&[("a", "fail"), ("b", "pass")]);
+        let moved = compare(&from.of_one_asset(&here), &to.of_one_asset(&here));
+        let words: Vec<_> = moved.iter().map(|m| (m.change.word(), &*m.title)).collect();
+        assert_eq!(words, [("fixed", "b")]);
     }
 }

@@ -104,6 +104,20 @@ both!(asked_scanned_compared, |w| async move {
     assert_eq!((&back["opened"], &back["fixed"]), (&json!(1), &json!(0)));
     let foreign = w.fetch(&format!("/systems/{id}/drift?from=other")).await;
     assert_eq!(foreign.status, 404);
+    let other = register(&w, "db-2", &[]).await;
+    let path = format!("/systems/{id}/compare/{other}");
+    assert_eq!(w.get(&path).await["from"], Value::Null);
+    w.import(&scan_of("db-2", "t1", 4, Pass)).await;
+    let both = w.get(&path).await;
+    assert_eq!(
+        (&both["from"]["scan"], &both["to"]["scan"]),
+        (&json!("t1"), &json!("s2"))
+    );
+    assert_eq!((&both["opened"], &both["changed"]), (&json!(1), &json!(1)));
+    let back = w.get(&format!("/systems/{other}/compare/{id}")).await;
+    assert_eq!((&back["fixed"], &back["opened"]), (&json!(1), &json!(0)));
+    let gone = w.fetch(&format!("/systems/{id}/compare/nobody")).await;
+    assert_eq!(gone.status, 404);
     let history = w.get(&format!("/systems/{id}/history")).await;
     let points: Vec<&Value> = history["items"].as_array().unwrap().iter().collect();
     assert_eq!(points.len(), 2);
