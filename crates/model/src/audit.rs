@@ -1,6 +1,6 @@
 //! What the ledger records: state changes, actions and admission decisions.
 
-use crate::{Digest, TenantId, Timestamp};
+use crate::{TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -32,6 +32,8 @@ pub mod action {
     pub const ASSESSMENT_RECORDED: &str = "assessment.recorded";
     /// An attestation was signed.
     pub const ATTESTATION_ISSUED: &str = "attestation.issued";
+    /// Admission decisions were stored; one entry stands for a batch, by its digest.
+    pub const DECISIONS_RECORDED: &str = "decisions.recorded";
     /// A failure is left knowingly.
     pub const FINDING_ACCEPTED: &str = "finding.accepted";
     /// A failure was ruled wrong.
@@ -89,17 +91,37 @@ pub struct Event {
     pub body: Value,
 }
 
-/// An admission verdict on one request. Filled by a later issue.
+/// An admission verdict on one request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// When.
     pub at: Timestamp,
     /// The request's uid.
     pub request: String,
+    /// `CREATE`, `UPDATE`, `DELETE` or `CONNECT`.
+    pub operation: String,
+    /// The object's API group; empty for the core group.
+    pub group: String,
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace; empty for objects of the cluster.
+    pub namespace: String,
+    /// Its name; empty where the server was still to make one.
+    pub name: String,
+    /// Who asked.
+    pub user: String,
+    /// `allowed`, `denied`, `unknown` (something could not be told) or `excluded` (nothing was
+    /// asked). An unknown one is never an allowed one, whatever the API server was told.
+    pub outcome: String,
     /// Whether the API server was told to go on.
     pub allowed: bool,
-    /// Digest of the object.
-    pub object: Digest,
-    /// Why, one line a policy.
-    pub reasons: Vec<String>,
+    /// Whether nothing was to be kept anyway.
+    pub dry_run: bool,
+    /// From the request's arrival to its answer, in microseconds.
+    pub micros: u64,
+    /// Which policies judged: a digest.
+    pub policies: String,
+    /// Violations, with policy, constraint, message, path, value and remedy, and what could
+    /// not be told.
+    pub reasons: Vec<Value>,
 }

@@ -49,3 +49,9 @@ pub use object::Object;
 pub use review::{Review, ReviewError, ReviewLimits};
 pub use scan::{Progress, ScanError, ScanOptions, ScanOutput, scan};
 pub use suppress::{Baseline, UnusedSuppression};
+
+/// Whether a namespace is meant by a name that may have an asterisk at its front or end, as
+/// Gatekeeper's options and matches have it.
+pub fn namespace_matches(pattern: &str, namespace: &str) -> bool {
+    matching::wildcard(pattern, namespace)
+}

@@ -404,6 +404,21 @@ impl Library {
         self.policies.iter().map(|p| p.check.clone()).collect()
     }
 
+    /// One digest of everything that was added, to say which policies judged.
+    pub fn digest(&self) -> Digest {
+        let mut all = Sha256::new();
+        for content in &self.content {
+            all.update(format!("{}\0{}\n", content.name, content.digest).as_bytes());
+        }
+        Digest::of(&all.finalize())
+    }
+
+    /// How many templates cannot be run; their constraints answer Unknown.
+    pub fn refused(&self) -> usize {
+        let refused = |p: &&Policy| p.template.refused.is_some();
+        self.policies.iter().filter(refused).count()
+    }
+
     /// How many constraints are enforced at a point.
     pub fn constraints_at(&self, point: Point) -> usize {
         let all = self.policies.iter().flat_map(|p| &p.constraints);

@@ -35,6 +35,8 @@ pub struct Config {
     pub workers: usize,
     /// How long a worker holds a job without a sign of life.
     pub lease: Duration,
+    /// The admission webhook; none does not serve it.
+    pub admission: Option<crate::admission::Config>,
     /// Bounds.
     pub limits: Limits,
     /// How long sign-ins last.
@@ -121,6 +123,7 @@ impl Default for Config {
             frameworks: Vec::new(),
             workers: 1,
             lease: Duration::from_secs(30),
+            admission: None,
             limits: Limits::default(),
             sessions: Sessions::default(),
         }

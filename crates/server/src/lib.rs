@@ -6,6 +6,7 @@
 //! [`route::table`] lists every operation with who may call it; the router, the OpenAPI
 //! document and the role test are made from that list. [`serve`] runs it all.
 
+pub mod admission;
 pub mod api;
 pub mod auth;
 pub mod config;

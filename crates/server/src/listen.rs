@@ -86,6 +86,15 @@ impl Listener {
             Some(tls) => Some(TlsAcceptor::from(Arc::new(tls_config(tls)?))),
             None => None,
         };
+        Self::at(wanted, tls).await
+    }
+
+    /// Binds with a TLS configuration that is there already.
+    pub async fn with_tls(wanted: SocketAddr, tls: ServerConfig) -> Result<Self, ListenError> {
+        Self::at(wanted, Some(TlsAcceptor::from(Arc::new(tls)))).await
+    }
+
+    async fn at(wanted: SocketAddr, tls: Option<TlsAcceptor>) -> Result<Self, ListenError> {
         let failed = |source: std::io::Error| match source.kind() {
             ErrorKind::AddrInUse => ListenError::PortInUse(wanted),
             ErrorKind::PermissionDenied => ListenError::NotPermitted(wanted),
@@ -231,8 +240,10 @@ impl Serving {
     }
 }
 
-/// TLS 1.3 alone, with aws-lc; HTTP/2 where the peer can.
-fn tls_config(files: &Tls) -> Result<ServerConfig, ListenError> {
+/// Reads a chain and its key; the error names the file.
+pub(crate) fn chain_and_key(
+    files: &Tls,
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), ListenError> {
     let cert_error = |why: String| ListenError::Tls {
         option: "--tls-cert",
         path: files.cert.clone(),
@@ -254,14 +265,20 @@ fn tls_config(files: &Tls) -> Result<ServerConfig, ListenError> {
     }
     let key = PrivateKeyDer::from_pem_slice(&read(&files.key).map_err(key_error)?)
         .map_err(|error| key_error(pem_text(&error, "a PEM private key, not encrypted")))?;
+    Ok((chain, key))
+}
+
+/// TLS 1.3 alone, with aws-lc; HTTP/2 where the peer can.
+fn tls_config(files: &Tls) -> Result<ServerConfig, ListenError> {
+    let (chain, key) = chain_and_key(files)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
-        .map_err(|error| {
-            key_error(format!(
-                "it does not go with the certificate of --tls-cert ({error})"
-            ))
+        .map_err(|error| ListenError::Tls {
+            option: "--tls-key",
+            path: files.key.clone(),
+            why: format!("it does not go with the certificate of --tls-cert ({error})"),
         })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)

@@ -11,7 +11,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
@@ -53,6 +53,15 @@ pub fn install() {
         ];
         let handle = PrometheusBuilder::new()
             .set_buckets(&buckets)
+            .and_then(|builder| {
+                // Admission is answered in thousandths of a second; buckets as Gatekeeper's.
+                let fine = [
+                    0.0005, 0.001, 0.002, 0.003, 0.004, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5,
+                    1.0, 2.0, 3.0, 5.0, 10.0,
+                ];
+                let names = Matcher::Prefix("gatekeeper_".to_owned());
+                builder.set_buckets_for_metric(names, &fine)
+            })
             .map_err(|error| error.to_string())
             .and_then(|builder| builder.install_recorder().map_err(|e| e.to_string()));
         match handle {

@@ -1,5 +1,6 @@
 //! Starting and stopping.
 
+use crate::admission::{Admission, AdmissionError};
 use crate::auth::Auth;
 use crate::auth::bootstrap::{BootstrapError, OneTimeSecret, bootstrap_admin};
 use crate::config::Config;
@@ -22,6 +23,8 @@ pub struct Ready {
     pub url: String,
     /// On the first start: the administrator's one-time password. Show it once.
     pub first_secret: Option<OneTimeSecret>,
+    /// Where the admission webhook listens, and its certificate authority.
+    pub webhook: Option<(SocketAddr, Option<String>)>,
     /// What the server serves, for work in the same process.
     pub state: AppState,
 }
@@ -32,6 +35,9 @@ pub enum ServeError {
     /// Configuration: address, port or TLS files.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// Configuration: the admission webhook.
+    #[error(transparent)]
+    Admission(#[from] AdmissionError),
     /// Configuration or peer: the data folder, the database, the objects.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -63,6 +69,8 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
     crate::metrics::install();
+    let mut config = config;
+    let admission = config.admission.take();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     // The socket first: a port in use should be told before anything is made.
@@ -86,15 +94,33 @@ pub async fn serve(
     let work_shutdown = CancellationToken::new();
     let work = tokio::spawn(Work::run(state.clone(), work_shutdown.clone()));
     let chores = tokio::spawn(chores(state.clone(), work_shutdown.clone()));
+    let webhook = match admission {
+        Some(config) => Some(Admission::open(config, &state).await?),
+        None => None,
+    };
     let app = crate::route::router(state.clone());
     tracing::info!(address = %listener.address(), "listening");
     ready(Ready {
         address: listener.address(),
         url,
         first_secret,
+        webhook: webhook.as_ref().map(|w| (w.address(), w.ca())),
         state: state.clone(),
     });
+    let webhook = webhook.map(|w| tokio::spawn(w.run(state.clone(), shutdown.clone())));
+    let (live, stopping) = (state.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        stopping.cancelled().await;
+        // Watchers would hold their connections open until they are cut off.
+        live.work.decisions.close();
+    });
     listener.run(app, &limits, shutdown).await;
+    if let Some(Err(error)) = match webhook {
+        Some(task) => Some(task.await),
+        None => None,
+    } {
+        tracing::error!(%error, "the webhook ended badly");
+    }
     work_shutdown.cancel();
     for (task, name) in [(work, "work"), (chores, "chores")] {
         if let Err(error) = task.await {

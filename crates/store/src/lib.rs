@@ -7,6 +7,7 @@
 pub mod audit;
 mod bulk;
 mod db;
+pub mod decisions;
 mod dump;
 pub mod error;
 pub mod fault;

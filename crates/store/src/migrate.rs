@@ -27,6 +27,10 @@ const STEPS: &[Step] = &[
         sqlite: include_str!("../migrations/sqlite/0004_systems.sql"),
         postgres: include_str!("../migrations/postgres/0004_systems.sql"),
     },
+    Step {
+        sqlite: include_str!("../migrations/sqlite/0005_decisions.sql"),
+        postgres: include_str!("../migrations/postgres/0005_decisions.sql"),
+    },
 ];
 
 /// The newest schema that this program knows.

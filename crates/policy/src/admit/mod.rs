@@ -29,7 +29,6 @@ use crate::unit::Unit;
 use bartizan_model::Timestamp;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,9 +54,15 @@ pub struct Admitter {
     options: AdmitOptions,
     units: Vec<Result<Unit, String>>,
     rules: Vec<Rule>,
-    index: HashMap<Key, Rc<[usize]>>,
+    index: HashMap<Key, Arc<[usize]>>,
     namespaces: HashMap<String, Shared>,
 }
+
+// Admitters are made off the request's path and handed to their worker.
+const _: () = {
+    const fn send<T: Send>() {}
+    send::<Admitter>();
+};
 
 /// Group, kind and namespace.
 type Key = (String, String, String);
@@ -289,7 +294,7 @@ impl Admitter {
     }
 
     /// The rules that may match.
-    fn candidates(&mut self, forms: &Forms<'_>) -> Rc<[usize]> {
+    fn candidates(&mut self, forms: &Forms<'_>) -> Arc<[usize]> {
         // Hostile reviews may name any number of kinds and namespaces.
         const MOST: usize = 10_000;
         let first = match forms.targets.first() {
@@ -302,7 +307,7 @@ impl Admitter {
         };
         let key = (first.group.into(), first.kind.into(), namespace.into());
         if let Some(known) = self.index.get(&key) {
-            return Rc::clone(known);
+            return Arc::clone(known);
         }
         let wanted = |rule: &Rule| {
             let policy = self.library.policies.get(rule.policy);
@@ -310,11 +315,11 @@ impl Admitter {
             constraint.is_some_and(|c| c.matching.reaches(first.group, first.kind, namespace))
         };
         let all = self.rules.iter().enumerate().filter(|(_, r)| wanted(r));
-        let all: Rc<[usize]> = all.map(|(at, _)| at).collect();
+        let all: Arc<[usize]> = all.map(|(at, _)| at).collect();
         if self.index.len() >= MOST {
             self.index.clear();
         }
-        self.index.insert(key, Rc::clone(&all));
+        self.index.insert(key, Arc::clone(&all));
         all
     }
 }

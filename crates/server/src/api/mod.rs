@@ -12,6 +12,7 @@ pub mod artifacts;
 pub mod attestations;
 pub mod audit;
 pub mod checks;
+pub mod decisions;
 mod export;
 pub mod findings;
 pub mod frameworks;
@@ -42,6 +43,7 @@ pub fn routes() -> Vec<Route> {
         attestations::routes(),
         audit::routes(),
         checks::routes(),
+        decisions::routes(),
         findings::routes(),
         frameworks::routes(),
         history::routes(),

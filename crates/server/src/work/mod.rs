@@ -9,6 +9,7 @@
 
 pub mod attest;
 pub mod content;
+pub mod decisions;
 pub mod drift;
 pub mod expiry;
 pub mod gauges;
@@ -47,6 +48,8 @@ pub struct Work {
     pub content: content::Content,
     /// The keyring.
     pub keys: Arc<keys::Keys>,
+    /// Admission decisions, live.
+    pub decisions: decisions::Live,
     /// Runners that wait for tasks.
     pub waiting: waiting::Waiting,
     jobs: Notify,
@@ -89,6 +92,7 @@ impl Work {
         Ok(Self {
             content,
             keys: Arc::new(keys),
+            decisions: decisions::Live::default(),
             waiting: waiting::Waiting::new(config.limits.concurrency),
             jobs: Notify::new(),
             entries: Notify::new(),

@@ -11,6 +11,7 @@
 )]
 
 mod actions;
+mod decisions;
 mod figures;
 mod import;
 mod ledger;

@@ -1,0 +1,195 @@
+//! The admission webhook: Kubernetes asks, policies answer, before the caller's time is over.
+//!
+//! ```text
+//! API server ──TLS──► http ──bounded queues──► workers (threads, an Admitter each)
+//!                      │ ▲                        ▲
+//!                      │ └── deadline ────────────┘   policies: a new set is compiled beside
+//!                      ▼                              the path and swapped whole
+//!                    record ──batches──► store, ledger, findings, live stream
+//! ```
+//!
+//! Its own listener, because its peer is the API server and not a person: no sessions, no
+//! console, certificates of its own. What cannot be told in time, for whatever reason, is
+//! answered by the failure setting, counted, and recorded as unknown.
+
+pub mod certs;
+mod findings;
+mod http;
+pub mod policies;
+pub mod pool;
+pub mod record;
+
+pub use certs::{CertsError, Source as Certificates};
+pub use policies::{Loaded, Policies};
+
+use crate::config::Limits;
+use crate::listen::{ListenError, Listener};
+use crate::state::AppState;
+use bartizan_model::Scope;
+use bartizan_policy::{Budget, Failure};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Gatekeeper's counter: validations, by `admission_status` and `admission_dryrun`.
+pub const GK_VALIDATIONS: &str = "gatekeeper_validation_request_count";
+/// Gatekeeper's histogram: seconds, by `admission_status`.
+pub const GK_VALIDATION_SECONDS: &str = "gatekeeper_validation_request_duration_seconds";
+/// Gatekeeper's counter: mutations, by `mutation_status`.
+pub const GK_MUTATIONS: &str = "gatekeeper_mutation_request_count";
+/// Gatekeeper's histogram: seconds, by `mutation_status`.
+pub const GK_MUTATION_SECONDS: &str = "gatekeeper_mutation_request_duration_seconds";
+/// Gatekeeper's gauge: constraints in force at the webhook, by `enforcement_action`.
+pub const GK_CONSTRAINTS: &str = "gatekeeper_constraints";
+/// Gatekeeper's gauge: templates, by `status` (`active`, `error`).
+pub const GK_TEMPLATES: &str = "gatekeeper_constraint_templates";
+/// Counter: reviews answered, by `outcome`.
+pub const REVIEWS: &str = "bartizan_admission_reviews_total";
+/// Counter: reviews that could not be told, by `reason` (`policy`, `timeout`, `full`,
+/// `not_loaded`).
+pub const UNKNOWN: &str = "bartizan_admission_unknown_total";
+/// Counter: requests that are no reviews.
+pub const MALFORMED: &str = "bartizan_admission_malformed_total";
+/// Gauge: reviews that wait for a worker or are judged.
+pub const ACTIVE: &str = "bartizan_admission_active";
+/// Counter: decisions that were not recorded because the queue was full.
+pub const DECISIONS_SHED: &str = "bartizan_admission_decisions_shed_total";
+/// Counter: loads of policies, by `outcome` (`ok`, `failed`).
+pub const LOADS: &str = "bartizan_admission_policy_loads_total";
+/// Gauge: which set of policies judges, counted from 1.
+pub const GENERATION: &str = "bartizan_admission_policy_generation";
+/// Gauge: exceptions that let nothing pass, or have expired.
+pub const UNUSED_EXCEPTIONS: &str = "bartizan_admission_unused_exceptions";
+/// Counter: certificates put to use, by `source` (`made`, `files`).
+pub const CERTIFICATES: &str = "bartizan_admission_certificates_total";
+
+/// What the operator chose.
+#[derive(Clone)]
+pub struct Config {
+    /// Address of the webhook.
+    pub listen: SocketAddr,
+    /// What is answered where something cannot be told.
+    pub failure: Failure,
+    /// What one evaluation may cost.
+    pub budget: Budget,
+    /// Threads that judge.
+    pub workers: usize,
+    /// Reviews that may wait for each of them.
+    pub queue: usize,
+    /// Where policies come from.
+    pub policies: Arc<dyn Policies>,
+    /// How often they are looked at.
+    pub look: Duration,
+    /// Certificates.
+    pub certificates: Certificates,
+    /// The folder of everything that is kept.
+    pub data: PathBuf,
+    /// What is judged, for findings: a cluster.
+    pub scope: Scope,
+    /// Namespaces that may carry the label `admission.gatekeeper.sh/ignore`, with wildcards.
+    pub exempt: Vec<String>,
+    /// Decisions that are kept.
+    pub keep: u64,
+}
+
+/// Why the webhook cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmissionError {
+    /// Configuration: the address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Configuration or damage: certificates.
+    #[error(transparent)]
+    Certs(#[from] CertsError),
+    /// Configuration: the policies cannot be used.
+    #[error("the policies of the webhook cannot be used: {0}")]
+    Policies(String),
+    /// The machine: no thread.
+    #[error("a worker of the webhook cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// A webhook that listens.
+pub struct Admission {
+    listener: Listener,
+    shared: Arc<http::Shared>,
+    config: Config,
+    certs: Arc<certs::Certs>,
+}
+
+impl Admission {
+    /// Makes certificates, loads policies, binds.
+    pub async fn open(config: Config, state: &AppState) -> Result<Self, AdmissionError> {
+        let certs = certs::Certs::open(&config.certificates, &config.data, state.now())?;
+        let certs = Arc::new(certs);
+        let listener = Listener::with_tls(config.listen, certs.server_config()?).await?;
+        let pool = pool::Pool::start(&config)?;
+        let loaded = policies::load(&config)
+            .await
+            .map_err(AdmissionError::Policies)?;
+        pool.replace(&loaded, state.now());
+        policies::tell(&loaded, &pool);
+        let recorder = record::Recorder::new();
+        let shared = Arc::new(http::Shared {
+            pool,
+            recorder,
+            clock: Arc::clone(&state.clock),
+            failure: config.failure,
+            exempt: config.exempt.clone(),
+        });
+        Ok(Self {
+            listener,
+            shared,
+            config,
+            certs,
+        })
+    }
+
+    /// Where it listens, with the real port where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// The certificate authority to write into the webhook configuration, PEM; none where
+    /// certificates are given.
+    pub fn ca(&self) -> Option<String> {
+        self.certs.ca()
+    }
+
+    /// Serves until `shutdown`; what was decided is recorded before it returns.
+    pub async fn run(self, state: AppState, shutdown: CancellationToken) {
+        let recording = CancellationToken::new();
+        let record = tokio::spawn(record::run(
+            state.clone(),
+            Arc::clone(&self.shared),
+            self.config.clone(),
+            recording.clone(),
+        ));
+        let look = tokio::spawn(policies::watch(
+            state.clone(),
+            Arc::clone(&self.shared),
+            self.config.clone(),
+            shutdown.clone(),
+        ));
+        let renew = tokio::spawn(certs::keep(
+            Arc::clone(&self.certs),
+            Arc::clone(&state.clock),
+            shutdown.clone(),
+        ));
+        let limits = Limits {
+            connections: 4_096,
+            ..state.config.limits.clone()
+        };
+        let app = http::router(Arc::clone(&self.shared));
+        self.listener.run(app, &limits, shutdown).await;
+        recording.cancel();
+        for task in [record, look, renew] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the webhook ended badly");
+            }
+        }
+        self.shared.pool.stop();
+    }
+}

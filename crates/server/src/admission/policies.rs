@@ -1,0 +1,101 @@
+//! Where the webhook's policies come from, and when they change.
+
+use super::{
+    Config, GENERATION, GK_CONSTRAINTS, GK_TEMPLATES, LOADS, UNUSED_EXCEPTIONS, http, pool::Pool,
+};
+use crate::state::AppState;
+use bartizan_policy::{Library, Point, World};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// A source of policies; `cli` reads folders, a cluster's watch may be another.
+pub trait Policies: Send + Sync {
+    /// Something that differs when the policies may differ; cheap.
+    fn fingerprint(&self) -> u64;
+
+    /// Reads everything. An error is told and leaves the set that judges in force.
+    fn load(&self) -> Result<Loaded, String>;
+}
+
+/// Policies, and what they may know of the cluster.
+#[derive(Clone)]
+pub struct Loaded {
+    /// Templates, constraints, exceptions, Config.
+    pub library: Library,
+    /// Namespaces and inventory.
+    pub world: Arc<World>,
+}
+
+/// Reads on a thread that may block.
+pub(super) async fn load(config: &Config) -> Result<Loaded, String> {
+    let source = Arc::clone(&config.policies);
+    tokio::task::spawn_blocking(move || source.load())
+        .await
+        .map_err(|error| error.to_string())?
+}
+
+/// Says what is in force now.
+pub(super) fn tell(loaded: &Loaded, pool: &Pool) {
+    let library = &loaded.library;
+    metrics::counter!(LOADS, "outcome" => "ok").increment(1);
+    metrics::gauge!(GENERATION).set(pool.generation() as f64);
+    let refused = library.refused();
+    metrics::gauge!(GK_TEMPLATES, "status" => "error").set(refused as f64);
+    let active = library.all_checks().len().saturating_sub(refused);
+    metrics::gauge!(GK_TEMPLATES, "status" => "active").set(active as f64);
+    metrics::gauge!(GK_CONSTRAINTS, "enforcement_action" => "total")
+        .set(library.constraints_at(Point::Webhook) as f64);
+    for notice in library.notices() {
+        tracing::warn!(file = %notice.file, line = notice.line, "{}", notice.text);
+    }
+    tracing::info!(
+        generation = pool.generation(),
+        policies = %library.digest(),
+        constraints = library.constraints_at(Point::Webhook),
+        "the webhook judges by these policies"
+    );
+}
+
+/// Looks at the source and swaps what has changed.
+pub(super) async fn watch(
+    state: AppState,
+    shared: Arc<http::Shared>,
+    config: Config,
+    shutdown: CancellationToken,
+) {
+    let mut seen = config.policies.fingerprint();
+    let mut current: Option<Library> = None;
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(config.look) => {}
+            () = shutdown.cancelled() => return,
+        }
+        metrics::gauge!(super::ACTIVE).set(shared.pool.active() as f64);
+        if let Some(library) = &current {
+            let unused = library.unused_exceptions(state.now()).len();
+            metrics::gauge!(UNUSED_EXCEPTIONS).set(unused as f64);
+        }
+        let source = Arc::clone(&config.policies);
+        let Ok(found) = tokio::task::spawn_blocking(move || source.fingerprint()).await else {
+            continue;
+        };
+        if found == seen {
+            continue;
+        }
+        seen = found;
+        match load(&config).await {
+            Ok(loaded) => {
+                let (at, with, now) = (Arc::clone(&shared), loaded.clone(), state.now());
+                let compiled = tokio::task::spawn_blocking(move || at.pool.replace(&with, now));
+                if compiled.await.is_ok() {
+                    tell(&loaded, &shared.pool);
+                    current = Some(loaded.library);
+                }
+            }
+            Err(why) => {
+                metrics::counter!(LOADS, "outcome" => "failed").increment(1);
+                tracing::error!(%why, "changed policies cannot be used: the old ones stay in force");
+            }
+        }
+    }
+}

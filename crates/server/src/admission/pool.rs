@@ -1,0 +1,201 @@
+//! Threads that judge, each with its own compiled policies and its own bounded queue, so that
+//! no lock is shared where reviews pass.
+//!
+//! New policies are compiled on a thread of their own, once for each worker, and left at the
+//! worker's door; it takes them between two reviews. So a review is judged by one set, whole.
+
+use super::Config;
+use super::policies::Loaded;
+use bartizan_model::Timestamp;
+use bartizan_policy::admit::AdmitOptions;
+use bartizan_policy::{Admitter, Review, Verdict};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// A review on its way.
+pub struct Task {
+    /// What is asked.
+    pub review: Arc<Review>,
+    /// The time that policies see.
+    pub now: Timestamp,
+    /// When an answer must be there.
+    pub deadline: Instant,
+    /// Where it goes.
+    pub answer: oneshot::Sender<Judged>,
+}
+
+/// A verdict and the policies that it is by.
+#[derive(Debug)]
+pub struct Judged {
+    /// What was found.
+    pub verdict: Verdict,
+    /// The digest of the policies.
+    pub policies: Arc<str>,
+}
+
+/// Compiled policies for one worker.
+struct Ready {
+    admitter: Admitter,
+    digest: Arc<str>,
+}
+
+/// What the pool and one worker share.
+struct Door {
+    pending: AtomicUsize,
+    /// Whether something waits at the door.
+    left: AtomicBool,
+    next: Mutex<Option<Box<Ready>>>,
+}
+
+struct Worker {
+    sender: SyncSender<Task>,
+    door: Arc<Door>,
+}
+
+/// The threads.
+pub struct Pool {
+    workers: Vec<Worker>,
+    options: AdmitOptions,
+    generation: AtomicU64,
+    stopped: Arc<AtomicBool>,
+}
+
+impl Pool {
+    /// Starts the threads, without policies.
+    pub fn start(config: &Config) -> Result<Self, std::io::Error> {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let mut workers = Vec::new();
+        for n in 0..config.workers.max(1) {
+            let (sender, tasks) = sync_channel(config.queue.max(1));
+            let door = Arc::new(Door {
+                pending: AtomicUsize::new(0),
+                left: AtomicBool::new(false),
+                next: Mutex::new(None),
+            });
+            let (at, stop) = (Arc::clone(&door), Arc::clone(&stopped));
+            std::thread::Builder::new()
+                .name(format!("admission-{n}"))
+                .stack_size(16 << 20)
+                .spawn(move || work(&tasks, &at, &stop))?;
+            workers.push(Worker { sender, door });
+        }
+        Ok(Self {
+            workers,
+            options: AdmitOptions {
+                budget: config.budget,
+                failure: config.failure,
+            },
+            generation: AtomicU64::new(0),
+            stopped,
+        })
+    }
+
+    /// Compiles a set for every worker and leaves it at their doors. Takes its time: call it
+    /// where that does no harm.
+    pub fn replace(&self, loaded: &Loaded, now: Timestamp) -> u64 {
+        let digest: Arc<str> = loaded.library.digest().to_string().into();
+        // All are compiled before the first is handed out: workers change as one, nearly.
+        let mut made: Vec<Box<Ready>> = Vec::new();
+        for _ in &self.workers {
+            let world = Arc::clone(&loaded.world);
+            made.push(Box::new(Ready {
+                admitter: Admitter::new(&loaded.library, world, self.options, now),
+                digest: Arc::clone(&digest),
+            }));
+        }
+        for (worker, ready) in self.workers.iter().zip(made) {
+            let mut next = worker
+                .door
+                .next
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *next = Some(ready);
+            worker.door.left.store(true, Ordering::Release);
+        }
+        self.generation.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// How many sets there were.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Hands a review to the worker with the least to do; back when all are full.
+    pub fn submit(&self, mut task: Task) -> Result<(), Task> {
+        let mut order: Vec<&Worker> = self.workers.iter().collect();
+        order.sort_by_key(|worker| worker.door.pending.load(Ordering::Relaxed));
+        for worker in order {
+            worker.door.pending.fetch_add(1, Ordering::Relaxed);
+            match worker.sender.try_send(task) {
+                Ok(()) => return Ok(()),
+                Err(TrySendError::Full(back) | TrySendError::Disconnected(back)) => {
+                    worker.door.pending.fetch_sub(1, Ordering::Relaxed);
+                    task = back;
+                }
+            }
+        }
+        Err(task)
+    }
+
+    /// Reviews that wait or are judged.
+    pub fn active(&self) -> usize {
+        let pending = self.workers.iter().map(|w| &w.door.pending);
+        pending.map(|p| p.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Lets the threads end.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+fn work(tasks: &Receiver<Task>, door: &Door, stopped: &AtomicBool) {
+    let mut ready: Option<Box<Ready>> = None;
+    while !stopped.load(Ordering::Relaxed) {
+        // Policies are taken up also while nothing is asked, so that old ones do not stay.
+        let task = match tasks.recv_timeout(Duration::from_millis(250)) {
+            Ok(task) => Some(task),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
+        if door.left.swap(false, Ordering::Acquire)
+            && let Some(next) = door
+                .next
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take()
+        {
+            ready = Some(next);
+        }
+        let Some(task) = task else {
+            continue;
+        };
+        if let Some(ready) = &mut ready {
+            judge(ready, task);
+        }
+        door.pending.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn judge(ready: &mut Ready, task: Task) {
+    let Task {
+        review,
+        now,
+        deadline,
+        answer,
+    } = task;
+    // Whoever waited is gone already: the answer was given by the failure setting.
+    if answer.is_closed() {
+        return;
+    }
+    let mut remaining = || deadline.saturating_duration_since(Instant::now());
+    let verdict = ready.admitter.admit_within(&review, now, &mut remaining);
+    let judged = Judged {
+        verdict,
+        policies: Arc::clone(&ready.digest),
+    };
+    let _ = answer.send(judged);
+}
