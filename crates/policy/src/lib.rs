@@ -28,6 +28,8 @@ pub mod input;
 pub mod library;
 mod matching;
 mod object;
+pub mod outline;
+pub mod playground;
 pub mod redact;
 mod rego;
 pub mod review;
@@ -39,14 +41,14 @@ pub mod suppress;
 mod unit;
 mod yaml;
 
-pub use admit::{Admitter, Failure, Outcome, Verdict};
+pub use admit::{AdmitOptions, Admitter, Failure, Outcome, Verdict};
 pub use budget::Budget;
 pub use enforce::{Action, Point};
 pub use evaluate::{Evaluator, World};
 pub use input::{Limits, Source};
 pub use library::{Library, LibraryBuilder, LibraryError, Notice};
 pub use object::Object;
-pub use review::{Review, ReviewError, ReviewLimits};
+pub use review::{Operation, Review, ReviewError, ReviewLimits};
 pub use scan::{Progress, ScanError, ScanOptions, ScanOutput, scan};
 pub use suppress::{Baseline, UnusedSuppression};
 
