@@ -37,6 +37,8 @@ mod parameters;
 pub mod pod_security;
 pub mod probe;
 pub mod providers;
+pub mod outline;
+pub mod playground;
 pub mod redact;
 mod rego;
 pub mod review;
@@ -50,7 +52,7 @@ mod unit;
 pub mod vap;
 mod yaml;
 
-pub use admit::{Admitter, Failure, Outcome, Verdict};
+pub use admit::{AdmitOptions, Admitter, Failure, Outcome, Verdict};
 pub use budget::Budget;
 pub use check::{Checked, Checker};
 pub use enforce::{Action, Point};
@@ -63,6 +65,7 @@ pub use object::Object;
 pub use providers::{NoProviders, Providers};
 pub use rego::builtins::external::{Provider, with_provider};
 pub use review::{Review, ReviewError, ReviewLimits};
+pub use review::{Operation, Review, ReviewError, ReviewLimits};
 pub use scan::{Progress, ScanError, ScanOptions, ScanOutput, scan};
 pub use suppress::{Baseline, UnusedSuppression};
 

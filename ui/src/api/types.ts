@@ -442,3 +442,88 @@ export interface Key {
   retired?: string | null;
   active: boolean;
 }
+
+export interface Constraint {
+  name: string;
+  points: { name: string; actions: string[] }[];
+  at: string;
+}
+export interface Policy {
+  uid: string;
+  kind: string;
+  title: string;
+  description: string;
+  remediation: string;
+  severity: Severity;
+  refused?: string | null;
+  inventory: boolean;
+  at: string;
+  constraints: Constraint[];
+  tally?: Tally | null;
+}
+export interface PolicyException {
+  name: string;
+  owner: string;
+  reason: string;
+  expires: string;
+  unused?: string | null;
+}
+export interface PolicySet {
+  serving: boolean;
+  digest?: string | null;
+  items: Policy[];
+  exceptions: PolicyException[];
+  notices: { at: string; text: string }[];
+}
+/** Why a decision fell: a violation, or (with `why`) what could not be told. */
+export interface Reason {
+  policy?: string | null;
+  kind?: string;
+  constraint?: string;
+  actions?: string[];
+  severity?: Severity;
+  message?: string;
+  path?: string | null;
+  actual?: string | null;
+  expected?: string | null;
+  remediation?: string;
+  template_at?: string;
+  constraint_at?: string;
+  exception?: { name: string; owner: string; reason: string } | null;
+  why?: string;
+  denies?: boolean;
+}
+export interface Decision {
+  seq: number;
+  at: string;
+  request: string;
+  operation: string;
+  group: string;
+  kind: string;
+  namespace: string;
+  name: string;
+  user: string;
+  outcome: string;
+  allowed: boolean;
+  dry_run: boolean;
+  micros: number;
+  policies: string;
+  reasons: Reason[];
+}
+export interface Tried {
+  kind: string;
+  namespace: string;
+  name: string;
+  line: number;
+  outcome: string;
+  allowed: boolean;
+  evaluated: number;
+  message: string;
+  warnings: string[];
+  reasons: Reason[];
+}
+export interface TrialResult {
+  items: Tried[];
+  notices: { at: string; text: string }[];
+  micros: number;
+}

@@ -30,6 +30,13 @@ export const NAV: Group[] = [
     ],
   },
   {
+    name: 'Admission',
+    entries: [
+      { route: 'decisions', name: 'Decisions', icon: 'cluster', key: 'd', also: [] },
+      { route: 'policies', name: 'Policies', icon: 'key', key: 'p', also: ['policy', 'playground'] },
+    ],
+  },
+  {
     name: 'Evidence',
     entries: [
       { route: 'frameworks', name: 'Frameworks', icon: 'frameworks', key: 'w', also: ['framework', 'control'] },

@@ -14,6 +14,7 @@ export const fits: [
   Fits<Theirs['Check'], Ours.Check>,
   Fits<Theirs['ControlDetail'], Ours.ControlDetail>,
   Fits<Theirs['ControlRow'], Ours.ControlRow>,
+  Fits<Theirs['Decision'], Ours.Decision>,
   Fits<Theirs['Drift'], Ours.Drift>,
   Fits<Theirs['Finding'], Ours.Finding>,
   Fits<Theirs['FindingDetail'], Ours.FindingDetail>,
@@ -25,6 +26,7 @@ export const fits: [
   Fits<Theirs['Key'], Ours.Key>,
   Fits<Theirs['Ledger'], Ours.Ledger>,
   Fits<Theirs['Overview'], Ours.Overview>,
+  Fits<Theirs['PolicySet'], Ours.PolicySet>,
   Fits<Theirs['Problem'], Ours.ProblemBody>,
   Fits<Theirs['ProofView'], Ours.Proof>,
   Fits<Theirs['Result'], Ours.Result>,
@@ -36,6 +38,7 @@ export const fits: [
   Fits<Theirs['Task'], Ours.Task>,
   Fits<Theirs['Token'], Ours.Token>,
   Fits<Theirs['TokenCreated'], Ours.NewToken>,
+  Fits<Theirs['TrialResult'], Ours.TrialResult>,
   Fits<Theirs['User'], Ours.User>,
   Fits<Theirs['Verdict'], Ours.VerifyAnswer>,
-] = Array.from({ length: 31 }, () => (answer: unknown) => answer) as never;
+] = Array.from({ length: 34 }, () => (answer: unknown) => answer) as never;

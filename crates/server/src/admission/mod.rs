@@ -131,6 +131,7 @@ impl Admission {
             .map_err(AdmissionError::Policies)?;
         pool.replace(&loaded, state.now());
         policies::tell(&loaded, &pool);
+        state.work.in_force.set(&loaded.library);
         let recorder = record::Recorder::new();
         let shared = Arc::new(http::Shared {
             pool,

@@ -91,6 +91,7 @@ pub(super) async fn watch(
                 let compiled = tokio::task::spawn_blocking(move || at.pool.replace(&with, now));
                 if compiled.await.is_ok() {
                     tell(&loaded, &shared.pool);
+                    state.work.in_force.set(&loaded.library);
                     current = Some(loaded.library);
                 }
             }

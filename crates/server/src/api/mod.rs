@@ -21,6 +21,7 @@ pub mod jobs;
 pub mod keys;
 pub mod ledger;
 pub mod overview;
+pub mod policies;
 pub mod reports;
 pub mod results;
 pub mod scans;
@@ -51,6 +52,7 @@ pub fn routes() -> Vec<Route> {
         keys::routes(),
         ledger::routes(),
         overview::routes(),
+        policies::routes(),
         reports::routes(),
         results::routes(),
         scans::routes(),

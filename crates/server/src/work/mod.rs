@@ -50,6 +50,8 @@ pub struct Work {
     pub keys: Arc<keys::Keys>,
     /// Admission decisions, live.
     pub decisions: decisions::Live,
+    /// The webhook's policies.
+    pub in_force: decisions::InForce,
     /// Runners that wait for tasks.
     pub waiting: waiting::Waiting,
     jobs: Notify,
@@ -93,6 +95,7 @@ impl Work {
             content,
             keys: Arc::new(keys),
             decisions: decisions::Live::default(),
+            in_force: decisions::InForce::default(),
             waiting: waiting::Waiting::new(config.limits.concurrency),
             jobs: Notify::new(),
             entries: Notify::new(),
