@@ -154,11 +154,14 @@ fn references(rule: &Element) -> Vec<String> {
     all
 }
 
+/// What takes a result that was just entered, and the benchmark's id.
+type Take<'t, R> = dyn FnMut(Element, &str, &mut Stream<R>) -> Result<(), XccdfError> + 't;
+
 /// Reads a benchmark that was just entered, and hands each result in it to `result`.
 pub(super) fn read<R: Read>(
     start: &Element,
     stream: &mut Stream<R>,
-    result: &mut dyn FnMut(Element, &str, &mut Stream<R>) -> Result<(), XccdfError>,
+    result: &mut Take<'_, R>,
 ) -> Result<Benchmark, XccdfError> {
     let mut benchmark = Benchmark {
         id: start.attribute("id").unwrap_or_default().to_owned(),

@@ -233,11 +233,11 @@ fn id(element: &Element, name: &str) -> String {
     id.chars().take(MAX_VALUE).collect()
 }
 
+/// What takes an element that was read whole.
+type Take<'t, R> = dyn FnMut(&Element, &mut Stream<R>) -> Result<(), XccdfError> + 't;
+
 /// Reads the children of the element that was just entered, one by one.
-fn each<R: Read>(
-    stream: &mut Stream<R>,
-    take: &mut dyn FnMut(&Element, &mut Stream<R>) -> Result<(), XccdfError>,
-) -> Result<(), XccdfError> {
+fn each<R: Read>(stream: &mut Stream<R>, take: &mut Take<'_, R>) -> Result<(), XccdfError> {
     loop {
         match stream.next()? {
             Piece::Start(start) => {

@@ -2,10 +2,7 @@
 
 use super::pool::{Pool, Task};
 use super::record::Recorder;
-use super::{
-    GK_MUTATION_SECONDS, GK_MUTATIONS, GK_VALIDATION_SECONDS, GK_VALIDATIONS, MALFORMED, REVIEWS,
-    UNKNOWN,
-};
+use super::{GK_VALIDATION_SECONDS, GK_VALIDATIONS, MALFORMED, REVIEWS, UNKNOWN};
 use crate::state::Clock;
 use axum::Router;
 use axum::body::Body;
@@ -42,18 +39,18 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/v1/admit", post(admit))
         .route("/v1/admitlabel", post(admit_label))
-        .route("/v1/mutate", post(mutate))
+        .route("/v1/mutate", post(super::mutate::mutate))
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
         .with_state(shared)
 }
 
 /// A review that came, and how long it may take.
-struct Asked {
-    review: Arc<Review>,
+pub(super) struct Asked {
+    pub review: Arc<Review>,
     at: Timestamp,
-    begun: Instant,
-    deadline: Instant,
+    pub begun: Instant,
+    pub deadline: Instant,
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
@@ -165,21 +162,7 @@ async fn admit_label(State(shared): State<Arc<Shared>>, request: Request<Body>) 
     json(answer.bytes(&review.api_version, &review.uid))
 }
 
-/// Changes to objects. None are made yet: this is where mutators come in, with a patch in the
-/// answer.
-async fn mutate(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
-    let asked = match read(&shared, request).await {
-        Ok(asked) => asked,
-        Err(refusal) => return refusal,
-    };
-    let answer = allowed();
-    metrics::counter!(GK_MUTATIONS, "mutation_status" => "skip").increment(1);
-    metrics::histogram!(GK_MUTATION_SECONDS, "mutation_status" => "skip")
-        .record(asked.begun.elapsed());
-    json(answer.bytes(&asked.review.api_version, &asked.review.uid))
-}
-
-fn allowed() -> Answer {
+pub(super) fn allowed() -> Answer {
     Answer {
         allowed: true,
         code: 200,
@@ -189,7 +172,7 @@ fn allowed() -> Answer {
 
 /// Reads a review. What is none is refused as a call, so that the API server goes by its own
 /// failure policy; there is no uid to answer to.
-async fn read(shared: &Shared, request: Request<Body>) -> Result<Asked, Response> {
+pub(super) async fn read(shared: &Shared, request: Request<Body>) -> Result<Asked, Response> {
     let begun = Instant::now();
     let at = shared.clock.now();
     let time = allowed_time(request.uri().query());
@@ -269,7 +252,7 @@ fn duration(text: &str) -> Option<Duration> {
     (!total.is_zero()).then_some(total)
 }
 
-fn json(bytes: Vec<u8>) -> Response {
+pub(super) fn json(bytes: Vec<u8>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], bytes).into_response()
 }
 

@@ -15,6 +15,7 @@
 pub mod certs;
 mod findings;
 mod http;
+mod mutate;
 pub mod policies;
 pub mod pool;
 pub mod record;
