@@ -113,8 +113,11 @@ notice t: its benchmark is not in the file, so it may be a part; nothing is clos
 "##);
 }
 
+/// Id, target, attributes, and the outcome of each rule.
+type Told<'t> = (&'t str, &'t str, &'t str, &'t [(&'t str, &'t str)]);
+
 /// A benchmark of these rules with these results.
-fn benchmark(rules: &[&str], results: &[(&str, &str, &str, &[(&str, &str)])]) -> String {
+fn benchmark(rules: &[&str], results: &[Told<'_>]) -> String {
     let mut text = format!("<Benchmark xmlns='{NAMESPACE}' id='b'>");
     for rule in rules {
         write!(text, "<Rule id='{rule}'><title>T</title></Rule>").unwrap();
