@@ -3,6 +3,7 @@
 import { Harness } from './browser/harness.mjs';
 import { signIn } from './browser/sign-in.mjs';
 import { overview } from './browser/overview.mjs';
+import { admission } from './browser/admission.mjs';
 import { findings } from './browser/findings.mjs';
 import { hosts } from './browser/hosts.mjs';
 import { evidence } from './browser/evidence.mjs';
@@ -16,7 +17,7 @@ const person = { name: process.env.BARTIZAN_USER ?? (real ? 'admin' : 'first'), 
 const harness = new Harness((real ?? mock.url).replace(/\/$/, ''));
 await harness.start();
 try {
-  for (const part of [signIn, overview, findings, evidence, hosts, systems, system, states]) await part(harness, person, { real: Boolean(real) });
+  for (const part of [signIn, overview, findings, evidence, hosts, systems, admission, system, states]) await part(harness, person, { real: Boolean(real) });
 } finally {
   await harness.stop();
   await mock?.stop();

@@ -194,6 +194,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List admission decisions, newest first. */
+        get: operations["listDecisions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decisions/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch admission decisions as they are stored: server-sent events `decision`, and `missed`
+         *     with a number where the watcher was too slow.
+         */
+        get: operations["streamDecisions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/findings": {
         parameters: {
             query?: never;
@@ -514,6 +551,40 @@ export interface paths {
         get: operations["getOverview"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the policies by which the webhook judges. */
+        get: operations["listPolicies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policies/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Try policies on manifests as if the API server had asked. Nothing is stored. */
+        post: operations["tryPolicies"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1295,6 +1366,13 @@ export interface components {
              */
             token: number;
         };
+        /** @description A constraint. */
+        ConstraintView: {
+            /** @description The file and line where it stands. */
+            at: string;
+            name: string;
+            points: components["schemas"]["EnforcementPoint"][];
+        };
         /** @description One piece of content that judged. */
         ContentDigest: {
             digest: string;
@@ -1354,6 +1432,46 @@ export interface components {
             tenant?: string | null;
             username: string;
         };
+        /** @description An admission decision. */
+        Decision: {
+            /** @description Whether the API server was told to go on. */
+            allowed: boolean;
+            /** Format: date-time */
+            at: string;
+            dry_run: boolean;
+            group: string;
+            kind: string;
+            /**
+             * Format: int64
+             * @description From arrival to answer.
+             */
+            micros: number;
+            name: string;
+            namespace: string;
+            operation: string;
+            /** @description `allowed`, `denied`, `unknown` or `excluded`. */
+            outcome: string;
+            /** @description The digest of the policies that judged. */
+            policies: string;
+            /**
+             * @description Violations and what could not be told: policy, constraint, message, path, value,
+             *     remedy.
+             */
+            reasons: Record<string, never>[];
+            /** @description The request's uid. */
+            request: string;
+            /**
+             * Format: int64
+             * @description Its place in the record.
+             */
+            seq: number;
+            user: string;
+        };
+        /** @description A page of decisions. */
+        DecisionPage: {
+            items: components["schemas"]["Decision"][];
+            next_cursor?: string | null;
+        };
         /** @description What changed between two scans of a system. */
         Drift: {
             /** @description Whether there are more than are listed. */
@@ -1383,11 +1501,28 @@ export interface components {
             severity: components["schemas"]["Severity"];
             title: string;
         };
+        /** @description What a constraint does at one enforcement point. */
+        EnforcementPoint: {
+            /** @description `deny`, `warn` or `dryrun`, the worst last. */
+            actions: string[];
+            /** @description Such as `validation.gatekeeper.sh`. */
+            name: string;
+        };
         /** @description A value that decided. */
         Evidence: {
             actual?: string | null;
             expected?: string | null;
             path: string;
+        };
+        /** @description An exception. */
+        ExceptionView: {
+            /** Format: date-time */
+            expires: string;
+            name: string;
+            owner: string;
+            reason: string;
+            /** @description Why it has let nothing pass; null when it has. */
+            unused?: string | null;
         };
         /** @description Counts under a filter. */
         Facets: {
@@ -2170,6 +2305,40 @@ export interface components {
              */
             new: string;
         };
+        /** @description Something that was ignored or doubted when the policies were read. */
+        PolicyNotice: {
+            at: string;
+            text: string;
+        };
+        /** @description The policies by which the webhook judges. */
+        PolicySet: {
+            /** @description The digest of everything that was read; decisions name it. */
+            digest?: string | null;
+            exceptions: components["schemas"]["ExceptionView"][];
+            items: components["schemas"]["PolicyView"][];
+            notices: components["schemas"]["PolicyNotice"][];
+            /** @description Whether this process serves the webhook; else nothing is listed. */
+            serving: boolean;
+        };
+        /** @description A template with its constraints. */
+        PolicyView: {
+            /** @description The file and line where it stands. */
+            at: string;
+            constraints: components["schemas"]["ConstraintView"][];
+            description: string;
+            /** @description Whether it looks at other objects of the cluster. */
+            inventory: boolean;
+            /** @description The kind of its constraints. */
+            kind: string;
+            /** @description Why it cannot be run; its constraints answer Unknown. */
+            refused?: string | null;
+            remediation: string;
+            severity: components["schemas"]["Severity"];
+            tally?: components["schemas"]["Tally"] | null;
+            title: string;
+            /** @description Its check. */
+            uid: string;
+        };
         /** @description The body of every error answer. */
         Problem: {
             /** @description The kind of problem, for programs. */
@@ -2600,6 +2769,48 @@ export interface components {
              * @description Percent of judged controls that passed.
              */
             score?: number | null;
+        };
+        /** @description What is tried. */
+        Trial: {
+            /** @description Objects as YAML; Namespaces among them are the cluster's. */
+            manifests: string;
+            /** @description `CREATE`, `UPDATE`, `DELETE` or `CONNECT`; CREATE by default. */
+            operation?: string | null;
+            /** @description Templates, constraints and exceptions as YAML; empty means those in force. */
+            policies?: string;
+        };
+        /** @description The verdicts of a trial. */
+        TrialResult: {
+            items: components["schemas"]["TriedView"][];
+            /** Format: int64 */
+            micros: number;
+            /** @description From the policies' text: what was ignored or cannot be run. */
+            notices: components["schemas"]["PolicyNotice"][];
+        };
+        /** @description What was said of one object. */
+        TriedView: {
+            /** @description Whether the API server would be told to go on, failing open. */
+            allowed: boolean;
+            /**
+             * Format: int64
+             * @description How many constraints were evaluated.
+             */
+            evaluated: number;
+            kind: string;
+            /**
+             * Format: int32
+             * @description The line of the manifests where it begins.
+             */
+            line: number;
+            /** @description What the caller of the API server would read. */
+            message: string;
+            name: string;
+            namespace: string;
+            /** @description `allowed`, `denied`, `unknown` or `excluded`. */
+            outcome: string;
+            /** @description Violations and what could not be told, as decisions have them. */
+            reasons: Record<string, never>[];
+            warnings: string[];
         };
         /** @description A user. */
         User: {
@@ -3044,6 +3255,73 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Items_Check"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listDecisions: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                kind?: string;
+                /** @description 1 to 200; 50 by default. */
+                limit?: number;
+                name?: string;
+                namespace?: string;
+                /** @description `allowed`, `denied`, `unknown` or `excluded`. */
+                outcome?: string;
+                user?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecisionPage"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    streamDecisions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Server-sent events */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
                 };
             };
             /** @description A problem: what is wrong and what to try. */
@@ -3707,6 +3985,66 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listPolicies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicySet"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tryPolicies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Trial"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrialResult"];
                 };
             };
             /** @description A problem: what is wrong and what to try. */

@@ -1,6 +1,6 @@
 //! What stands in statements: terms, references, calls of functions and built-ins.
 
-use super::{KEYS, Kind, Maker, TEXTS};
+use super::{KEYS, Kind, Maker, TEXTS, value};
 use std::fmt::Write;
 
 impl Maker<'_> {
