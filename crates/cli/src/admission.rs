@@ -1,5 +1,6 @@
 //! The webhook's options, and policies read from folders.
 
+use crate::policy::providers::HttpProviders;
 use crate::{content, files};
 use anyhow::{Context, Result, ensure};
 use bartizan_model::Scope;
@@ -189,9 +190,12 @@ impl Folders {
         let manifests = files.iter();
         let manifests = manifests.map(|(_, name, bytes)| (name.as_str(), bytes.as_slice()));
         let world = World::read(&library, manifests).map_err(anyhow::Error::msg)?;
+        // They are made here, on a thread that may block.
+        let providers = HttpProviders::of_parsed(library.providers())?;
         Ok(Loaded {
             library,
             world: Arc::new(world),
+            providers: Some(Arc::new(providers)),
         })
     }
 }

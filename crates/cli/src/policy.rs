@@ -3,7 +3,7 @@
 pub mod arguments;
 mod bench;
 mod check;
-mod providers;
+pub mod providers;
 mod suites;
 mod write;
 

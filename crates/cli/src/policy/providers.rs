@@ -38,15 +38,23 @@ struct Known {
 impl HttpProviders {
     /// The Providers among the objects; connects to nothing yet.
     pub fn of(objects: &[Object]) -> Result<Self> {
-        let mut all = HashMap::new();
+        let mut parsed = Vec::new();
         for object in objects {
             let Some(read) = Provider::read(object) else {
                 continue;
             };
             let place = || format!("Provider {}", object.name);
-            let provider = read.map_err(anyhow::Error::msg).with_context(place)?;
-            let client = client(&provider).with_context(place)?;
-            all.insert(provider.name.clone(), (provider, client));
+            parsed.push(read.map_err(anyhow::Error::msg).with_context(place)?);
+        }
+        Self::of_parsed(&parsed)
+    }
+
+    /// Of Providers that were read already.
+    pub fn of_parsed(providers: &[Provider]) -> Result<Self> {
+        let mut all = HashMap::new();
+        for provider in providers {
+            let client = client(provider).with_context(|| format!("Provider {}", provider.name))?;
+            all.insert(provider.name.clone(), (provider.clone(), client));
         }
         Ok(Self {
             all,

@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::http::Request;
 use axum::response::Response;
 use bartizan_policy::review::Response as Answer;
-use bartizan_policy::{Failure, NoProviders};
+use bartizan_policy::{Failure, NoProviders, Providers};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -46,8 +46,12 @@ async fn patch(asked: &Asked, loaded: Loaded) -> Result<Option<Vec<Value>>, Stri
     let work = tokio::task::spawn_blocking(move || {
         let library = &loaded.library;
         let mutators = library.mutators();
+        let providers: &dyn Providers = match &loaded.providers {
+            Some(providers) => providers.as_ref(),
+            None => &NoProviders,
+        };
         mutators
-            .review(&review, library, &loaded.world, &NoProviders)
+            .review(&review, library, &loaded.world, providers)
             .map_err(|why| why.to_string())
     });
     match tokio::time::timeout_at(asked.deadline.into(), work).await {

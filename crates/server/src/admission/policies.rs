@@ -4,7 +4,7 @@ use super::{
     Config, GENERATION, GK_CONSTRAINTS, GK_TEMPLATES, LOADS, UNUSED_EXCEPTIONS, http, pool::Pool,
 };
 use crate::state::AppState;
-use bartizan_policy::{Library, Point, World};
+use bartizan_policy::{Library, Point, Providers, World};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,8 @@ pub struct Loaded {
     pub library: Library,
     /// Namespaces and inventory.
     pub world: Arc<World>,
+    /// Who is asked for external data; without, policies that ask for it cannot be told.
+    pub providers: Option<Arc<dyn Providers + Send + Sync>>,
 }
 
 /// Reads on a thread that may block.
