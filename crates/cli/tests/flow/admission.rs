@@ -2,6 +2,8 @@
 //! decisions come to API, ledger and findings; hostile reviews leave it answering.
 
 use crate::support::{Installation, backends, settle};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::Certificate;
 use reqwest::blocking::Client;
 use serde_json::{Value, json};
@@ -289,6 +291,73 @@ fn reviews_are_answered_while_policies_change_and_every_decision_is_recorded() {
             assert!(metrics.contains(name), "{name}");
         }
     }
+}
+
+#[test]
+fn objects_are_mutated_and_providers_are_asked() {
+    let (folder, arguments) = served(&[]);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    let bundle = STANDARD.encode(authority.self_signed(&key).unwrap().pem());
+    let asks = "package asks\nviolation[{\"msg\": msg}] {\n told := external_data({\"provider\": \"registry\", \"keys\": [\"a\"]})\n told.system_error != \"\"\n msg := \"the registry is not heard\"\n}\n";
+    let all = json!([
+        {"apiVersion": "mutations.gatekeeper.sh/v1", "kind": "AssignMetadata",
+         "metadata": {"name": "owner"},
+         "spec": {"location": "metadata.labels.owner",
+                  "parameters": {"assign": {"value": "platform"}}}},
+        {"apiVersion": "mutations.gatekeeper.sh/v1", "kind": "Assign",
+         "metadata": {"name": "pull"},
+         "spec": {"applyTo": [{"groups": [""], "versions": ["v1"], "kinds": ["Pod"]}],
+                  "location": "spec.containers[name:*].imagePullPolicy",
+                  "parameters": {"assign": {"value": "Always"}}}},
+        {"apiVersion": "externaldata.gatekeeper.sh/v1beta1", "kind": "Provider",
+         "metadata": {"name": "registry"},
+         "spec": {"url": "https://127.0.0.1:1/", "timeout": 1, "caBundle": bundle}},
+        {"apiVersion": "templates.gatekeeper.sh/v1", "kind": "ConstraintTemplate",
+         "metadata": {"name": "asks"},
+         "spec": {"crd": {"spec": {"names": {"kind": "Asks"}}},
+                  "targets": [{"target": "admission.k8s.gatekeeper.sh", "rego": asks}]}},
+        {"apiVersion": "constraints.gatekeeper.sh/v1beta1", "kind": "Asks",
+         "metadata": {"name": "asks"},
+         "spec": {"match": {"kinds": [{"apiGroups": [""], "kinds": ["ConfigMap"]}]}}},
+    ]);
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": all});
+    fs::write(folder.path().join("more.json"), list.to_string()).unwrap();
+    let place = Installation::with(&backends()[0], &arguments);
+    let webhook = Webhook::of(&place);
+
+    let mut pod = review("m1", "Pod", "shop", &json!({}));
+    pod["request"]["object"]["spec"] = json!({"containers": [{"name": "web"}]});
+    let answer = webhook.ask("/v1/mutate?timeout=10s", &pod);
+    assert_eq!(answer["allowed"], true, "{answer}");
+    assert_eq!(answer["patchType"], "JSONPatch");
+    let patch = STANDARD.decode(answer["patch"].as_str().unwrap()).unwrap();
+    let patch: Value = serde_json::from_slice(&patch).unwrap();
+    assert_eq!(
+        patch,
+        json!([
+            {"op": "add", "path": "/metadata/labels/owner", "value": "platform"},
+            {"op": "add", "path": "/spec/containers/0/imagePullPolicy", "value": "Always"},
+        ])
+    );
+    // What there is stays: nothing to change is no patch.
+    pod["request"]["object"]["metadata"]["labels"] = json!({"owner": "shop"});
+    pod["request"]["object"]["spec"] =
+        json!({"containers": [{"name": "web", "imagePullPolicy": "Always"}]});
+    let same = webhook.ask("/v1/mutate?timeout=10s", &pod);
+    assert_eq!(
+        (&same["allowed"], &same["patch"]),
+        (&json!(true), &Value::Null)
+    );
+
+    let unheard = webhook.ask(
+        "/v1/admit?timeout=10s",
+        &review("m2", "ConfigMap", "shop", &json!({})),
+    );
+    assert_eq!(
+        unheard["status"]["message"], "[asks] the registry is not heard",
+        "{unheard}"
+    );
 }
 
 #[test]
