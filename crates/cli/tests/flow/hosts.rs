@@ -282,7 +282,7 @@ fn written_results_come_back_as_the_same_findings() {
         assert_eq!(imported.code, 1, "a high rule fails: {}", imported.err);
     };
     let (results_then, checks_then) = said(&ours);
-    assert!(results_then.len() >= 3, "{results_then:?}");
+    assert!(results_then.len() >= 2, "{results_then:?}");
     for (file, has_items) in [(&places[1], true), (&places[2], false)] {
         let back = at("back.jsonl");
         import(file, &back);
