@@ -204,7 +204,7 @@ fn cel_is_judged_and_what_cannot_be_run_is_unknown() {
         let text = format!(
             "apiVersion: templates.gatekeeper.sh/v1\nkind: ConstraintTemplate\nmetadata: {{name: probe}}\nspec:\n  \
              crd: {{spec: {{names: {{kind: Probe}}}}}}\n  targets:\n    - target: admission.k8s.gatekeeper.sh\n      \
-             code: [{{engine: {engine}, source: {{validations: [{{expression: \"{expression}\", message: no}}]}}}}]\n---\n\
+             code: [{{engine: {engine}, source: {{validations: [{{expression: \"{expression}\", message: refused}}]}}}}]\n---\n\
              apiVersion: constraints.gatekeeper.sh/v1beta1\nkind: Probe\nmetadata: {{name: probe}}\n"
         );
         let mut builder = LibraryBuilder::new();

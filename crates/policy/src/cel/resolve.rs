@@ -184,6 +184,8 @@ impl Resolver<'_> {
         let member = target.is_some() && namespaced.is_none();
         let found = namespaced.or_else(|| functions::find(&call.name, member));
         let Some(function) = found.filter(|f| self.environment.mutation || f.name != ESCAPE) else {
+            // What is wrong before it is the better reason.
+            self.all(target.into_iter().collect())?;
             return Err(format!(
                 "undeclared reference to the function {:?}",
                 call.name

@@ -93,6 +93,7 @@ both!(tenants_are_apart, |w| async move {
         for (name, value) in [
             ("{digest}", digest.clone()),
             ("{key}", key.clone()),
+            ("{other}", system.clone()),
             ("{entry_id}", entry.clone()),
             ("{control}", "D-3".to_owned()),
             ("{*path}", "entries/000.p/5".to_owned()),
