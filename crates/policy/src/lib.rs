@@ -63,7 +63,6 @@ pub use library::{Library, LibraryBuilder, LibraryError, Notice};
 pub use mutate::{Mutators, json_patch};
 pub use object::Object;
 pub use providers::{NoProviders, Providers};
-pub use rego::builtins::external::{Provider, with_provider};
 pub use review::{Operation, Review, ReviewError, ReviewLimits};
 pub use scan::{Progress, ScanError, ScanOptions, ScanOutput, scan};
 pub use suppress::{Baseline, UnusedSuppression};

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 impl Admitter {
-    /// Who is asked for the external data of mutators of implied objects; nobody where this is
-    /// not said.
+    /// Who is asked for external data, by policies and by mutators of implied objects; nobody
+    /// where this is not said.
     pub fn ask_providers(&mut self, providers: Arc<dyn Providers + Send + Sync>) {
         self.providers = Some(providers);
     }

@@ -26,6 +26,7 @@ use crate::library::{Library, Policy};
 use crate::matching::{Target, Verdict as Match};
 use crate::providers::Providers;
 use crate::redact;
+use crate::rego::builtins::external::with_providers;
 use crate::review::{Operation, Review};
 use crate::unit::Unit;
 use bartizan_model::Timestamp;
@@ -134,6 +135,20 @@ impl Admitter {
 
     /// Judges a review while there is time left; what there is no time for is Unknown.
     pub fn admit_within(
+        &mut self,
+        review: &Review,
+        now: Timestamp,
+        remaining: &mut Remaining<'_>,
+    ) -> Verdict {
+        match self.providers.clone() {
+            Some(providers) => {
+                with_providers(providers, || self.judge_within(review, now, remaining))
+            }
+            None => self.judge_within(review, now, remaining),
+        }
+    }
+
+    fn judge_within(
         &mut self,
         review: &Review,
         now: Timestamp,

@@ -8,7 +8,7 @@ use super::Config;
 use super::policies::Loaded;
 use bartizan_model::Timestamp;
 use bartizan_policy::admit::AdmitOptions;
-use bartizan_policy::{Admitter, Provider, Providers, Review, Verdict, with_provider};
+use bartizan_policy::{Admitter, Review, Verdict};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -38,8 +38,6 @@ pub struct Judged {
 
 /// Compiled policies for one worker.
 struct Ready {
-    /// What `external_data` of Rego asks.
-    outside: Option<Arc<dyn Provider>>,
     admitter: Admitter,
     digest: Arc<str>,
 }
@@ -107,14 +105,11 @@ impl Pool {
         for _ in &self.workers {
             let world = Arc::clone(&loaded.world);
             let mut admitter = Admitter::new(&loaded.library, world, self.options, now);
-            let mut outside: Option<Arc<dyn Provider>> = None;
             if let Some(providers) = &loaded.providers {
                 admitter.ask_providers(Arc::clone(providers));
-                outside = Some(Arc::new(Outside(Arc::clone(providers))));
             }
             made.push(Box::new(Ready {
                 admitter,
-                outside,
                 digest: Arc::clone(&digest),
             }));
         }
@@ -213,24 +208,10 @@ fn judge(ready: &mut Ready, task: Task) {
         return;
     }
     let mut remaining = || deadline.saturating_duration_since(Instant::now());
-    let admitter = &mut ready.admitter;
-    let mut admit = || admitter.admit_within(&review, now, &mut remaining);
-    let verdict = match &ready.outside {
-        Some(outside) => with_provider(Arc::clone(outside), admit),
-        None => admit(),
-    };
+    let verdict = ready.admitter.admit_within(&review, now, &mut remaining);
     let judged = Judged {
         verdict,
         policies: Arc::clone(&ready.digest),
     };
     let _ = answer.send(judged);
-}
-
-/// The providers in the form that Rego asks them.
-struct Outside(Arc<dyn Providers + Send + Sync>);
-
-impl Provider for Outside {
-    fn ask(&self, request: &serde_json::Value) -> Result<serde_json::Value, String> {
-        bartizan_policy::providers::rego(self.0.as_ref(), request)
-    }
 }

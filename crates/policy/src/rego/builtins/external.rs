@@ -1,45 +1,43 @@
 //! `external_data`: Gatekeeper's question to a provider outside, over what the caller gives.
 
 use super::{Builtin, Fault};
+use crate::providers::{self, Providers};
 use regorus::Value;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-/// Answers `external_data` requests: `{"provider": …, "keys": […]}`.
-pub trait Provider: Send + Sync {
-    /// The response as Gatekeeper gives it to a policy: `responses`, `errors`, `status_code`,
-    /// `system_error`. The error makes the verdict Unknown.
-    fn ask(&self, request: &serde_json::Value) -> Result<serde_json::Value, String>;
-}
-
 pub(super) const TABLE: &[Builtin] = &[("external_data", 1, ask)];
 
+/// Who is asked.
+type Asked = Arc<dyn Providers + Send + Sync>;
+
 thread_local! {
-    static PROVIDER: RefCell<Option<Arc<dyn Provider>>> = const { RefCell::new(None) };
+    static PROVIDERS: RefCell<Option<Asked>> = const { RefCell::new(None) };
 }
 
-/// Runs something during which policies of this thread may ask a provider.
-pub fn with_provider<T>(provider: Arc<dyn Provider>, run: impl FnOnce() -> T) -> T {
+/// Runs something during which policies of this thread may ask providers.
+pub(crate) fn with_providers<T>(providers: Asked, run: impl FnOnce() -> T) -> T {
     /// Puts the one before back, also when `run` panics.
-    struct Restore(Option<Arc<dyn Provider>>);
+    struct Restore(Option<Asked>);
     impl Drop for Restore {
         fn drop(&mut self) {
-            PROVIDER.set(self.0.take());
+            PROVIDERS.set(self.0.take());
         }
     }
-    let _restore = Restore(PROVIDER.replace(Some(provider)));
+    let _restore = Restore(PROVIDERS.replace(Some(providers)));
     run()
 }
 
 fn ask(arguments: &[Value]) -> Result<Value, Fault> {
     let unknown = |why: String| Fault::Unknown(why);
-    let provider = PROVIDER.with_borrow(Option::clone);
-    let provider = provider.ok_or_else(|| unknown("there is no external data provider".into()))?;
+    let providers = PROVIDERS.with_borrow(Option::clone);
+    let providers =
+        providers.ok_or_else(|| unknown("there is no external data provider".into()))?;
     let request = arguments.first().and_then(|a| a.to_json_str().ok());
     let request = request.ok_or_else(|| unknown("the request is no JSON".into()))?;
     let request: serde_json::Value =
         serde_json::from_str(&request).map_err(|e| unknown(e.to_string()))?;
-    let response = provider.ask(&request).map_err(unknown)?;
+    let response = providers::rego(providers.as_ref(), &request).map_err(unknown)?;
     Value::from_json_str(&response.to_string()).map_err(|e| unknown(e.to_string()))
 }
 
@@ -47,16 +45,22 @@ fn ask(arguments: &[Value]) -> Result<Value, Fault> {
 mod tests {
     use super::super::call;
     use super::*;
+    use crate::providers::{Answer, Item};
     use serde_json::json;
 
     struct Echo;
 
-    impl Provider for Echo {
-        fn ask(&self, request: &serde_json::Value) -> Result<serde_json::Value, String> {
-            match request["keys"].as_array() {
-                Some(keys) => Ok(json!({"responses": keys})),
-                None => Err("no keys".into()),
-            }
+    impl Providers for Echo {
+        fn ask(&self, _: &str, keys: &[String]) -> Result<Answer, String> {
+            let item = |key: &String| Item {
+                key: key.clone(),
+                value: json!(key),
+                error: String::new(),
+            };
+            Ok(Answer {
+                items: keys.iter().map(item).collect(),
+                ..Answer::default()
+            })
         }
     }
 
@@ -65,8 +69,11 @@ mod tests {
         let request = json!({"provider": "p", "keys": ["a"]});
         let ask = || call("external_data", std::slice::from_ref(&request));
         assert_eq!(ask(), None);
-        let answer = with_provider(Arc::new(Echo), ask);
-        assert_eq!(answer, Some(json!({"responses": ["a"]})));
+        let answer = with_providers(Arc::new(Echo), ask);
+        let told = json!({
+            "responses": [["a", "a"]], "errors": [], "status_code": 200, "system_error": ""
+        });
+        assert_eq!(answer, Some(told));
         assert_eq!(ask(), None);
     }
 }
