@@ -197,10 +197,8 @@ pub(crate) async fn system_drift(
     let (from, to) = pair(&tenant, &scope_of(&system.name)?, from, to).await?;
     let moved = match (&from, &to) {
         (Some(from), Some(to)) => {
-            let before = drift::answers(&tenant, &from.artifact);
-            let before = before.await.map_err(refused)?;
-            let after = drift::answers(&tenant, &to.artifact);
-            drift::compare(&before, &after.await.map_err(refused)?)
+            let before = answers(&tenant, from).await?;
+            drift::compare(&before, &answers(&tenant, to).await?)
         }
         _ => Vec::new(),
     };
@@ -237,12 +235,15 @@ pub(crate) async fn compare_systems(
         return Ok(Json(DriftView::of(None, None, Vec::new())));
     };
     let asset = AssetUid::new("host:compared").map_err(Problem::internal)?;
-    let before = drift::answers(&tenant, &from.artifact);
-    let before = before.await.map_err(refused)?.of_one_asset(&asset);
-    let after = drift::answers(&tenant, &to.artifact);
-    let after = after.await.map_err(refused)?.of_one_asset(&asset);
+    let before = answers(&tenant, &from).await?.of_one_asset(&asset);
+    let after = answers(&tenant, &to).await?.of_one_asset(&asset);
     let moved = drift::compare(&before, &after);
     Ok(Json(DriftView::of(Some(from), Some(to), moved)))
+}
+
+async fn answers(tenant: &TenantStore, scan: &ScanRow) -> ApiResult<drift::Answers> {
+    let told = drift::answers(tenant, &scan.artifact).await;
+    told.map_err(refused)
 }
 
 /// The two scans, both of the scope and of one source.
