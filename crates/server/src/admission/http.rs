@@ -1,5 +1,6 @@
 //! What API servers call: reviews in, answers out, always before the caller's time is over.
 
+use super::policies::InForce;
 use super::pool::{Pool, Task};
 use super::record::Recorder;
 use super::{GK_VALIDATION_SECONDS, GK_VALIDATIONS, MALFORMED, REVIEWS, UNKNOWN};
@@ -28,6 +29,7 @@ const LARGE: usize = 256 << 10;
 /// What the handlers share.
 pub(super) struct Shared {
     pub pool: Pool,
+    pub in_force: Arc<InForce>,
     pub recorder: Recorder,
     pub clock: Arc<dyn Clock>,
     pub failure: Failure,

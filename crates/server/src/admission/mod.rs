@@ -21,7 +21,7 @@ pub mod pool;
 pub mod record;
 
 pub use certs::{CertsError, Source as Certificates};
-pub use policies::{Loaded, Policies};
+pub use policies::{InForce, Loaded, Policies};
 
 use crate::config::Limits;
 use crate::listen::{ListenError, Listener};
@@ -132,10 +132,11 @@ impl Admission {
             .map_err(AdmissionError::Policies)?;
         pool.replace(&loaded, state.now());
         policies::tell(&loaded, &pool);
-        state.work.in_force.set(&loaded.library);
+        state.work.in_force.set(&loaded);
         let recorder = record::Recorder::new();
         let shared = Arc::new(http::Shared {
             pool,
+            in_force: Arc::clone(&state.work.in_force),
             recorder,
             clock: Arc::clone(&state.clock),
             failure: config.failure,

@@ -20,7 +20,7 @@ pub(super) async fn mutate(State(shared): State<Arc<Shared>>, request: Request<B
         Ok(asked) => asked,
         Err(refusal) => return refusal,
     };
-    let told = match shared.pool.loaded() {
+    let told = match shared.in_force.get() {
         Some(loaded) => patch(&asked, loaded).await,
         None => Err("no policies are loaded".to_owned()),
     };

@@ -5,7 +5,7 @@ use super::{
 };
 use crate::state::AppState;
 use bartizan_policy::{Library, Point, Providers, World};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
 /// A source of policies; `cli` reads folders, a cluster's watch may be another.
@@ -26,6 +26,29 @@ pub struct Loaded {
     pub world: Arc<World>,
     /// Who is asked for external data; without, policies that ask for it cannot be told.
     pub providers: Option<Arc<dyn Providers + Send + Sync>>,
+}
+
+/// The policies by which this process judges, in one place for all who look.
+#[derive(Default)]
+pub struct InForce(RwLock<Option<Loaded>>);
+
+impl std::fmt::Debug for InForce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("InForce")
+    }
+}
+
+impl InForce {
+    /// From now on it judges by these.
+    pub(super) fn set(&self, loaded: &Loaded) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded.clone());
+    }
+
+    /// None where this process serves no webhook.
+    pub fn get(&self) -> Option<Loaded> {
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        held.clone()
+    }
 }
 
 /// Reads on a thread that may block.
@@ -66,7 +89,6 @@ pub(super) async fn watch(
     shutdown: CancellationToken,
 ) {
     let mut seen = config.policies.fingerprint();
-    let mut current: Option<Library> = None;
     let mut failed = None;
     loop {
         tokio::select! {
@@ -74,8 +96,8 @@ pub(super) async fn watch(
             () = shutdown.cancelled() => return,
         }
         metrics::gauge!(super::ACTIVE).set(shared.pool.active() as f64);
-        if let Some(library) = &current {
-            let unused = library.unused_exceptions(state.now()).len();
+        if let Some(loaded) = state.work.in_force.get() {
+            let unused = loaded.library.unused_exceptions(state.now()).len();
             metrics::gauge!(UNUSED_EXCEPTIONS).set(unused as f64);
         }
         let source = Arc::clone(&config.policies);
@@ -93,8 +115,7 @@ pub(super) async fn watch(
                 let compiled = tokio::task::spawn_blocking(move || at.pool.replace(&with, now));
                 if compiled.await.is_ok() {
                     tell(&loaded, &shared.pool);
-                    state.work.in_force.set(&loaded.library);
-                    current = Some(loaded.library);
+                    state.work.in_force.set(&loaded);
                 }
             }
             // Tried again at every look, told once.

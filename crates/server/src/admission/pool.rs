@@ -11,7 +11,7 @@ use bartizan_policy::admit::AdmitOptions;
 use bartizan_policy::{Admitter, Review, Verdict};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -60,8 +60,6 @@ pub struct Pool {
     workers: Vec<Worker>,
     options: AdmitOptions,
     generation: AtomicU64,
-    /// The set of the newest generation.
-    held: RwLock<Option<Loaded>>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -91,7 +89,6 @@ impl Pool {
                 failure: config.failure,
             },
             generation: AtomicU64::new(0),
-            held: RwLock::new(None),
             stopped,
         })
     }
@@ -122,16 +119,7 @@ impl Pool {
             *next = Some(ready);
             worker.door.left.store(true, Ordering::Release);
         }
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded.clone());
         self.generation.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    /// The policies of the newest generation.
-    pub fn loaded(&self) -> Option<Loaded> {
-        self.held
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
     }
 
     /// How many sets there were.

@@ -195,7 +195,7 @@ fn in_force(state: &AppState, caller: &Caller) -> Option<Library> {
     if caller.tenant != TenantId::default_tenant() {
         return None;
     }
-    state.work.in_force.get()
+    state.work.in_force.get().map(|loaded| loaded.library)
 }
 
 /// What is tried.

@@ -1,33 +1,13 @@
 //! Admission decisions as they are stored, for whoever watches.
 
 use bartizan_model::audit::Decision;
-use bartizan_policy::Library;
 use bartizan_store::decisions::DecisionRow;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 use tokio_util::sync::CancellationToken;
 
 /// Decisions that a slow watcher may be behind before it misses some.
 const BEHIND: usize = 4_096;
-
-/// The policies by which the webhook of this process judges, for whoever looks.
-#[derive(Debug, Default)]
-pub struct InForce(RwLock<Option<Library>>);
-
-impl InForce {
-    /// From now on it judges by these.
-    pub fn set(&self, library: &Library) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(library.clone());
-    }
-
-    /// None where this process serves no webhook.
-    pub fn get(&self) -> Option<Library> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-}
 
 /// The live stream; decisions of the default tenant, the only one that is asked.
 #[derive(Debug)]

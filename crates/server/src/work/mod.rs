@@ -23,6 +23,7 @@ pub mod scores;
 pub mod sequencer;
 pub mod waiting;
 
+use crate::admission::InForce;
 use crate::config::Config;
 use crate::state::{AppState, Clock, Random, Store};
 use bartizan_model::TenantId;
@@ -51,7 +52,7 @@ pub struct Work {
     /// Admission decisions, live.
     pub decisions: decisions::Live,
     /// The webhook's policies.
-    pub in_force: decisions::InForce,
+    pub in_force: Arc<InForce>,
     /// Runners that wait for tasks.
     pub waiting: waiting::Waiting,
     jobs: Notify,
@@ -95,7 +96,7 @@ impl Work {
             content,
             keys: Arc::new(keys),
             decisions: decisions::Live::default(),
-            in_force: decisions::InForce::default(),
+            in_force: Arc::default(),
             waiting: waiting::Waiting::new(config.limits.concurrency),
             jobs: Notify::new(),
             entries: Notify::new(),
