@@ -4,6 +4,7 @@ use super::super::error::Error;
 use super::super::meter::Meter;
 use super::super::value::{List, Value};
 use super::convert::plain;
+use super::strings;
 
 /// More digits are not written.
 const PRECISION: usize = 100;
@@ -225,20 +226,12 @@ fn inner(value: &Value<'_>) -> Result<String, Error> {
 fn go_quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {
-        match c {
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{b}' => out.push_str("\\v"),
-            '\\' => out.push_str("\\\\"),
-            '"' => out.push_str("\\\""),
-            c if u32::from(c) < 0x20 || u32::from(c) == 0x7f => {
-                out.push_str(&format!("\\x{:02x}", u32::from(c)));
+        match (strings::escape(c), u32::from(c)) {
+            (Some(escaped), _) => out.push_str(escaped),
+            (None, code) if code < 0x20 || code == 0x7f => {
+                out.push_str(&format!("\\x{code:02x}"));
             }
-            c => out.push(c),
+            (None, _) => out.push(c),
         }
     }
     out.push('"');
