@@ -24,7 +24,6 @@ mod convert;
 mod input;
 mod oval;
 mod result;
-mod secret;
 mod text;
 mod xml;
 

@@ -21,6 +21,8 @@ pub mod report;
 pub mod result;
 pub mod role;
 pub mod scan;
+pub mod secret;
+pub mod text;
 pub mod time;
 
 pub use asset::{Asset, Location, Observation};

@@ -146,7 +146,7 @@ fn references(rule: &Element) -> Vec<String> {
     });
     let mut all: Vec<String> = Vec::new();
     for one in idents.chain(addresses).take(200) {
-        let one = super::text::plain(&one, super::text::MAX_VALUE);
+        let one = bartizan_model::text::plain(&one, super::text::MAX_VALUE);
         if !one.is_empty() && !all.contains(&one) {
             all.push(one);
         }

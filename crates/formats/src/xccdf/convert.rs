@@ -2,10 +2,11 @@
 
 use super::benchmark::{Benchmark, Rule};
 use super::result::{RuleResult, TestResult};
-use super::secret::{has_hash, is_secret_place};
-use super::text::{MAX_TEXT, MAX_VALUE, one_line, plain};
+use super::text::{MAX_TEXT, MAX_VALUE};
 use super::{Options, Reading, XccdfError};
 use bartizan_model::report::Report;
+use bartizan_model::secret::{has_hash, is_secret_place};
+use bartizan_model::text::{one_line, plain};
 use bartizan_model::{
     Asset, AssetUid, Check, CheckResult, CheckUid, Digest, Evidence, IdError, Observation, Outcome,
     Scan, ScanId, Scope, ScopeKind, Severity, Timestamp,

@@ -7,9 +7,10 @@
 mod words;
 
 use super::XccdfError;
-use super::text::{MAX_VALUE, plain};
+use super::text::MAX_VALUE;
 use super::xml::{Element, Piece, Space, Stream};
 use bartizan_model::Evidence;
+use bartizan_model::text::plain;
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 

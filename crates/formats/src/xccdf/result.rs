@@ -1,8 +1,9 @@
 //! A `TestResult`: who was judged, by what, and what came of each rule.
 
 use super::XccdfError;
-use super::text::{MAX_VALUE, plain};
+use super::text::MAX_VALUE;
 use super::xml::{Element, Piece, Space, Stream};
+use bartizan_model::text::plain;
 use std::collections::HashMap;
 use std::io::Read;
 

@@ -120,25 +120,3 @@ fn push(text: &mut Text, plain: &str, left: &mut usize) {
         _ => text.0.push(Part::Plain(plain.to_owned())),
     }
 }
-
-/// A text that a report can hold: no control characters but line ends, and not too long.
-pub(super) fn plain(text: &str, limit: usize) -> String {
-    let mut plain: String = text
-        .chars()
-        .take(limit)
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        })
-        .collect();
-    if text.chars().nth(limit).is_some() {
-        plain.push('…');
-    }
-    plain
-}
-
-/// On one line.
-pub(super) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}

@@ -1,13 +1,14 @@
 //! What was collected: OVAL System Characteristics within results.
 
 use super::oval::{COMMON, ObjectView, Results, generator};
-use super::secret::{has_hash, hides};
+use super::secret::hides;
 use super::testresult::{Context, address};
 use super::variables::of_object;
 use super::words::{family, flag_word, item_kind, status_word};
 use super::xml::Xml;
 use crate::oval::item::{Flag, Item, Status, Value};
 use crate::oval::model::{Datatype, ObjectBody};
+use bartizan_model::secret::has_hash;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};
 

@@ -1,11 +1,12 @@
 //! An evaluation as our report.
 
-use super::secret::{has_hash, is_secret_place};
 use super::summary;
 use super::testresult::{Host, Subject, rules};
 use crate::xccdf::model::Severity;
 use crate::xccdf::outcome::{RuleOutcome, RuleResult, Why};
 use bartizan_model::report::Report;
+use bartizan_model::secret::{has_hash, is_secret_place};
+use bartizan_model::text::{one_line, plain};
 use bartizan_model::{
     Asset, AssetUid, Check, CheckResult, CheckUid, Digest, Evidence, IdError, Observation, Outcome,
     Scan,
@@ -232,27 +233,6 @@ fn evidence(why: &Why) -> Evidence {
             .as_ref()
             .map(|expected| plain(expected, MAX_VALUE)),
     }
-}
-
-/// A text that a report can hold: no control characters but line ends, and not too long.
-fn plain(text: &str, limit: usize) -> String {
-    let mut plain: String = text
-        .chars()
-        .take(limit)
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            c if c.is_control() => '\u{fffd}',
-            c => c,
-        })
-        .collect();
-    if text.chars().nth(limit).is_some() {
-        plain.push('…');
-    }
-    plain
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The values of variables that tests and objects were given.
 
 use super::oval::Evaluated;
-use super::secret::{has_hash, hides};
+use super::secret::hides;
 use super::xml::Xml;
 use crate::oval::model::{Document, Entity, Object, ObjectBody};
+use bartizan_model::secret::has_hash;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::{self, Write};
 use std::sync::Arc;

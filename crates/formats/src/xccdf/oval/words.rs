@@ -1,10 +1,10 @@
 //! From tests and items to evidence, in the words that our own engine uses.
 
 use super::{Asked, Document, Found, Item, Value, Wanted};
-use crate::xccdf::secret;
-use crate::xccdf::text::plain;
 use crate::xccdf::xml::Element;
 use bartizan_model::Evidence;
+use bartizan_model::secret;
+use bartizan_model::text::plain;
 
 /// The most values that are evidence of one definition.
 const MAX_EVIDENCE: usize = 8;
