@@ -7,8 +7,8 @@
 
 use crate::ask::{Ask, Known, Parameters};
 use crate::budget::Budget;
-use crate::engine::{Shared, Violation};
 use crate::enforce::{Action, Point};
+use crate::engine::{Shared, Violation};
 use crate::library::{Library, Policy};
 use crate::matching::{Target, Verdict};
 use crate::object::Object;
@@ -95,7 +95,8 @@ impl Library {
     pub fn audit_interests(&self) -> Vec<Interest> {
         let shared = format!("{:?} {:?}", self.exclusions, self.exceptions);
         let interest = |policy: &Policy| {
-            let audited = |c: &&crate::gatekeeper::Constraint| at_audit(&c.actions.at(Point::Audit));
+            let audited =
+                |c: &&crate::gatekeeper::Constraint| at_audit(&c.actions.at(Point::Audit));
             let constraints: Vec<_> = policy.constraints.iter().filter(audited).collect();
             if constraints.is_empty() {
                 return None;

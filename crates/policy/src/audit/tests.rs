@@ -99,7 +99,10 @@ fn what_no_constraint_looks_at_is_outside_and_an_unknown_namespace_is_unknown() 
     assert!(other.results.is_empty());
     assert_eq!(other.outside.len(), 1);
     let unknown = judge(&mut auditor, &route("gone", "a", "h"));
-    assert!(matches!(unknown.results[0].outcome, Outcome::Unknown { .. }));
+    assert!(matches!(
+        unknown.results[0].outcome,
+        Outcome::Unknown { .. }
+    ));
 }
 
 #[test]
@@ -113,7 +116,10 @@ fn an_exception_is_no_violation_of_the_constraint_and_is_shown() {
     let said = judge(&mut auditor, &a);
     assert!(said.found.is_empty());
     assert_eq!(said.results[0].outcome, Outcome::Fail);
-    assert_eq!(said.results[0].suppression.as_ref().unwrap().by, "exception e");
+    assert_eq!(
+        said.results[0].suppression.as_ref().unwrap().by,
+        "exception e"
+    );
 }
 
 #[test]
@@ -145,5 +151,8 @@ fn interests_are_of_the_constraints_that_audits_ask() {
     let more = library(
         "---\napiVersion: constraints.gatekeeper.sh/v1beta1\nkind: UniqueHost\nmetadata: {name: more}\n",
     );
-    assert_ne!(more.audit_interests()[0].fingerprint, interests[0].fingerprint);
+    assert_ne!(
+        more.audit_interests()[0].fingerprint,
+        interests[0].fingerprint
+    );
 }
