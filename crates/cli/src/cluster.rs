@@ -34,6 +34,9 @@ pub struct ClusterArgs {
     /// Webhook configuration that is to trust the webhook's authority; repeatable
     #[arg(long, value_name = "NAME")]
     pub webhook_configuration: Vec<String>,
+    /// Secret by which replicas share one certificate authority, as NAMESPACE/NAME; made when absent
+    #[arg(long, value_name = "SECRET", requires = "webhook_configuration")]
+    pub authority_secret: Option<String>,
     /// Judge what is in the cluster already, continuously, by the webhook's policies
     #[arg(long)]
     pub audit: bool,
@@ -76,12 +79,16 @@ impl ClusterArgs {
         }
         let watched = cluster.clone().filter(|_| self.cluster_policies);
         let watched = watched.map(|cluster| Arc::new(Watched::new(cluster, self.manage_crds)));
+        let secret = self.authority_secret.as_deref();
+        let secret = secret.map(|text| within(text, "--authority-secret"));
+        let secret = secret.transpose()?;
         let trust = cluster
             .clone()
             .filter(|_| !self.webhook_configuration.is_empty());
         let trust = trust.map(|cluster| Trust {
             cluster,
             names: self.webhook_configuration.clone(),
+            secret,
         });
         config.watched.clone_from(&watched);
         config.admission = admission.config(&config.data, watched, trust)?;
@@ -112,13 +119,10 @@ impl ClusterArgs {
             "--audit needs --admission-policies or --cluster-policies: without policies it would find nothing"
         );
         let lease = self.audit_lease.as_deref().map(|text| {
-            let (namespace, name) = text
-                .split_once('/')
-                .filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty())
-                .context("--audit-lease: write NAMESPACE/NAME")?;
+            let name = within(text, "--audit-lease")?;
             // Two processes of one name would both lead.
             let identity = format!("bartizan-{}", uuid::Uuid::new_v4());
-            anyhow::Ok((Name::within(namespace, name), identity))
+            anyhow::Ok((name, identity))
         });
         let cores = || std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Config {
@@ -133,4 +137,12 @@ impl ClusterArgs {
             lease: lease.transpose()?,
         })
     }
+}
+
+/// The name of an object in a namespace.
+fn within(text: &str, option: &str) -> Result<Name> {
+    let parts = text.split_once('/');
+    let parts = parts.filter(|(namespace, name)| !namespace.is_empty() && !name.is_empty());
+    let (namespace, name) = parts.with_context(|| format!("{option}: write NAMESPACE/NAME"))?;
+    Ok(Name::within(namespace, name))
 }

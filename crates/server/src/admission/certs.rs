@@ -236,7 +236,10 @@ fn authority_params(now: Timestamp) -> Result<CertificateParams, CertsError> {
 }
 
 /// The authority of the folder; a new one where there is none, or it is about to expire.
-fn authority(folder: &Path, now: Timestamp) -> Result<Issuer<'static, KeyPair>, CertsError> {
+pub(super) fn authority(
+    folder: &Path,
+    now: Timestamp,
+) -> Result<Issuer<'static, KeyPair>, CertsError> {
     let fault = |why: String| CertsError::Authority {
         folder: folder.to_owned(),
         why,
@@ -278,7 +281,7 @@ fn authority(folder: &Path, now: Timestamp) -> Result<Issuer<'static, KeyPair>, 
 }
 
 /// Writes a file that its owner alone reads, whole or not at all.
-fn private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(super) fn private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let beside = path.with_extension("new");
     let mut file = fs::OpenOptions::new()

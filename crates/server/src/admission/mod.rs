@@ -12,6 +12,7 @@
 //! console, certificates of its own. What cannot be told in time, for whatever reason, is
 //! answered by the failure setting, counted, and recorded as unknown.
 
+mod authority;
 pub mod certs;
 mod findings;
 mod http;
@@ -109,6 +110,9 @@ pub enum AdmissionError {
     /// Configuration: the policies cannot be used.
     #[error("the policies of the webhook cannot be used: {0}")]
     Policies(String),
+    /// The cluster, or damage there: the authority that replicas share.
+    #[error("the webhook's certificate authority: {0}")]
+    Authority(String),
     /// The machine: no thread.
     #[error("a worker of the webhook cannot be started: {0}")]
     Thread(#[from] std::io::Error),
@@ -125,6 +129,13 @@ pub struct Admission {
 impl Admission {
     /// Makes certificates, loads policies, binds.
     pub async fn open(config: Config, state: &AppState) -> Result<Self, AdmissionError> {
+        if let Some(trust) = &config.trust
+            && let Some(secret) = &trust.secret
+        {
+            authority::share(trust.cluster.as_ref(), secret, &config.data, state.now())
+                .await
+                .map_err(AdmissionError::Authority)?;
+        }
         let certs = certs::Certs::open(&config.certificates, &config.data, state.now())?;
         let certs = Arc::new(certs);
         let listener = Listener::with_tls(config.listen, certs.server_config()?).await?;

@@ -1,7 +1,7 @@
 //! The API server trusts the webhook: its authority stands in the webhook configurations, and is
 //! put back when somebody takes it out.
 
-use bartizan_cluster::{Cluster, Error, WebhookKind, set_ca_bundle};
+use bartizan_cluster::{Cluster, Error, Name, WebhookKind, set_ca_bundle};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,8 @@ pub struct Trust {
     pub cluster: Arc<dyn Cluster>,
     /// Names of webhook configurations; each may be of either kind or of both.
     pub names: Vec<String>,
+    /// The Secret by which replicas share one authority.
+    pub secret: Option<Name>,
 }
 
 /// Keeps the authority there until `shutdown`. `authority` is asked each time: it may be renewed.
@@ -78,7 +80,6 @@ async fn write(cluster: &dyn Cluster, name: &str, pem: &str) -> Result<bool, Err
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bartizan_cluster::Name;
     use bartizan_cluster::fake::Fake;
     use serde_json::json;
 
