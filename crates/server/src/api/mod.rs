@@ -22,6 +22,7 @@ pub mod keys;
 pub mod ledger;
 pub mod overview;
 pub mod policies;
+pub mod policy_reports;
 pub mod reports;
 pub mod results;
 pub mod scans;
@@ -53,6 +54,7 @@ pub fn routes() -> Vec<Route> {
         ledger::routes(),
         overview::routes(),
         policies::routes(),
+        policy_reports::routes(),
         reports::routes(),
         results::routes(),
         scans::routes(),
