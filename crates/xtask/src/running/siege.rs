@@ -144,7 +144,7 @@ async fn caller(target: Target, next: Arc<AtomicU64>, end: u64) -> Told {
         if n >= end {
             return told;
         }
-        if n % EACH == 0 {
+        if n.is_multiple_of(EACH) {
             told.peers += 1;
             if let Some(late) = peer(&target, n / EACH, &mut held).await {
                 told.late.push(late);

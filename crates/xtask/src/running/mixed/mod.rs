@@ -437,7 +437,7 @@ async fn guard(target: Target, counts: Arc<Counts>, pause: Duration) {
         };
         let review = review(&format!("g-{n}"), "Namespace", "shop", &labels);
         if let Some((answer, _)) = caller.ask("/v1/admitlabel?timeout=3s", &review).await {
-            if answer["allowed"] == (n % 2 == 0) {
+            if answer["allowed"] == n.is_multiple_of(2) {
                 counts.guarded.fetch_add(1, Ordering::Relaxed);
             } else {
                 counts.example(&counts.wrong, format!("the label guard: {answer}"));
