@@ -28,7 +28,7 @@ const LARGE: usize = 256 << 10;
 
 /// What the handlers share.
 pub(super) struct Shared {
-    pub pool: Pool,
+    pub pool: Arc<Pool>,
     pub in_force: Arc<InForce>,
     pub recorder: Recorder,
     pub clock: Arc<dyn Clock>,

@@ -130,7 +130,11 @@ impl Admission {
         let loaded = policies::load(&config)
             .await
             .map_err(AdmissionError::Policies)?;
-        pool.replace(&loaded, state.now());
+        let (pool, with, now) = (Arc::new(pool), loaded.clone(), state.now());
+        let at = Arc::clone(&pool);
+        pool::aside(move || at.replace(&with, now))
+            .await
+            .ok_or_else(|| AdmissionError::Policies("compiling them ended badly".to_owned()))?;
         policies::tell(&loaded, &pool);
         state.work.in_force.set(&loaded);
         let recorder = record::Recorder::new();

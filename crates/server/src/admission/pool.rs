@@ -15,6 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
+/// Bytes of stack of a thread that evaluates policies.
+const STACK: usize = 16 << 20;
+
 /// A review on its way.
 pub struct Task {
     /// What is asked.
@@ -78,7 +81,7 @@ impl Pool {
             let (at, stop) = (Arc::clone(&door), Arc::clone(&stopped));
             std::thread::Builder::new()
                 .name(format!("admission-{n}"))
-                .stack_size(16 << 20)
+                .stack_size(STACK)
                 .spawn(move || work(&tasks, &at, &stop))?;
             workers.push(Worker { sender, door });
         }
@@ -154,6 +157,27 @@ impl Pool {
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
+}
+
+/// Does work that may take long on a thread of its own, behind all who answer: of lower priority,
+/// and with a stack that compiling policies fits into. None where it panicked.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    const NICE: i32 = 10;
+    let (done, told) = oneshot::channel();
+    let thread = std::thread::Builder::new()
+        .name("admission-load".to_owned())
+        .stack_size(STACK)
+        .spawn(move || {
+            // Linux takes it as this thread's alone; without the right to it, it is as before.
+            let _best_effort = rustix::process::setpriority_process(None, NICE);
+            let _ = done.send(work());
+        });
+    if let Err(error) = thread {
+        tracing::error!(%error, "a thread for policies cannot be started");
+    }
+    told.await.ok()
 }
 
 fn work(tasks: &Receiver<Task>, door: &Door, stopped: &AtomicBool) {
