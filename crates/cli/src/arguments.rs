@@ -501,6 +501,8 @@ pub struct Serve {
     pub workers: usize,
     #[command(flatten)]
     pub admission: crate::admission::Admission,
+    #[command(flatten)]
+    pub cluster: crate::cluster::ClusterArgs,
 }
 
 #[derive(Args)]

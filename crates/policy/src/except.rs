@@ -27,7 +27,6 @@ use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// One exception.
-#[derive(Debug)]
 pub(crate) struct Exception {
     pub name: String,
     pub owner: String,
@@ -38,6 +37,21 @@ pub(crate) struct Exception {
     matching: Match,
     location: Location,
     used: AtomicU64,
+}
+
+impl std::fmt::Debug for Exception {
+    /// Without the count of uses, so that equal exceptions look equal.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exception")
+            .field("name", &self.name)
+            .field("owner", &self.owner)
+            .field("reason", &self.reason)
+            .field("expires", &self.expires)
+            .field("policies", &self.policies)
+            .field("constraints", &self.constraints)
+            .field("matching", &self.matching)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Exception {
@@ -85,6 +99,11 @@ impl Exception {
             location: object.location.clone(),
             used: AtomicU64::new(0),
         })
+    }
+
+    /// Whether labels of the object's namespace decide.
+    pub(crate) fn by_namespace(&self) -> bool {
+        self.matching.by_namespace()
     }
 
     /// Whether it lets a violation of this policy on this object pass now; counted as used.

@@ -15,6 +15,7 @@
 
 pub mod admit;
 mod ask;
+pub mod audit;
 pub mod budget;
 pub mod cel;
 pub mod check;
@@ -53,6 +54,7 @@ pub mod vap;
 mod yaml;
 
 pub use admit::{AdmitOptions, Admitter, Failure, Outcome, Verdict};
+pub use audit::{Audited, Auditor};
 pub use budget::Budget;
 pub use check::{Checked, Checker};
 pub use enforce::{Action, Point};

@@ -37,6 +37,8 @@ pub struct Config {
     pub lease: Duration,
     /// The admission webhook; none does not serve it.
     pub admission: Option<crate::admission::Config>,
+    /// The audit of a cluster by the webhook's policies; none does not audit.
+    pub audit: Option<crate::audit::Config>,
     /// Bounds.
     pub limits: Limits,
     /// How long sign-ins last.
@@ -124,6 +126,7 @@ impl Default for Config {
             workers: 1,
             lease: Duration::from_secs(30),
             admission: None,
+            audit: None,
             limits: Limits::default(),
             sessions: Sessions::default(),
         }

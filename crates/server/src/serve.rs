@@ -71,6 +71,7 @@ pub async fn serve(
     crate::metrics::install();
     let mut config = config;
     let admission = config.admission.take();
+    let audit = config.audit.take();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     // The socket first: a port in use should be told before anything is made.
@@ -108,6 +109,7 @@ pub async fn serve(
         state: state.clone(),
     });
     let webhook = webhook.map(|w| tokio::spawn(w.run(state.clone(), shutdown.clone())));
+    let audit = audit.map(|a| tokio::spawn(crate::audit::run(state.clone(), a, shutdown.clone())));
     let (live, stopping) = (state.clone(), shutdown.clone());
     tokio::spawn(async move {
         stopping.cancelled().await;
@@ -120,6 +122,11 @@ pub async fn serve(
         None => None,
     } {
         tracing::error!(%error, "the webhook ended badly");
+    }
+    if let Some(task) = audit
+        && let Err(error) = task.await
+    {
+        tracing::error!(%error, "the audit ended badly");
     }
     work_shutdown.cancel();
     for (task, name) in [(work, "work"), (chores, "chores")] {

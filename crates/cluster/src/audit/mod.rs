@@ -387,6 +387,36 @@ impl Audit {
             .collect()
     }
 
+    /// Whether an object waits to be judged because it changed.
+    pub fn is_due(&self, kind: &Kind, name: &Name) -> bool {
+        self.changed.contains_key(&(kind.clone(), name.clone()))
+    }
+
+    /// How many objects wait because they changed, and how many walks over a kind are under way.
+    pub fn due(&self) -> (usize, usize) {
+        (self.changed.len(), self.sweeps.len())
+    }
+
+    /// Whether an object is there.
+    pub fn knows(&self, kind: &Kind, name: &Name) -> bool {
+        self.kinds.get(kind).is_some_and(|f| f.names.contains(name))
+    }
+
+    /// Whether all objects of a kind are known.
+    pub fn is_settled(&self, kind: &Kind) -> bool {
+        self.kinds.get(kind).is_some_and(|f| f.settled)
+    }
+
+    /// The names of the objects of a kind.
+    pub fn names(&self, kind: &Kind) -> impl Iterator<Item = &Name> {
+        self.kinds.get(kind).into_iter().flat_map(|f| &f.names)
+    }
+
+    /// The kinds that are followed, each with the number of its objects.
+    pub fn kinds(&self) -> impl Iterator<Item = (&Kind, usize)> {
+        self.kinds.iter().map(|(kind, f)| (kind, f.names.len()))
+    }
+
     /// How many objects are known.
     pub fn len(&self) -> usize {
         self.kinds.values().map(|f| f.names.len()).sum()

@@ -41,7 +41,7 @@ impl std::fmt::Debug for InForce {
 
 impl InForce {
     /// From now on it judges by these.
-    pub(super) fn set(&self, loaded: &Loaded) {
+    pub(crate) fn set(&self, loaded: &Loaded) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded.clone());
     }
 

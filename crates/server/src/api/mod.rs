@@ -12,6 +12,7 @@ pub mod artifacts;
 pub mod attestations;
 pub mod audit;
 pub mod checks;
+pub mod cluster;
 pub mod decisions;
 mod export;
 pub mod findings;
@@ -45,6 +46,7 @@ pub fn routes() -> Vec<Route> {
         attestations::routes(),
         audit::routes(),
         checks::routes(),
+        cluster::routes(),
         decisions::routes(),
         findings::routes(),
         frameworks::routes(),
