@@ -172,6 +172,11 @@ pub fn mixed(options: &Options) -> Result<Vec<Figure>> {
             share(&told.hasty_millis, 0.5),
             "ms",
         ),
+        plain(
+            "endless policy, timeout=300ms, slowest as the server tells",
+            share(&told.hasty_server, 1.0),
+            "ms",
+        ),
         Figure::under(
             "mixed, endless policy, timeout=300ms, slowest",
             share(&told.hasty_millis, 1.0),
