@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use bartizan_model::Scope;
 use bartizan_policy::{Budget, Failure, World};
 use bartizan_server::admission::{Certificates, Config, Loaded, Policies};
+use bartizan_server::cluster::{Trust, Watched};
 use bartizan_server::config::Tls;
 use clap::{Args, ValueEnum};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -105,11 +106,16 @@ pub struct Admission {
 
 impl Admission {
     /// The webhook's configuration; none where it is not served.
-    pub fn config(&self, data: &Path) -> Result<Option<Config>> {
-        if self.admission_policies.is_empty() {
+    pub fn config(
+        &self,
+        data: &Path,
+        watched: Option<Arc<Watched>>,
+        trust: Option<Trust>,
+    ) -> Result<Option<Config>> {
+        if self.admission_policies.is_empty() && watched.is_none() {
             ensure!(
                 self.role != Role::Admission,
-                "--role admission needs --admission-policies: without policies it would let everything pass"
+                "--role admission needs --admission-policies or --cluster-policies: without policies it would let everything pass"
             );
             return Ok(None);
         }
@@ -140,7 +146,11 @@ impl Admission {
             },
             workers: self.admission_workers.unwrap_or_else(cores),
             queue: self.admission_queue,
-            policies: Arc::new(Folders(self.admission_policies.clone())),
+            policies: Arc::new(Sources {
+                folders: self.admission_policies.clone(),
+                watched,
+            }),
+            trust,
             look,
             certificates,
             data: data.to_owned(),
@@ -151,17 +161,20 @@ impl Admission {
     }
 }
 
-/// Policies in folders. Namespaces and other objects in them are what policies know of the
-/// cluster.
-struct Folders(Vec<PathBuf>);
+/// Policies in folders and in a cluster. Namespaces and other objects there are what policies know
+/// of the cluster.
+struct Sources {
+    folders: Vec<PathBuf>,
+    watched: Option<Arc<Watched>>,
+}
 
-impl Folders {
+impl Sources {
     /// A number that differs when the files do, and the files, each with the path that it is
     /// found by.
     fn look(&self) -> Result<(u64, Vec<(PathBuf, PathBuf)>)> {
         let mut hash = DefaultHasher::new();
         let mut all = Vec::new();
-        for path in &self.0 {
+        for path in &self.folders {
             for file in files::manifests(std::slice::from_ref(path))? {
                 let meta = std::fs::metadata(&file)?;
                 file.hash(&mut hash);
@@ -186,10 +199,21 @@ impl Folders {
             self.look()?.0 == before,
             "the files change while they are read"
         );
-        let library = content::library_of(&files)?;
-        let manifests = files.iter();
+        let snapshot = self.watched.as_ref().map(|watched| watched.snapshot());
+        let snapshot = snapshot.transpose().map_err(anyhow::Error::msg)?;
+        let snapshot = snapshot.unwrap_or_default();
+        let of_folders = files.len();
+        for (name, bytes) in snapshot.policies {
+            files.push((PathBuf::from(content::FROM_CLUSTER), name, bytes));
+        }
+        let (library, faults) = content::library_of(&files)?;
+        let manifests = files.iter().take(of_folders);
         let manifests = manifests.map(|(_, name, bytes)| (name.as_str(), bytes.as_slice()));
-        let world = World::read(&library, manifests).map_err(anyhow::Error::msg)?;
+        let world =
+            World::read(&library, manifests, &snapshot.world).map_err(anyhow::Error::msg)?;
+        if let Some(watched) = &self.watched {
+            watched.used(&library, faults);
+        }
         // They are made here, on a thread that may block.
         let providers = HttpProviders::of_parsed(library.providers())?;
         Ok(Loaded {
@@ -200,10 +224,12 @@ impl Folders {
     }
 }
 
-impl Policies for Folders {
+impl Policies for Sources {
     fn fingerprint(&self) -> u64 {
         // What cannot be read now is read as soon as it can.
-        self.look().map_or(0, |(print, _)| print)
+        let folders = self.look().map_or(0, |(print, _)| print);
+        let cluster = self.watched.as_ref().map_or(0, |watched| watched.version());
+        folders ^ cluster.rotate_left(1)
     }
 
     fn load(&self) -> Result<Loaded, String> {

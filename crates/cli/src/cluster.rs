@@ -6,6 +6,7 @@ use bartizan_cluster::{Cluster, Name, Source, connect};
 use bartizan_model::Scope;
 use bartizan_policy::Budget;
 use bartizan_server::audit::Config;
+use bartizan_server::cluster::{Trust, Watched};
 use clap::Args;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +25,15 @@ pub struct ClusterArgs {
     /// Context of the kubeconfig; its current one by default
     #[arg(long, requires = "kubeconfig", value_name = "NAME")]
     pub context: Option<String>,
+    /// Take policies from the cluster: templates, constraints and what belongs to them, by watch
+    #[arg(long)]
+    pub cluster_policies: bool,
+    /// Make the kinds of constraints that templates of the cluster define
+    #[arg(long, requires = "cluster_policies")]
+    pub manage_crds: bool,
+    /// Webhook configuration that is to trust the webhook's authority; repeatable
+    #[arg(long, value_name = "NAME")]
+    pub webhook_configuration: Vec<String>,
     /// Judge what is in the cluster already, continuously, by the webhook's policies
     #[arg(long)]
     pub audit: bool,
@@ -42,8 +52,48 @@ pub struct ClusterArgs {
 }
 
 impl ClusterArgs {
+    /// Puts into the configuration whatever is asked of the cluster.
+    pub fn configure(
+        &self,
+        config: &mut bartizan_server::Config,
+        admission: &Admission,
+        runtime: &Runtime,
+    ) -> Result<()> {
+        let cluster = self.connect(runtime)?;
+        let asked = [
+            (self.cluster_policies, "--cluster-policies"),
+            (self.audit, "--audit"),
+            (
+                !self.webhook_configuration.is_empty(),
+                "--webhook-configuration",
+            ),
+        ];
+        for (_, option) in asked.iter().filter(|(asked, _)| *asked) {
+            ensure!(
+                cluster.is_some(),
+                "{option} needs --in-cluster or --kubeconfig FILE"
+            );
+        }
+        let watched = cluster.clone().filter(|_| self.cluster_policies);
+        let watched = watched.map(|cluster| Arc::new(Watched::new(cluster, self.manage_crds)));
+        let trust = cluster
+            .clone()
+            .filter(|_| !self.webhook_configuration.is_empty());
+        let trust = trust.map(|cluster| Trust {
+            cluster,
+            names: self.webhook_configuration.clone(),
+        });
+        config.watched.clone_from(&watched);
+        config.admission = admission.config(&config.data, watched, trust)?;
+        if self.audit {
+            let cluster = cluster.context("--audit needs --in-cluster or --kubeconfig FILE")?;
+            config.audit = Some(self.audit(cluster, admission)?);
+        }
+        Ok(())
+    }
+
     /// The connection, where one is asked for. No call is made yet.
-    pub fn connect(&self, runtime: &Runtime) -> Result<Option<Arc<dyn Cluster>>> {
+    fn connect(&self, runtime: &Runtime) -> Result<Option<Arc<dyn Cluster>>> {
         let source = match (&self.kubeconfig, self.in_cluster) {
             (None, false) => return Ok(None),
             (None, true) => Source::InCluster,
@@ -56,16 +106,10 @@ impl ClusterArgs {
         Ok(Some(cluster.context("the cluster cannot be reached")?))
     }
 
-    /// The audit's configuration; none where it is not asked for.
-    pub fn audit(&self, admission: &Admission, runtime: &Runtime) -> Result<Option<Config>> {
-        if !self.audit {
-            return Ok(None);
-        }
-        let cluster = self.connect(runtime)?;
-        let cluster = cluster.context("--audit needs --in-cluster or --kubeconfig FILE")?;
+    fn audit(&self, cluster: Arc<dyn Cluster>, admission: &Admission) -> Result<Config> {
         ensure!(
-            !admission.admission_policies.is_empty(),
-            "--audit needs --admission-policies: without policies it would find nothing"
+            !admission.admission_policies.is_empty() || self.cluster_policies,
+            "--audit needs --admission-policies or --cluster-policies: without policies it would find nothing"
         );
         let lease = self.audit_lease.as_deref().map(|text| {
             let (namespace, name) = text
@@ -77,7 +121,7 @@ impl ClusterArgs {
             anyhow::Ok((Name::within(namespace, name), identity))
         });
         let cores = || std::thread::available_parallelism().map_or(2, usize::from);
-        Ok(Some(Config {
+        Ok(Config {
             cluster,
             scope: Scope::parse(&admission.admission_scope).context("--admission-scope")?,
             threads: self.audit_threads.unwrap_or_else(cores),
@@ -87,6 +131,6 @@ impl ClusterArgs {
             limit: self.constraint_violations_limit,
             log_violations: self.log_violations,
             lease: lease.transpose()?,
-        }))
+        })
     }
 }

@@ -74,8 +74,8 @@ fn config(options: &Serve, runtime: &tokio::runtime::Runtime) -> Result<Config> 
             key: key.clone(),
         });
     }
-    config.admission = options.admission.config(&config.data)?;
-    config.audit = options.cluster.audit(&options.admission, runtime)?;
+    let (cluster, admission) = (&options.cluster, &options.admission);
+    cluster.configure(&mut config, admission, runtime)?;
     for proxy in &options.trusted_proxy {
         config.trusted_proxies.push(proxy.parse()?);
     }

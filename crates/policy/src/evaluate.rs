@@ -118,10 +118,11 @@ impl World {
     }
 
     /// From files of manifests: what admission knows of the cluster before anything else
-    /// tells it. What is no object is passed over; the error names file and line.
+    /// tells it, and `more`. What is no object is passed over; the error names file and line.
     pub fn read<'f>(
         library: &Library,
         files: impl IntoIterator<Item = (&'f str, &'f [u8])>,
+        more: &[Object],
     ) -> Result<Self, String> {
         let mut all = Vec::new();
         let mut fault = None;
@@ -147,7 +148,7 @@ impl World {
         }
         match fault {
             Some(why) => Err(why),
-            None => Ok(Self::of(library, &all)),
+            None => Ok(Self::of(library, all.iter().chain(more))),
         }
     }
 }

@@ -72,6 +72,7 @@ pub async fn serve(
     let mut config = config;
     let admission = config.admission.take();
     let audit = config.audit.take();
+    let watched = config.watched.take();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     // The socket first: a port in use should be told before anything is made.
@@ -95,6 +96,14 @@ pub async fn serve(
     let work_shutdown = CancellationToken::new();
     let work = tokio::spawn(Work::run(state.clone(), work_shutdown.clone()));
     let chores = tokio::spawn(chores(state.clone(), work_shutdown.clone()));
+    let watching = watched.map(|watched| {
+        let (of, stop) = (Arc::clone(&watched), shutdown.clone());
+        (watched, tokio::spawn(async move { of.run(stop).await }))
+    });
+    if let Some((watched, _)) = &watching {
+        // Half a set of policies would let pass what the other half denies.
+        watched.ready(&shutdown).await;
+    }
     let webhook = match admission {
         Some(config) => Some(Admission::open(config, &state).await?),
         None => None,
@@ -127,6 +136,11 @@ pub async fn serve(
         && let Err(error) = task.await
     {
         tracing::error!(%error, "the audit ended badly");
+    }
+    if let Some((_, task)) = watching
+        && let Err(error) = task.await
+    {
+        tracing::error!(%error, "the watch of policies ended badly");
     }
     work_shutdown.cancel();
     for (task, name) in [(work, "work"), (chores, "chores")] {

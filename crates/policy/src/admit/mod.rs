@@ -12,8 +12,10 @@
 //! there, an object without a kind) the verdict is [`Outcome::Unknown`].
 
 mod implied;
+mod renew;
 mod verdict;
 
+pub use renew::Renewed;
 pub use verdict::{Excepted, Explain, Failure, Outcome, Untold, Verdict};
 
 use crate::ask::{Ask, Known, Parameters};

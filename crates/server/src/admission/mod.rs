@@ -93,6 +93,8 @@ pub struct Config {
     pub exempt: Vec<String>,
     /// Decisions that are kept.
     pub keep: u64,
+    /// The webhook configurations that are to trust us; none where others see to it.
+    pub trust: Option<crate::cluster::Trust>,
 }
 
 /// Why the webhook cannot start.
@@ -185,6 +187,11 @@ impl Admission {
             Arc::clone(&state.clock),
             shutdown.clone(),
         ));
+        let trust = self.config.trust.clone().map(|trust| {
+            let certs = Arc::clone(&self.certs);
+            let stop = shutdown.clone();
+            tokio::spawn(crate::cluster::trust::keep(trust, move || certs.ca(), stop))
+        });
         let limits = Limits {
             connections: 4_096,
             ..state.config.limits.clone()
@@ -193,7 +200,7 @@ impl Admission {
         let threads = (self.config.workers / 4).max(1);
         answer(self.listener, app, limits, threads, shutdown).await;
         recording.cancel();
-        for task in [record, look, renew] {
+        for task in [record, look, renew].into_iter().chain(trust) {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task of the webhook ended badly");
             }

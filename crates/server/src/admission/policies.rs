@@ -109,13 +109,21 @@ pub(super) async fn watch(
             continue;
         }
         match load(&config).await {
-            Ok(loaded) => {
+            Ok(mut loaded) => {
                 seen = found;
+                // Exceptions count their uses: the same policies stay the same object.
+                let held = state.work.in_force.get().map(|held| held.library);
+                if let Some(held) = held.filter(|h| h.digest() == loaded.library.digest()) {
+                    loaded.library = held;
+                }
+                let before = shared.pool.generation();
                 failed = None;
                 let (at, with, now) = (Arc::clone(&shared), loaded.clone(), state.now());
                 let compiled = aside(move || at.pool.replace(&with, now));
                 if compiled.await.is_some() {
-                    tell(&loaded, &shared.pool);
+                    if shared.pool.generation() != before {
+                        tell(&loaded, &shared.pool);
+                    }
                     state.work.in_force.set(&loaded);
                 } else {
                     metrics::counter!(LOADS, "outcome" => "failed").increment(1);

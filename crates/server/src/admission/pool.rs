@@ -7,7 +7,7 @@
 use super::Config;
 use super::policies::Loaded;
 use bartizan_model::Timestamp;
-use bartizan_policy::admit::AdmitOptions;
+use bartizan_policy::admit::{AdmitOptions, Renewed};
 use bartizan_policy::{Admitter, Review, Verdict};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -50,7 +50,15 @@ struct Door {
     pending: AtomicUsize,
     /// Whether something waits at the door.
     left: AtomicBool,
-    next: Mutex<Option<Box<Ready>>>,
+    next: Mutex<Next>,
+}
+
+/// What waits at a worker's door.
+#[derive(Default)]
+struct Next {
+    ready: Option<Box<Ready>>,
+    /// Another world for the policies that were left here last.
+    renewed: Option<Box<Renewed>>,
 }
 
 struct Worker {
@@ -58,11 +66,25 @@ struct Worker {
     door: Arc<Door>,
 }
 
+impl Worker {
+    fn leave(&self, what: impl FnOnce(&mut Next)) {
+        let mut next = self
+            .door
+            .next
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        what(&mut next);
+        self.door.left.store(true, Ordering::Release);
+    }
+}
+
 /// The threads.
 pub struct Pool {
     workers: Vec<Worker>,
     options: AdmitOptions,
     generation: AtomicU64,
+    /// The digest of the policies that were compiled last.
+    compiled: Mutex<Option<Arc<str>>>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -76,7 +98,7 @@ impl Pool {
             let door = Arc::new(Door {
                 pending: AtomicUsize::new(0),
                 left: AtomicBool::new(false),
-                next: Mutex::new(None),
+                next: Mutex::default(),
             });
             let (at, stop) = (Arc::clone(&door), Arc::clone(&stopped));
             std::thread::Builder::new()
@@ -92,6 +114,7 @@ impl Pool {
                 failure: config.failure,
             },
             generation: AtomicU64::new(0),
+            compiled: Mutex::default(),
             stopped,
         })
     }
@@ -100,6 +123,13 @@ impl Pool {
     /// where that does no harm.
     pub fn replace(&self, loaded: &Loaded, now: Timestamp) -> u64 {
         let digest: Arc<str> = loaded.library.digest().to_string().into();
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        // Providers and exceptions are part of the policies: what has the same digest differs in
+        // what is known of the cluster alone.
+        if compiled.as_ref() == Some(&digest) {
+            self.renew(loaded, now);
+            return self.generation();
+        }
         // All are compiled before the first is handed out: workers change as one, nearly.
         let mut made: Vec<Box<Ready>> = Vec::new();
         for _ in &self.workers {
@@ -114,15 +144,25 @@ impl Pool {
             }));
         }
         for (worker, ready) in self.workers.iter().zip(made) {
-            let mut next = worker
-                .door
-                .next
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *next = Some(ready);
-            worker.door.left.store(true, Ordering::Release);
+            worker.leave(|next| {
+                *next = Next {
+                    ready: Some(ready),
+                    renewed: None,
+                }
+            });
         }
+        // Not before: a set whose compilation panicked is no set to renew.
+        *compiled = Some(digest);
         self.generation.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The policies are the same, the cluster is another.
+    fn renew(&self, loaded: &Loaded, now: Timestamp) {
+        for worker in &self.workers {
+            let world = Arc::clone(&loaded.world);
+            let renewed = Renewed::new(&loaded.library, world, self.options, now);
+            worker.leave(|next| next.renewed = Some(Box::new(renewed)));
+        }
     }
 
     /// How many sets there were.
@@ -189,14 +229,13 @@ fn work(tasks: &Receiver<Task>, door: &Door, stopped: &AtomicBool) {
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        if door.left.swap(false, Ordering::Acquire)
-            && let Some(next) = door
-                .next
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take()
-        {
-            ready = Some(next);
+        if door.left.swap(false, Ordering::Acquire) {
+            let next =
+                std::mem::take(&mut *door.next.lock().unwrap_or_else(PoisonError::into_inner));
+            ready = next.ready.or(ready);
+            if let (Some(ready), Some(renewed)) = (&mut ready, next.renewed) {
+                ready.admitter.renew(*renewed);
+            }
         }
         let Some(task) = task else {
             continue;

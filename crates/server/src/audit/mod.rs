@@ -19,7 +19,7 @@ mod run;
 mod stale;
 mod status;
 mod totals;
-mod world;
+pub(crate) mod world;
 
 pub use status::{ConstraintStatus, KindStatus, Live, Status};
 

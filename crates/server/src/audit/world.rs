@@ -58,6 +58,16 @@ impl Held {
         self.kinds.get(kind)?.objects.get(name).cloned()
     }
 
+    /// All that are kept.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.kinds.values().flat_map(|of| of.objects.values())
+    }
+
+    /// Whether something changed since this was asked last.
+    pub fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.dirty)
+    }
+
     /// Whether a new world would be another.
     pub fn is_dirty(&self) -> bool {
         self.dirty
@@ -66,8 +76,7 @@ impl Held {
     /// The world as it is now.
     pub fn world(&mut self, library: &Library) -> Arc<World> {
         self.dirty = false;
-        let all = self.kinds.values().flat_map(|of| of.objects.values());
-        Arc::new(World::of(library, all))
+        Arc::new(World::of(library, self.objects()))
     }
 }
 

@@ -1,5 +1,11 @@
-//! A Kubernetes cluster that is watched: followers of many kinds, one stream of what they tell.
+//! A Kubernetes cluster that is watched: followers of many kinds, one stream of what they tell; the
+//! policies that live in it; and its trust in our webhook.
 
+mod crds;
 mod feed;
+mod policies;
+pub mod trust;
 
 pub use feed::{Feed, Told, What};
+pub use policies::{FAULTS, Snapshot, Watched};
+pub use trust::Trust;
