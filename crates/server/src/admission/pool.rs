@@ -206,12 +206,14 @@ pub(super) async fn aside<T: Send + 'static>(
 ) -> Option<T> {
     const NICE: i32 = 10;
     let (done, told) = oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
     let thread = std::thread::Builder::new()
         .name("admission-load".to_owned())
         .stack_size(STACK)
         .spawn(move || {
             // Linux takes it as this thread's alone; without the right to it, it is as before.
             let _best_effort = rustix::process::setpriority_process(None, NICE);
+            let _entered = runtime.enter();
             let _ = done.send(work());
         });
     if let Err(error) = thread {
