@@ -91,7 +91,7 @@ async fn admit(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Res
     let bytes = answer.bytes(&asked.review.api_version, &asked.review.uid);
     shared
         .recorder
-        .take(&asked.review, verdict, &policies, asked.at, took);
+        .take(&asked.review, verdict, policies, asked.at, took);
     json(bytes)
 }
 
