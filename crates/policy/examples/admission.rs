@@ -1,8 +1,9 @@
 //! What a review costs with the whole public Gatekeeper library loaded: request bytes to
 //! response bytes, one thread, no verdicts kept. CPU time of the thread.
 //!
-//! `cargo run --example admission -- FOLDER [-v]`, FOLDER a checkout of
-//! open-policy-agent/gatekeeper-library. All its templates and the constraints of all its
+//! `cargo run --example admission -- FOLDER [-v] [--write OUT]`, FOLDER a checkout of
+//! open-policy-agent/gatekeeper-library. With `--write`, policies and reviews are written to OUT
+//! for a served webhook, and nothing is measured. All its templates and the constraints of all its
 //! suites are loaded; the reviews are the objects of its cases.
 
 #![allow(
@@ -35,6 +36,10 @@ fn main() -> Result<()> {
     };
     let verbose = arguments.iter().any(|a| a == "-v");
     let input = gather(Path::new(folder))?;
+    let out = arguments.iter().skip_while(|a| *a != "--write").nth(1);
+    if let Some(out) = out {
+        return write(&input, Path::new(out));
+    }
     let begun = cpu();
     let world = World::read(
         &input.library,
@@ -110,7 +115,27 @@ fn cpu() -> u64 {
     (time.tv_sec as u64) * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// Writes `policies` and `reviews` below `out`.
+fn write(input: &Input, out: &Path) -> Result<()> {
+    let (policies, reviews) = (out.join("policies"), out.join("reviews"));
+    std::fs::create_dir_all(&policies)?;
+    std::fs::create_dir_all(&reviews)?;
+    for (name, bytes) in &input.files {
+        std::fs::write(policies.join(name), bytes)?;
+    }
+    for (at, (_, bytes)) in input.inventory.iter().enumerate() {
+        std::fs::write(policies.join(format!("i{at}.yaml")), bytes)?;
+    }
+    for (at, (_, bytes)) in input.reviews.iter().enumerate() {
+        std::fs::write(reviews.join(format!("r{at:03}.json")), bytes)?;
+    }
+    println!("written {} files", input.files.len());
+    Ok(())
+}
+
 struct Input {
+    /// Templates and constraints, by name.
+    files: Vec<(String, Vec<u8>)>,
     library: Library,
     templates: usize,
     constraints: usize,
@@ -122,7 +147,7 @@ fn gather(folder: &Path) -> Result<Input> {
     let mut suites = Vec::new();
     find(&folder.join("library"), &mut suites)?;
     suites.sort();
-    let mut builder = LibraryBuilder::new();
+    let mut files = Vec::new();
     let mut templates = BTreeSet::new();
     let mut inventory = BTreeMap::new();
     let (mut constraints, mut reviews) = (0, Vec::new());
@@ -132,11 +157,8 @@ fn gather(folder: &Path) -> Result<Input> {
             for test in list(&document, "tests") {
                 let template = base.join(text(test, "template"));
                 if templates.insert(template.clone()) {
-                    builder.add(
-                        "gatekeeper",
-                        &format!("t{}.yaml", templates.len()),
-                        &std::fs::read(&template)?,
-                    )?;
+                    let bytes = std::fs::read(&template)?;
+                    files.push((format!("t{}.yaml", templates.len()), bytes));
                 }
                 for mut object in documents(&base.join(text(test, "constraint")))? {
                     constraints += 1;
@@ -146,11 +168,8 @@ fn gather(folder: &Path) -> Result<Input> {
                         object["metadata"]["name"].as_str().unwrap_or("c")
                     );
                     object["metadata"]["name"] = name.into();
-                    builder.add(
-                        "gatekeeper",
-                        &format!("c{constraints}.json"),
-                        object.to_string().as_bytes(),
-                    )?;
+                    let bytes = object.to_string().into_bytes();
+                    files.push((format!("c{constraints}.json"), bytes));
                 }
                 for case in list(test, "cases") {
                     for file in list(case, "inventory").filter_map(Value::as_str) {
@@ -165,7 +184,12 @@ fn gather(folder: &Path) -> Result<Input> {
             }
         }
     }
+    let mut builder = LibraryBuilder::new();
+    for (name, bytes) in &files {
+        builder.add("gatekeeper", name, bytes)?;
+    }
     Ok(Input {
+        files,
         library: builder.build()?,
         templates: templates.len(),
         constraints,

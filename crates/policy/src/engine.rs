@@ -15,7 +15,7 @@ use crate::budget::Budget;
 use crate::rego::builtins;
 use crate::rego::calls::DEPRECATED_MODULE;
 use crate::rego::typed::typed;
-use crate::rego::{Module, syntax};
+use crate::rego::{Module, recursion, syntax};
 use bartizan_model::Timestamp;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
@@ -303,6 +303,8 @@ fn compile(
     entries: &[String],
     budget: Budget,
 ) -> Result<Engine, String> {
+    // The process would end by it.
+    recursion::check(modules)?;
     // The first run of a rule may fail as any other may.
     let compiled = catch_unwind(AssertUnwindSafe(|| build(modules, data, entries, budget)));
     compiled.unwrap_or_else(|_| Err("the policy engine failed on it".into()))

@@ -229,6 +229,7 @@ fn modules(source: &str, libs: &[String], v1: bool) -> Result<Vec<Module>, Strin
         }
         all.push(module);
     }
+    rego::recursion::check(&all)?;
     Ok(all)
 }
 

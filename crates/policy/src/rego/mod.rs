@@ -22,6 +22,7 @@
 //! | deprecated built-ins (`re_match`, `any`, `all`, `cast_*`, `set_diff`) are missing | replaced or defined ([`calls`]) |
 //! | `time.now_ns` reads the clock | reads the time that the caller gave ([`calls`]) |
 //! | `with time.now_ns as` and the like | refused: the name is not called here ([`calls`]) |
+//! | functions that call themselves use up the stack | refused ([`recursion`]) |
 //! | built-ins that reach out, are random or are missing | refused ([`calls`]) |
 
 pub(crate) mod builtins;
@@ -30,6 +31,7 @@ pub(crate) mod heads;
 pub(crate) mod hoist;
 pub(crate) mod lexer;
 pub(crate) mod operators;
+pub(crate) mod recursion;
 pub(crate) mod repair;
 pub(crate) mod syntax;
 pub(crate) mod typed;
@@ -53,6 +55,8 @@ pub(crate) struct Module {
     pub inventory: bool,
     /// What places within the object its violations name.
     pub loci: Loci,
+    /// Which of its rules names which.
+    pub links: Vec<recursion::Link>,
 }
 
 /// Prepares one module; the error says why it cannot be run faithfully.
@@ -69,11 +73,14 @@ pub(crate) fn prepare(source: &str, v1: bool) -> Result<Module, String> {
     let hoisted = heads::rewrite(hoisted, v1)?;
     let tree = syntax::parse(&hoisted, v1)?;
     let traits = syntax::traits(&tree, &hoisted);
+    let text = syntax::Text::new(&hoisted)?;
+    let links = recursion::links(&tree, &text, &traits.package);
     Ok(Module {
         package: traits.package,
         v1,
         inventory: traits.inventory,
         loci: traits.loci,
+        links,
         source: hoisted,
     })
 }

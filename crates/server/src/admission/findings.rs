@@ -140,7 +140,7 @@ impl Gathered {
                 .or_default()
                 .extend(failing);
         }
-        self.started.get_or_insert(item.decision.at);
+        self.started.get_or_insert(item.at);
         let body = redact::object(review.subject());
         let observation = Observation {
             asset: Asset {

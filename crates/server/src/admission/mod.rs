@@ -143,7 +143,11 @@ impl Admission {
         let loaded = policies::load(&config)
             .await
             .map_err(AdmissionError::Policies)?;
-        pool.replace(&loaded, state.now());
+        let (pool, with, now) = (Arc::new(pool), loaded.clone(), state.now());
+        let at = Arc::clone(&pool);
+        pool::aside(move || at.replace(&with, now))
+            .await
+            .ok_or_else(|| AdmissionError::Policies("compiling them ended badly".to_owned()))?;
         policies::tell(&loaded, &pool);
         state.work.in_force.set(&loaded);
         let recorder = record::Recorder::new();
@@ -204,7 +208,8 @@ impl Admission {
             ..state.config.limits.clone()
         };
         let app = http::router(Arc::clone(&self.shared));
-        self.listener.run(app, &limits, shutdown).await;
+        let threads = (self.config.workers / 4).max(1);
+        answer(self.listener, app, limits, threads, shutdown).await;
         recording.cancel();
         for task in [record, look, renew].into_iter().chain(trust) {
             if let Err(error) = task.await {
@@ -213,4 +218,44 @@ impl Admission {
         }
         self.shared.pool.stop();
     }
+}
+
+/// Serves on a runtime of its own until `shutdown`: whatever imports, reports and the API do on
+/// theirs, answers and deadlines do not wait behind it.
+async fn answer(
+    listener: Listener,
+    app: axum::Router,
+    limits: Limits,
+    threads: usize,
+    shutdown: CancellationToken,
+) {
+    const NAME: &str = "admission-io";
+    let (ended, end) = tokio::sync::oneshot::channel::<()>();
+    let cancel = shutdown.clone();
+    let serve = move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name(NAME)
+            .enable_all()
+            .build();
+        match runtime {
+            Ok(runtime) => {
+                runtime.block_on(listener.run(app, &limits, shutdown));
+                // A mutation that does not end holds nobody up.
+                runtime.shutdown_timeout(Duration::from_secs(1));
+            }
+            Err(error) => failed(&error, &shutdown),
+        }
+        drop(ended);
+    };
+    if let Err(error) = std::thread::Builder::new().name(NAME.into()).spawn(serve) {
+        failed(&error, &cancel);
+    }
+    let _ = end.await;
+}
+
+/// Better no process than one that seems to serve the webhook.
+fn failed(error: &std::io::Error, shutdown: &CancellationToken) {
+    tracing::error!(%error, "the webhook cannot be served");
+    shutdown.cancel();
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Config, GENERATION, GK_CONSTRAINTS, GK_TEMPLATES, LOADS, UNUSED_EXCEPTIONS, http, pool::Pool,
+    pool::aside,
 };
 use crate::state::AppState;
 use bartizan_policy::{Library, Point, Providers, World};
@@ -51,12 +52,12 @@ impl InForce {
     }
 }
 
-/// Reads on a thread that may block.
+/// Reads on a thread of its own.
 pub(super) async fn load(config: &Config) -> Result<Loaded, String> {
     let source = Arc::clone(&config.policies);
-    tokio::task::spawn_blocking(move || source.load())
+    aside(move || source.load())
         .await
-        .map_err(|error| error.to_string())?
+        .unwrap_or_else(|| Err("reading the policies ended badly".to_owned()))
 }
 
 /// Says what is in force now.
@@ -118,12 +119,17 @@ pub(super) async fn watch(
                 let before = shared.pool.generation();
                 failed = None;
                 let (at, with, now) = (Arc::clone(&shared), loaded.clone(), state.now());
-                let compiled = tokio::task::spawn_blocking(move || at.pool.replace(&with, now));
-                if compiled.await.is_ok() {
+                let compiled = aside(move || at.pool.replace(&with, now));
+                if compiled.await.is_some() {
                     if shared.pool.generation() != before {
                         tell(&loaded, &shared.pool);
                     }
                     state.work.in_force.set(&loaded);
+                } else {
+                    metrics::counter!(LOADS, "outcome" => "failed").increment(1);
+                    tracing::error!(
+                        "compiling the policies ended badly: the old ones stay in force"
+                    );
                 }
             }
             // Tried again at every look, told once.

@@ -15,6 +15,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
+/// Bytes of stack of a thread that evaluates policies.
+const STACK: usize = 16 << 20;
+
 /// A review on its way.
 pub struct Task {
     /// What is asked.
@@ -100,7 +103,7 @@ impl Pool {
             let (at, stop) = (Arc::clone(&door), Arc::clone(&stopped));
             std::thread::Builder::new()
                 .name(format!("admission-{n}"))
-                .stack_size(16 << 20)
+                .stack_size(STACK)
                 .spawn(move || work(&tasks, &at, &stop))?;
             workers.push(Worker { sender, door });
         }
@@ -127,7 +130,6 @@ impl Pool {
             self.renew(loaded, now);
             return self.generation();
         }
-        *compiled = Some(Arc::clone(&digest));
         // All are compiled before the first is handed out: workers change as one, nearly.
         let mut made: Vec<Box<Ready>> = Vec::new();
         for _ in &self.workers {
@@ -149,6 +151,8 @@ impl Pool {
                 }
             });
         }
+        // Not before: a set whose compilation panicked is no set to renew.
+        *compiled = Some(digest);
         self.generation.fetch_add(1, Ordering::Relaxed) + 1
     }
 
@@ -193,6 +197,29 @@ impl Pool {
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
+}
+
+/// Does work that may take long on a thread of its own, behind all who answer: of lower priority,
+/// and with a stack that compiling policies fits into. None where it panicked.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    const NICE: i32 = 10;
+    let (done, told) = oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    let thread = std::thread::Builder::new()
+        .name("admission-load".to_owned())
+        .stack_size(STACK)
+        .spawn(move || {
+            // Linux takes it as this thread's alone; without the right to it, it is as before.
+            let _best_effort = rustix::process::setpriority_process(None, NICE);
+            let _entered = runtime.enter();
+            let _ = done.send(work());
+        });
+    if let Err(error) = thread {
+        tracing::error!(%error, "a thread for policies cannot be started");
+    }
+    told.await.ok()
 }
 
 fn work(tasks: &Receiver<Task>, door: &Door, stopped: &AtomicBool) {

@@ -23,6 +23,7 @@ pub mod keys;
 pub mod ledger;
 pub mod overview;
 pub mod policies;
+pub mod policy_reports;
 pub mod reports;
 pub mod results;
 pub mod scans;
@@ -55,6 +56,7 @@ pub fn routes() -> Vec<Route> {
         ledger::routes(),
         overview::routes(),
         policies::routes(),
+        policy_reports::routes(),
         reports::routes(),
         results::routes(),
         scans::routes(),

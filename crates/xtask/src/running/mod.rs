@@ -3,7 +3,11 @@
 pub mod backend;
 pub mod generate;
 pub mod hostile;
+pub mod load;
+pub mod mixed;
 pub mod server;
+pub mod siege;
+pub mod wire;
 
 pub use backend::Backend;
 pub use server::{Server, Setup};
