@@ -39,6 +39,9 @@ const STATUS: Duration = Duration::from_secs(10);
 /// The shortest time between two worlds.
 const WORLD: Duration = Duration::from_millis(250);
 
+/// How soon after one another the status is published.
+const AT_ONCE: Duration = Duration::from_millis(20);
+
 /// Objects fetched, of which kind, and where the walk stands.
 type Fetching = (Kind, Vec<Fetched>, Lister);
 
@@ -77,6 +80,7 @@ pub(super) struct Run {
     written: Instant,
     writing: Option<JoinHandle<Vec<Constraint>>>,
     judged: u64,
+    published: Instant,
     /// The full pass under way, or the last: when it began and ended.
     pass: (Option<Timestamp>, Option<Timestamp>),
 }
@@ -116,6 +120,7 @@ impl Run {
             written: now,
             writing: None,
             judged: 0,
+            published: now,
             pass: (None, None),
             state,
             config,
@@ -153,6 +158,10 @@ impl Run {
                     self.take(judged);
                     while let Ok(judged) = self.done.1.try_recv() {
                         self.take(judged);
+                    }
+                    // A lone change is seen at once; many are seen at the next tick.
+                    if self.is_idle() && self.published.elapsed() > AT_ONCE {
+                        self.publish();
                     }
                 }
                 Some(fetched) = ended(&mut self.fetching) => self.fetched(fetched),
@@ -473,7 +482,8 @@ impl Run {
         );
     }
 
-    fn publish(&self) {
+    fn publish(&mut self) {
+        self.published = Instant::now();
         let (due, sweeps) = self.index.due();
         let mut by_action: BTreeMap<&str, u64> =
             BTreeMap::from([("deny", 0), ("warn", 0), ("dryrun", 0)]);

@@ -24,6 +24,8 @@ struct Total {
     actions: Vec<&'static str>,
     /// How many violations each object has.
     objects: HashMap<Place, u32>,
+    /// How many there are in all.
+    violations: u64,
     /// The messages of some of them.
     shown: BTreeMap<Place, Vec<String>>,
     changed: bool,
@@ -75,7 +77,7 @@ impl Totals {
     /// Violations of each constraint.
     pub fn counts(&self) -> impl Iterator<Item = (&Constraint, &[&'static str], u64)> {
         let all = self.all.iter();
-        all.map(|(key, total)| (key, total.actions.as_slice(), total.violations()))
+        all.map(|(key, total)| (key, total.actions.as_slice(), total.violations))
     }
 
     /// The checks of which not enough messages are kept: their objects are to be judged again.
@@ -105,7 +107,7 @@ impl Totals {
                 .collect();
             let status = json!({
                 "auditTimestamp": now,
-                "totalViolations": total.violations(),
+                "totalViolations": total.violations,
                 "violations": violations,
             });
             all.push((key.clone(), status));
@@ -122,16 +124,14 @@ impl Totals {
 }
 
 impl Total {
-    fn violations(&self) -> u64 {
-        self.objects.values().map(|n| u64::from(*n)).sum()
-    }
-
     fn put(&mut self, place: &Place, messages: &[String]) {
         let count = u32::try_from(messages.len()).unwrap_or(u32::MAX);
         let before = match count {
             0 => self.objects.remove(place),
             n => self.objects.insert(place.clone(), n),
         };
+        let gone = u64::from(before.unwrap_or_default());
+        self.violations = (self.violations + u64::from(count)).saturating_sub(gone);
         let shown = match count {
             0 => self.shown.remove(place),
             _ => {

@@ -1,6 +1,7 @@
 //! Benches: each names its input and command and compares with its requirement in one run.
 
 mod admission;
+mod audit;
 mod import;
 mod queries;
 mod scap;
@@ -56,6 +57,7 @@ const BENCHES: &[Bench] = &[
     ("evaluate", evaluate),
     ("admission", admission::run),
     ("webhook", webhook::run),
+    ("audit", audit::run),
     ("hostile", admission::hostile),
     ("mixed", webhook::mixed),
     ("ledger", ledger),

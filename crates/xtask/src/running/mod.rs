@@ -1,6 +1,7 @@
 //! The built binary as a server under test, and what to send it.
 
 pub mod backend;
+pub mod cluster;
 pub mod generate;
 pub mod hostile;
 pub mod load;
