@@ -47,6 +47,7 @@ fn main() -> Result<()> {
             .inventory
             .iter()
             .map(|(n, b)| (n.as_str(), b.as_slice())),
+        &[],
     )?;
     let now = Timestamp::from_micros(1_764_000_000_000_000);
     let options = AdmitOptions::default();

@@ -61,7 +61,7 @@ fn now() -> Timestamp {
 }
 
 fn admitter(library: &Library, world: &str, failure: Failure) -> Admitter {
-    let world = World::read(library, [("w.yaml", world.as_bytes())]).unwrap();
+    let world = World::read(library, [("w.yaml", world.as_bytes())], &[]).unwrap();
     let options = AdmitOptions {
         failure,
         ..AdmitOptions::default()
