@@ -35,6 +35,7 @@ use crate::object::{Found, Object, objects};
 use crate::redact;
 use crate::sync::Synced;
 use crate::unit::Unit;
+use crate::vap;
 use bartizan_model::{AssetUid, CheckResult, Evidence, Location, Outcome, Severity, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -176,6 +177,8 @@ pub struct Evaluator<'w> {
     units: Vec<Result<Unit, String>>,
     parameters: Vec<Vec<Parameters>>,
     index: Index,
+    natives: vap::set::Index,
+    budget: Budget,
     namespaces: HashMap<String, Shared>,
 }
 
@@ -202,7 +205,9 @@ struct Subject<'a> {
 impl<'w> Evaluator<'w> {
     /// Compiles all policies. `now` is the time that they see.
     pub fn new(library: &Library, world: &'w World, budget: Budget, now: Timestamp) -> Self {
-        let inventory = world.inventory.as_ref().map(Shared::of);
+        let inventory = world.inventory.as_ref();
+        let inventory = inventory.filter(|_| library.asks_inventory());
+        let inventory = inventory.map(Shared::of);
         let unit = |policy: &Policy| Unit::new(&policy.template, inventory.as_ref(), now, budget);
         Self {
             units: library.policies.iter().map(unit).collect(),
@@ -219,6 +224,8 @@ impl<'w> Evaluator<'w> {
             library: library.clone(),
             world,
             index: HashMap::new(),
+            natives: vap::set::Index::default(),
+            budget,
             namespaces: HashMap::new(),
         }
     }
@@ -259,6 +266,9 @@ impl<'w> Evaluator<'w> {
                 settle(policy, asset, object, &subjects, answers, &mut results);
             }
         }
+        let natives = &self.library.natives;
+        let said = vap::manifest::ask(natives, &mut self.natives, object, self.world, self.budget);
+        results.extend(said.into_iter().map(|said| said.result(asset, object)));
         results
     }
 

@@ -60,7 +60,7 @@ pub use evaluate::{Evaluator, World};
 pub use expansion::Expansions;
 pub use input::{Limits, Source};
 pub use library::{Library, LibraryBuilder, LibraryError, Notice};
-pub use mutate::{Mutators, json_patch};
+pub use mutate::{Mutation, Mutators, json_patch};
 pub use object::Object;
 pub use providers::{NoProviders, Providers};
 pub use review::{Operation, Review, ReviewError, ReviewLimits};

@@ -23,6 +23,7 @@ use crate::object::{Found, Object, objects};
 use crate::providers::Provider;
 use crate::suppress::UnusedSuppression;
 use crate::sync::Synced;
+use crate::vap::set::Natives;
 use bartizan_model::scan::ContentDigest;
 use bartizan_model::{Check, CheckUid, Digest, Severity, Timestamp};
 use sha2::{Digest as _, Sha256};
@@ -75,6 +76,7 @@ pub struct LibraryBuilder {
     exclusions: Exclusions,
     exceptions: Vec<Exception>,
     implied: Vec<Object>,
+    natives: Vec<(String, Object)>,
     digests: BTreeMap<String, BTreeMap<String, Digest>>,
     notices: Vec<Notice>,
 }
@@ -159,6 +161,7 @@ impl LibraryBuilder {
                 });
             }
             _ if Implied::wants(&object) => self.implied.push(object),
+            _ if Natives::wants(&object) => self.natives.push((content.to_owned(), object)),
             ("config.gatekeeper.sh" | "syncset.gatekeeper.sh", _) => {
                 self.notices.push(Notice {
                     file: object.location.file.clone(),
@@ -218,7 +221,7 @@ impl LibraryBuilder {
             policies.push(Policy {
                 content,
                 kind: template.kind.clone(),
-                check: check(uid, &template, &object),
+                check: check(uid, &template.kind, &object),
                 template,
                 constraints: Vec::new(),
             });
@@ -276,9 +279,11 @@ impl LibraryBuilder {
             })
             .collect();
         let implied = Implied::of(&self.implied, &mut notices);
+        let natives = Natives::of(&self.natives, &mut notices)?;
         Ok(Library {
             implied: Arc::new(implied),
-            checks: audited(&policies),
+            checks: audited(&policies).chain(natives.checks()).collect(),
+            natives: Arc::new(natives),
             policies: Arc::new(policies),
             exclusions: Arc::new(self.exclusions),
             exceptions: Arc::new(self.exceptions),
@@ -289,10 +294,10 @@ impl LibraryBuilder {
 }
 
 /// The checks that scans report: those with a constraint that is asked there.
-fn audited(policies: &[Policy]) -> Vec<Check> {
+fn audited(policies: &[Policy]) -> impl Iterator<Item = Check> {
     let audited = |p: &&Policy| p.constraints.iter().any(|c| c.audited);
     let checks = policies.iter().filter(audited);
-    checks.map(|p| p.check.clone()).collect()
+    checks.map(|p| p.check.clone())
 }
 
 fn owner(policies: &[Policy], content: &str, kind: &str) -> Result<usize, String> {
@@ -321,7 +326,8 @@ fn digest(files: &BTreeMap<String, Digest>) -> Digest {
     Digest::of(&all.finalize())
 }
 
-fn check(uid: CheckUid, template: &Template, object: &Object) -> Check {
+/// What a policy's object says of its check.
+pub(crate) fn check(uid: CheckUid, name: &str, object: &Object) -> Check {
     let note = |key: &str| {
         let found = object.annotations().find(|(k, _)| *k == key);
         found
@@ -330,7 +336,7 @@ fn check(uid: CheckUid, template: &Template, object: &Object) -> Check {
     };
     Check {
         uid,
-        title: note("metadata.gatekeeper.sh/title").unwrap_or_else(|| template.kind.clone()),
+        title: note("metadata.gatekeeper.sh/title").unwrap_or_else(|| name.to_owned()),
         description: note("description").unwrap_or_default(),
         severity: note("bartizan.dev/severity")
             .and_then(|w| Severity::parse(&w))
@@ -381,6 +387,7 @@ pub struct Library {
     pub(crate) policies: Arc<Vec<Policy>>,
     pub(crate) exclusions: Arc<Exclusions>,
     pub(crate) implied: Arc<Implied>,
+    pub(crate) natives: Arc<Natives>,
     pub(crate) exceptions: Arc<Vec<Exception>>,
     checks: Vec<Check>,
     content: Vec<ContentDigest>,
@@ -388,7 +395,8 @@ pub struct Library {
 }
 
 impl Library {
-    /// The checks, one a template that has at least one constraint, sorted by uid.
+    /// The checks, one a template that has at least one constraint and one a
+    /// ValidatingAdmissionPolicy that has a binding, sorted by uid.
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
@@ -411,7 +419,8 @@ impl Library {
 
     /// Every check, with those that only admission asks.
     pub fn all_checks(&self) -> Vec<Check> {
-        self.policies.iter().map(|p| p.check.clone()).collect()
+        let policies = self.policies.iter().map(|p| p.check.clone());
+        policies.chain(self.natives.checks()).collect()
     }
 
     /// Its mutators; see [`Mutators::review`].
@@ -457,7 +466,8 @@ impl Library {
             .collect();
         Self {
             implied: Arc::clone(&self.implied),
-            checks: audited(&policies),
+            natives: Arc::default(),
+            checks: audited(&policies).collect(),
             policies: Arc::new(policies),
             exclusions: Arc::clone(&self.exclusions),
             exceptions: Arc::clone(&self.exceptions),
@@ -466,9 +476,20 @@ impl Library {
         }
     }
 
-    /// Which objects templates look for in `data.inventory`; `None` where none does.
+    /// Whether a template looks at `data.inventory`.
+    pub(crate) fn asks_inventory(&self) -> bool {
+        self.policies.iter().any(|p| p.template.inventory)
+    }
+
+    /// Which objects policies look for beside the one at hand, in `data.inventory` or as
+    /// parameters; `None` where none does.
     pub(crate) fn inventory(&self) -> Option<Synced> {
         let users = self.policies.iter().filter(|p| p.template.inventory);
-        users.map(|p| p.template.synced.clone()).reduce(Synced::and)
+        let synced = users.map(|p| p.template.synced.clone()).reduce(Synced::and);
+        match (synced, self.natives.params()) {
+            (synced, params) if params.is_empty() => synced,
+            (None, params) => Some(Synced::Only(params)),
+            (Some(synced), params) => Some(synced.and(Synced::Only(params))),
+        }
     }
 }

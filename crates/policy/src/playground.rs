@@ -138,7 +138,7 @@ fn review(object: &Object, operation: Operation) -> Result<Review, ReviewError> 
         Operation::Create | Operation::Connect => (&object.value, &Value::Null),
     };
     let kind = json!({"group": object.group, "version": object.version, "kind": object.kind});
-    let plural = format!("{}s", object.kind.to_lowercase());
+    let plural = crate::vap::manifest::resource_of(&object.kind);
     let resource = json!({"group": object.group, "version": object.version, "resource": plural});
     let asked = json!({
         "apiVersion": "admission.k8s.io/v1",

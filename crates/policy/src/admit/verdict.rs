@@ -111,8 +111,10 @@ pub struct Verdict {
     pub untold: Vec<Untold>,
     /// Why nothing was asked.
     pub excluded: Option<&'static str>,
-    /// How many constraints were evaluated.
+    /// How many constraints and bindings were evaluated.
     pub evaluated: usize,
+    /// What policies want in the audit log, by name.
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// A message that goes back is cut here; an API server cuts warnings much earlier.
@@ -140,6 +142,7 @@ impl Verdict {
             untold,
             excluded: None,
             evaluated,
+            annotations: BTreeMap::new(),
         }
     }
 
@@ -162,6 +165,7 @@ impl Verdict {
             untold: Vec::new(),
             excluded: Some(why),
             evaluated: 0,
+            annotations: BTreeMap::new(),
         }
     }
 
@@ -188,7 +192,7 @@ impl Verdict {
             let code = if warnings.is_empty() { 200 } else { 299 };
             (code, "", self.excluded.unwrap_or_default().to_owned())
         };
-        let mut annotations = BTreeMap::new();
+        let mut annotations = self.annotations.clone();
         if !matches!(self.outcome, Outcome::Allowed) {
             annotations.insert("outcome".to_owned(), self.outcome.word().to_owned());
         }

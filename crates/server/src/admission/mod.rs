@@ -140,6 +140,7 @@ impl Admission {
             recorder,
             clock: Arc::clone(&state.clock),
             failure: config.failure,
+            budget: config.budget,
             exempt: config.exempt.clone(),
         });
         Ok(Self {
