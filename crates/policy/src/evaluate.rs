@@ -301,6 +301,11 @@ impl<'w> Evaluator<'w> {
         let ask = Ask::new(subject.value, &Value::Null, namespace, &request);
         for (policy, constraint) in matched {
             let parameters = self.parameters.get(policy).and_then(|p| p.get(constraint));
+            if let Some(why) = self.refused(policy, constraint) {
+                let why = format!("the constraint cannot be used: {why}");
+                answers.push((policy, constraint, Answer::Untold(why)));
+                continue;
+            }
             let answer = match (self.units.get_mut(policy), parameters) {
                 (Some(Ok(unit)), Some(parameters)) => match unit.evaluate(&ask, parameters) {
                     Ok(violations) => Answer::Told(violations),
@@ -317,6 +322,11 @@ impl<'w> Evaluator<'w> {
     fn matching(&self, policy: usize, constraint: usize) -> Option<&Match> {
         let constraints = &self.library.policies.get(policy)?.constraints;
         constraints.get(constraint).map(|c| &c.matching)
+    }
+
+    fn refused(&self, policy: usize, constraint: usize) -> Option<&String> {
+        let constraints = &self.library.policies.get(policy)?.constraints;
+        constraints.get(constraint)?.refused.as_ref()
     }
 
     fn candidates(&mut self, group: &str, kind: &str) -> Rc<[(usize, usize)]> {

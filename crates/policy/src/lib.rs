@@ -50,6 +50,7 @@ pub mod suppress;
 mod sync;
 mod unit;
 pub mod vap;
+mod vet;
 mod yaml;
 
 pub use admit::{AdmitOptions, Admitter, Failure, Outcome, Verdict};

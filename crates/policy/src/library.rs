@@ -20,12 +20,14 @@ use crate::implied::Implied;
 use crate::input::{self, Limits, Piece, Source};
 use crate::mutate::Mutators;
 use crate::object::{Found, Object, objects};
+use crate::parameters;
 use crate::providers::Provider;
 use crate::suppress::UnusedSuppression;
 use crate::sync::Synced;
 use crate::vap::set::Natives;
 use bartizan_model::scan::ContentDigest;
 use bartizan_model::{Check, CheckUid, Digest, Severity, Timestamp};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -183,7 +185,9 @@ impl LibraryBuilder {
     pub fn build(mut self) -> Result<Library, LibraryError> {
         let mut policies: Vec<Policy> = Vec::new();
         let mut notices = std::mem::take(&mut self.notices);
+        let mut schemas = BTreeMap::new();
         for (content, mut template, object) in std::mem::take(&mut self.templates) {
+            schemas.insert(template.kind.clone(), template.schema.clone());
             let invalid = |why: String| LibraryError::Invalid {
                 file: object.location.file.clone(),
                 line: object.location.line,
@@ -253,6 +257,17 @@ impl LibraryBuilder {
             }
             if let Some(schema) = &policy.template.schema {
                 gatekeeper::default_parameters(&mut constraint.parameters, schema);
+                constraint.refused = parameters::check(&constraint.parameters, schema).err();
+            }
+            if let Some(why) = &constraint.refused {
+                notices.push(Notice {
+                    file: object.location.file.clone(),
+                    line: object.location.line,
+                    text: format!(
+                        "{} {} is not asked, its results are Unknown: {why}",
+                        object.kind, object.name
+                    ),
+                });
             }
             constraint.content = content;
             policy.constraints.push(constraint);
@@ -287,6 +302,7 @@ impl LibraryBuilder {
             policies: Arc::new(policies),
             exclusions: Arc::new(self.exclusions),
             exceptions: Arc::new(self.exceptions),
+            schemas: Arc::new(schemas),
             content,
             notices,
         })
@@ -389,6 +405,8 @@ pub struct Library {
     pub(crate) implied: Arc<Implied>,
     pub(crate) natives: Arc<Natives>,
     pub(crate) exceptions: Arc<Vec<Exception>>,
+    /// The parameters' schemas of all templates, by kind, also of those without constraints.
+    schemas: Arc<BTreeMap<String, Option<Value>>>,
     checks: Vec<Check>,
     content: Vec<ContentDigest>,
     notices: Vec<Notice>,
@@ -471,9 +489,15 @@ impl Library {
             policies: Arc::new(policies),
             exclusions: Arc::clone(&self.exclusions),
             exceptions: Arc::clone(&self.exceptions),
+            schemas: Arc::clone(&self.schemas),
             content: self.content.clone(),
             notices: self.notices.clone(),
         }
+    }
+
+    /// The schema of a kind's parameters, if it has one; none where there is no such template.
+    pub(crate) fn schema(&self, kind: &str) -> Option<Option<&Value>> {
+        self.schemas.get(kind).map(Option::as_ref)
     }
 
     /// Whether a template looks at `data.inventory`.

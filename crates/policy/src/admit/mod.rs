@@ -31,6 +31,7 @@ use crate::rego::builtins::external::with_providers;
 use crate::review::{Operation, Review};
 use crate::unit::Unit;
 use crate::vap::set::Index;
+use crate::vet;
 use bartizan_model::{CheckUid, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -160,8 +161,14 @@ impl Admitter {
         now: Timestamp,
         remaining: &mut Remaining<'_>,
     ) -> Verdict {
+        let mut found = Found::default();
+        if vet::concerns(&review.kind.group) {
+            match vet::vet(review, &self.library) {
+                Ok(warnings) => found.warnings = warnings,
+                Err(why) => return Verdict::invalid(why),
+            }
+        }
         if let Some(why) = self.left_out(review) {
-            let mut found = Found::default();
             self.native(review, now, remaining, &mut found);
             return match found.is_empty() {
                 true => Verdict::excluded(why),
@@ -179,7 +186,6 @@ impl Admitter {
             _ => &review.object,
         };
         let ask = Ask::new(object, &review.old_object, namespace, &review.request);
-        let mut found = Found::default();
         for at in self.candidates(&forms).iter() {
             self.rule(*at, review, &forms, &ask, now, remaining, &mut found);
         }
@@ -254,6 +260,10 @@ impl Admitter {
             Match::No => return,
             Match::Unknown(why) => return found.untold.push(untold(why)),
             Match::Yes => {}
+        }
+        if let Some(why) = &constraint.refused {
+            let why = format!("the constraint cannot be used: {why}");
+            return found.untold.push(untold(why));
         }
         let time = remaining().min(self.options.budget.time);
         if time.is_zero() {
@@ -356,11 +366,15 @@ struct Found {
     untold: Vec<Untold>,
     evaluated: usize,
     annotations: BTreeMap<String, String>,
+    warnings: Vec<String>,
 }
 
 impl Found {
     fn is_empty(&self) -> bool {
-        self.explains.is_empty() && self.untold.is_empty() && self.evaluated == 0
+        self.explains.is_empty()
+            && self.untold.is_empty()
+            && self.warnings.is_empty()
+            && self.evaluated == 0
     }
 
     fn verdict(mut self, failure: Failure) -> Verdict {
@@ -370,6 +384,7 @@ impl Found {
         });
         let mut verdict = Verdict::of(self.explains, self.untold, self.evaluated, failure);
         verdict.annotations = self.annotations;
+        verdict.warnings = self.warnings;
         verdict
     }
 }

@@ -295,6 +295,17 @@ impl Mutators {
                 Err(fault) => faults.push(fault),
             }
         }
+        Self::of(by_id, faults)
+    }
+
+    /// With others, which take the place of those of their identities.
+    pub(crate) fn with(&self, others: Self) -> Self {
+        let all = self.all.iter().cloned().chain(others.all);
+        let by_id = all.map(|m| (m.id.clone(), m)).collect();
+        Self::of(by_id, others.faults)
+    }
+
+    fn of(by_id: BTreeMap<Id, Mutator>, faults: Vec<MutatorFault>) -> Self {
         let all: Vec<Mutator> = by_id.into_values().collect();
         let bindings: Vec<Vec<Binding>> = all.iter().map(Mutator::bindings).collect();
         let statements = all.iter().zip(&bindings).map(|(mutator, bindings)| {
