@@ -5,7 +5,7 @@ use crate::{content, files};
 use anyhow::{Context, Result, ensure};
 use bartizan_model::Scope;
 use bartizan_policy::{Budget, Failure, World};
-use bartizan_server::admission::{Certificates, Config, Loaded, Policies};
+use bartizan_server::admission::{Certificates, Config, Loaded, PodSecurity, Policies};
 use bartizan_server::config::Tls;
 use clap::{Args, ValueEnum};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -85,6 +85,12 @@ pub struct Admission {
     /// Namespace that may carry the label admission.gatekeeper.sh/ignore; repeatable
     #[arg(long, value_name = "NAME")]
     pub exempt_namespace: Vec<String>,
+    /// Honour the labels pod-security.kubernetes.io/enforce, audit and warn of namespaces
+    #[arg(long)]
+    pub pod_security: bool,
+    /// Defaults and exemptions for --pod-security: a PodSecurityConfiguration as API servers take it
+    #[arg(long, requires = "pod_security", value_name = "FILE")]
+    pub pod_security_config: Option<PathBuf>,
     /// Decisions that are kept
     #[arg(
         long,
@@ -146,8 +152,19 @@ impl Admission {
             data: data.to_owned(),
             scope: Scope::parse(&self.admission_scope).context("--admission-scope")?,
             exempt: self.exempt_namespace.clone(),
+            pod_security: self.pod_security()?.map(Arc::new),
             keep: self.admission_keep,
         }))
+    }
+
+    fn pod_security(&self) -> Result<Option<PodSecurity>> {
+        let Some(path) = &self.pod_security_config else {
+            return Ok(self.pod_security.then(PodSecurity::default));
+        };
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+        let parsed = PodSecurity::parse(&name, &bytes).map_err(anyhow::Error::msg)?;
+        Ok(Some(parsed))
     }
 }
 

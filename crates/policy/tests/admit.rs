@@ -504,3 +504,61 @@ fn a_constraint_whose_parameters_do_not_fit_is_unknown() {
     assert_eq!(verdict.outcome, Outcome::Unknown);
     assert!(verdict.untold[0].why.contains("spec.parameters.label"));
 }
+
+#[test]
+fn pod_security_is_judged_where_it_is_wanted() {
+    let world = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a, labels: {pod-security.kubernetes.io/enforce: baseline, pod-security.kubernetes.io/audit: restricted}}\n";
+    let library = library(&[]);
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "a"},
+        "spec": {"hostPID": true, "containers": [{"name": "c", "image": "x"}]}});
+    let asked = |namespace: &str, operation: &str| {
+        let mut pod = pod.clone();
+        pod["metadata"]["namespace"] = namespace.into();
+        let mut review = match operation {
+            "DELETE" => review(operation, Value::Null, pod),
+            _ => review(operation, pod, Value::Null),
+        };
+        review.resource.resource = "pods".to_owned();
+        review
+    };
+    let mut admitter = admitter(&library, world, Failure::Open);
+    assert_eq!(
+        admitter.admit(&asked("a", "CREATE"), now()).outcome,
+        Outcome::Allowed
+    );
+    admitter.judge_pod_security(Arc::default());
+    let verdict = admitter.admit(&asked("a", "CREATE"), now());
+    assert_eq!(verdict.outcome, Outcome::Denied);
+    let response = verdict.response();
+    assert_eq!(
+        (response.code, response.message.as_str()),
+        (
+            403,
+            "[pod-security] pods \"p\" is forbidden: violates PodSecurity \"baseline:latest\": host namespaces (hostPID=true)"
+        )
+    );
+    assert_eq!(
+        response.audit_annotations["pod-security.enforce-policy"],
+        "baseline:latest"
+    );
+    let told: Vec<_> = verdict
+        .explains
+        .iter()
+        .map(|e| (e.policy.as_str(), e.actions[0]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("pod-security/kubernetes/enforce", "deny"),
+            ("pod-security/kubernetes/audit", "dryrun")
+        ]
+    );
+    assert_eq!(
+        admitter.admit(&asked("a", "DELETE"), now()).outcome,
+        Outcome::Allowed
+    );
+    // A Namespace that is not known is no pass.
+    let verdict = admitter.admit(&asked("b", "CREATE"), now());
+    assert_eq!(verdict.outcome, Outcome::Unknown);
+    assert!(verdict.untold[0].why.contains("namespace \"b\""));
+}

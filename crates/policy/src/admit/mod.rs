@@ -13,6 +13,7 @@
 
 mod implied;
 pub(crate) mod native;
+mod pod_security;
 mod verdict;
 
 pub use verdict::{Excepted, Explain, Failure, Outcome, Untold, Verdict};
@@ -25,6 +26,7 @@ use crate::evaluate::World;
 use crate::gatekeeper::Constraint;
 use crate::library::{Library, Policy};
 use crate::matching::{Target, Verdict as Match};
+use crate::pod_security::admission::Configuration;
 use crate::providers::Providers;
 use crate::redact;
 use crate::rego::builtins::external::with_providers;
@@ -64,6 +66,7 @@ pub struct Admitter {
     index_of_natives: Index,
     namespaces: HashMap<String, Shared>,
     providers: Option<Arc<dyn Providers + Send + Sync>>,
+    pod_security: Option<Arc<Configuration>>,
 }
 
 // Admitters are made off the request's path and handed to their worker.
@@ -126,6 +129,7 @@ impl Admitter {
             index_of_natives: Index::default(),
             namespaces: HashMap::new(),
             providers: None,
+            pod_security: None,
         }
     }
 
@@ -170,6 +174,7 @@ impl Admitter {
         }
         if let Some(why) = self.left_out(review) {
             self.native(review, now, remaining, &mut found);
+            self.pods(review, now, &mut found);
             return match found.is_empty() {
                 true => Verdict::excluded(why),
                 false => found.verdict(self.options.failure),
@@ -191,6 +196,7 @@ impl Admitter {
         }
         self.implied(review, now, remaining, &mut found);
         self.native(review, now, remaining, &mut found);
+        self.pods(review, now, &mut found);
         found.verdict(self.options.failure)
     }
 

@@ -27,6 +27,7 @@ use crate::config::Limits;
 use crate::listen::{ListenError, Listener};
 use crate::state::AppState;
 use bartizan_model::Scope;
+pub use bartizan_policy::pod_security::admission::Configuration as PodSecurity;
 use bartizan_policy::{Budget, Failure};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -91,6 +92,8 @@ pub struct Config {
     pub scope: Scope,
     /// Namespaces that may carry the label `admission.gatekeeper.sh/ignore`, with wildcards.
     pub exempt: Vec<String>,
+    /// The Pod Security Standards, where they are judged here.
+    pub pod_security: Option<Arc<PodSecurity>>,
     /// Decisions that are kept.
     pub keep: u64,
 }

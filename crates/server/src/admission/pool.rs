@@ -4,8 +4,8 @@
 //! New policies are compiled on a thread of their own, once for each worker, and left at the
 //! worker's door; it takes them between two reviews. So a review is judged by one set, whole.
 
-use super::Config;
 use super::policies::Loaded;
+use super::{Config, PodSecurity};
 use bartizan_model::Timestamp;
 use bartizan_policy::admit::AdmitOptions;
 use bartizan_policy::{Admitter, Review, Verdict};
@@ -59,6 +59,7 @@ struct Worker {
 pub struct Pool {
     workers: Vec<Worker>,
     options: AdmitOptions,
+    pod_security: Option<Arc<PodSecurity>>,
     generation: AtomicU64,
     stopped: Arc<AtomicBool>,
 }
@@ -88,6 +89,7 @@ impl Pool {
                 budget: config.budget,
                 failure: config.failure,
             },
+            pod_security: config.pod_security.clone(),
             generation: AtomicU64::new(0),
             stopped,
         })
@@ -104,6 +106,9 @@ impl Pool {
             let mut admitter = Admitter::new(&loaded.library, world, self.options, now);
             if let Some(providers) = &loaded.providers {
                 admitter.ask_providers(Arc::clone(providers));
+            }
+            if let Some(configuration) = &self.pod_security {
+                admitter.judge_pod_security(Arc::clone(configuration));
             }
             made.push(Box::new(Ready {
                 admitter,
