@@ -131,6 +131,15 @@ impl Actions {
         (Self::Scoped(all), remark)
     }
 
+    /// Gatekeeper's word in metrics.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Plain(action) => action.word(),
+            Self::Unknown => "unrecognized",
+            Self::Scoped(_) => "scoped",
+        }
+    }
+
     /// Whether Gatekeeper takes a constraint's spec when it is applied; the error names the field.
     pub(crate) fn vet(spec: Option<&Value>) -> Result<(), String> {
         let at = |field: &str| spec.and_then(|s| s.get(field)).filter(|v| !v.is_null());

@@ -435,6 +435,25 @@ impl Library {
         all.filter_map(|exception| exception.unused(now)).collect()
     }
 
+    /// The same, whose exceptions count their uses for themselves: for trials.
+    pub(crate) fn apart(&self) -> Self {
+        let exceptions = self.exceptions.iter().map(Exception::apart);
+        Self {
+            exceptions: Arc::new(exceptions.collect()),
+            ..self.clone()
+        }
+    }
+
+    /// The same, whose exceptions count on where those of the policies before have come to.
+    pub fn continuing(mut self, before: &Self) -> Self {
+        let mut exceptions = self.exceptions.to_vec();
+        for exception in &mut exceptions {
+            exception.continue_from(&before.exceptions);
+        }
+        self.exceptions = Arc::new(exceptions);
+        self
+    }
+
     /// Every check, with those that only admission asks.
     pub fn all_checks(&self) -> Vec<Check> {
         let policies = self.policies.iter().map(|p| p.check.clone());
@@ -464,6 +483,26 @@ impl Library {
     pub fn refused(&self) -> usize {
         let refused = |p: &&Policy| p.template.refused.is_some();
         self.policies.iter().filter(refused).count()
+    }
+
+    /// How many constraints there are, by Gatekeeper's words for enforcement action and status.
+    /// One that cannot be asked, or whose template cannot be run, is in error.
+    pub fn constraint_counts(&self) -> BTreeMap<(&'static str, &'static str), usize> {
+        let words = ["deny", "dryrun", "scoped", "unrecognized", "warn"];
+        let all = words
+            .iter()
+            .flat_map(|w| [((*w, "active"), 0), ((*w, "error"), 0)]);
+        let mut counts: BTreeMap<_, usize> = all.collect();
+        for policy in self.policies.iter() {
+            for constraint in &policy.constraints {
+                let broken = constraint.refused.is_some() || policy.template.refused.is_some();
+                let status = if broken { "error" } else { "active" };
+                *counts
+                    .entry((constraint.actions.word(), status))
+                    .or_default() += 1;
+            }
+        }
+        counts
     }
 
     /// How many constraints are enforced at a point.

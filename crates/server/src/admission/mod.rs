@@ -43,7 +43,7 @@ pub const GK_VALIDATION_SECONDS: &str = "gatekeeper_validation_request_duration_
 pub const GK_MUTATIONS: &str = "gatekeeper_mutation_request_count";
 /// Gatekeeper's histogram: seconds, by `mutation_status`.
 pub const GK_MUTATION_SECONDS: &str = "gatekeeper_mutation_request_duration_seconds";
-/// Gatekeeper's gauge: constraints in force at the webhook, by `enforcement_action`.
+/// Gatekeeper's gauge: known constraints, by `enforcement_action` and `status` (`active`, `error`).
 pub const GK_CONSTRAINTS: &str = "gatekeeper_constraints";
 /// Gatekeeper's gauge: templates, by `status` (`active`, `error`).
 pub const GK_TEMPLATES: &str = "gatekeeper_constraint_templates";
