@@ -5,7 +5,7 @@ use crate::{content, files};
 use anyhow::{Context, Result, ensure};
 use bartizan_model::Scope;
 use bartizan_policy::{Budget, Failure, World};
-use bartizan_server::admission::{Certificates, Config, Loaded, PodSecurity, Policies};
+use bartizan_server::admission::{Certificates, Config, Identity, Loaded, PodSecurity, Policies};
 use bartizan_server::config::Tls;
 use clap::{Args, ValueEnum};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -91,6 +91,9 @@ pub struct Admission {
     /// Defaults and exemptions for --pod-security: a PodSecurityConfiguration as API servers take it
     #[arg(long, requires = "pod_security", value_name = "FILE")]
     pub pod_security_config: Option<PathBuf>,
+    /// Seconds that an answer of a provider of external data counts; 0 asks each time
+    #[arg(long, default_value_t = 180, value_name = "N", hide_short_help = true)]
+    pub provider_cache: u64,
     /// Decisions that are kept
     #[arg(
         long,
@@ -134,6 +137,7 @@ impl Admission {
                 look: look.max(Duration::from_secs(60)),
             },
         };
+        let identity: Arc<Identity> = Arc::default();
         let cores = || std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Some(Config {
             listen: self.admission_listen,
@@ -146,7 +150,12 @@ impl Admission {
             },
             workers: self.admission_workers.unwrap_or_else(cores),
             queue: self.admission_queue,
-            policies: Arc::new(Folders(self.admission_policies.clone())),
+            policies: Arc::new(Folders {
+                paths: self.admission_policies.clone(),
+                identity: Arc::clone(&identity),
+                cache: Duration::from_secs(self.provider_cache),
+            }),
+            identity,
             look,
             certificates,
             data: data.to_owned(),
@@ -170,7 +179,11 @@ impl Admission {
 
 /// Policies in folders. Namespaces and other objects in them are what policies know of the
 /// cluster.
-struct Folders(Vec<PathBuf>);
+struct Folders {
+    paths: Vec<PathBuf>,
+    identity: Arc<Identity>,
+    cache: Duration,
+}
 
 impl Folders {
     /// A number that differs when the files do, and the files, each with the path that it is
@@ -178,7 +191,7 @@ impl Folders {
     fn look(&self) -> Result<(u64, Vec<(PathBuf, PathBuf)>)> {
         let mut hash = DefaultHasher::new();
         let mut all = Vec::new();
-        for path in &self.0 {
+        for path in &self.paths {
             for file in files::manifests(std::slice::from_ref(path))? {
                 let meta = std::fs::metadata(&file)?;
                 file.hash(&mut hash);
@@ -208,7 +221,11 @@ impl Folders {
         let manifests = manifests.map(|(_, name, bytes)| (name.as_str(), bytes.as_slice()));
         let world = World::read(&library, manifests).map_err(anyhow::Error::msg)?;
         // They are made here, on a thread that may block.
-        let providers = HttpProviders::of_parsed(library.providers())?;
+        let providers = HttpProviders::presenting(
+            library.providers(),
+            Arc::<Identity>::clone(&self.identity),
+            self.cache,
+        )?;
         Ok(Loaded {
             library,
             world: Arc::new(world),

@@ -20,7 +20,7 @@ pub mod policies;
 pub mod pool;
 pub mod record;
 
-pub use certs::{CertsError, Source as Certificates};
+pub use certs::{CertsError, Identity, Source as Certificates};
 pub use policies::{InForce, Loaded, Policies};
 
 use crate::config::Limits;
@@ -86,6 +86,8 @@ pub struct Config {
     pub look: Duration,
     /// Certificates.
     pub certificates: Certificates,
+    /// Who presents the same certificate where it asks others.
+    pub identity: Arc<Identity>,
     /// The folder of everything that is kept.
     pub data: PathBuf,
     /// What is judged, for findings: a cluster.
@@ -126,7 +128,8 @@ pub struct Admission {
 impl Admission {
     /// Makes certificates, loads policies, binds.
     pub async fn open(config: Config, state: &AppState) -> Result<Self, AdmissionError> {
-        let certs = certs::Certs::open(&config.certificates, &config.data, state.now())?;
+        let (source, identity) = (&config.certificates, &config.identity);
+        let certs = certs::Certs::open(source, &config.data, state.now(), identity)?;
         let certs = Arc::new(certs);
         let listener = Listener::with_tls(config.listen, certs.server_config()?).await?;
         let pool = pool::Pool::start(&config)?;
