@@ -351,3 +351,41 @@ fn what_is_malformed_stops_the_load_and_what_is_loose_is_told() {
         );
     }
 }
+
+#[test]
+fn suites_may_test_a_policy_with_its_binding() {
+    let suite = r#"
+kind: Suite
+apiVersion: test.gatekeeper.sh/v1alpha1
+tests:
+- name: replicas
+  template: policy.yaml
+  constraint: binding.yaml
+  cases:
+  - {name: many, object: many.yaml, inventory: [world.yaml], assertions: [{violations: 1, message: at most 3}]}
+  - {name: few, object: few.yaml, inventory: [world.yaml], assertions: [{violations: no}]}
+  - {name: asked, object: review.yaml, inventory: [world.yaml], assertions: [{violations: 1}]}
+  - {name: wrong, object: few.yaml, inventory: [world.yaml], assertions: [{violations: yes}]}
+"#;
+    let documents: Vec<&str> = POLICIES.split("---").collect();
+    let read =
+        |file: &str| {
+            let text = match file {
+            "policy.yaml" => documents[0].to_owned(),
+            "binding.yaml" => documents[1].to_owned(),
+            "world.yaml" => WORLD.to_owned(),
+            "many.yaml" => deployment("web", 4).to_string(),
+            "few.yaml" => deployment("web", 3).to_string(),
+            _ => json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+                "operation": "UPDATE", "namespace": "shop", "name": "web",
+                "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+                "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
+                "object": deployment("web", 9), "oldObject": deployment("web", 1)}})
+            .to_string(),
+        };
+            Ok(text.into_bytes())
+        };
+    let told = bartizan_policy::suite::run(suite.as_bytes(), &read).unwrap();
+    let faults: Vec<_> = told.iter().map(|case| case.fault.is_some()).collect();
+    assert_eq!(faults, [false, false, false, true], "{told:?}");
+}
