@@ -505,6 +505,25 @@ impl Library {
         counts
     }
 
+    /// How many of Kubernetes' own admission policies are bound here, by kind and status.
+    pub fn native_counts(&self) -> [(&'static str, &'static str, usize); 4] {
+        let natives = &self.natives;
+        let validating = natives.validating.iter();
+        let validating = validating.filter(|n| n.policy.is_ok()).count();
+        let mutating = natives.mutating.iter();
+        let mutating = mutating.filter(|n| n.policy.is_ok()).count();
+        let broken = [
+            natives.validating.len() - validating,
+            natives.mutating.len() - mutating,
+        ];
+        [
+            ("ValidatingAdmissionPolicy", "active", validating),
+            ("ValidatingAdmissionPolicy", "error", broken[0]),
+            ("MutatingAdmissionPolicy", "active", mutating),
+            ("MutatingAdmissionPolicy", "error", broken[1]),
+        ]
+    }
+
     /// How many constraints are enforced at a point.
     pub fn constraints_at(&self, point: Point) -> usize {
         let all = self.policies.iter().flat_map(|p| &p.constraints);

@@ -166,7 +166,7 @@ fn kinds(value: Option<&Value>, field: &str) -> Result<(), String> {
                 .and_then(Value::as_str)
                 .is_some_and(|t| !t.is_empty())
         };
-        if !entry.is_object() || !known.iter().all(|part| fits(part)) {
+        if !entry.is_object() || !known.iter().all(fits) {
             return Err(format!("{field}[{i}] is no group, version and kind"));
         }
         if !named("kind") || !named("version") {

@@ -210,6 +210,8 @@ fn a_policy_that_cannot_be_run_is_unknown() {
     assert!(!verdict.allowed);
     let other = library(&asks).outline();
     assert!(other[1].refused.is_none() && other[0].refused.is_some());
+    let counts = library(&asks).native_counts().map(|(_, _, count)| count);
+    assert_eq!(counts, [0, 1, 1, 0]);
 }
 
 #[test]

@@ -47,6 +47,8 @@ pub const GK_MUTATION_SECONDS: &str = "gatekeeper_mutation_request_duration_seco
 pub const GK_CONSTRAINTS: &str = "gatekeeper_constraints";
 /// Gatekeeper's gauge: templates, by `status` (`active`, `error`).
 pub const GK_TEMPLATES: &str = "gatekeeper_constraint_templates";
+/// Gauge: Kubernetes' own admission policies that are judged here, by `kind` and `status`.
+pub const NATIVE_POLICIES: &str = "bartizan_admission_native_policies";
 /// Counter: reviews answered, by `outcome`.
 pub const REVIEWS: &str = "bartizan_admission_reviews_total";
 /// Counter: reviews that could not be told, by `reason` (`policy`, `timeout`, `full`,

@@ -72,6 +72,10 @@ pub(super) fn tell(loaded: &Loaded, pool: &Pool) {
         metrics::gauge!(GK_CONSTRAINTS, "enforcement_action" => action, "status" => status)
             .set(count as f64);
     }
+    for (kind, status, count) in library.native_counts() {
+        metrics::gauge!(super::NATIVE_POLICIES, "kind" => kind, "status" => status)
+            .set(count as f64);
+    }
     for notice in library.notices() {
         tracing::warn!(file = %notice.file, line = notice.line, "{}", notice.text);
     }
