@@ -5,7 +5,7 @@ use crate::{content, files};
 use anyhow::{Context, Result, ensure};
 use bartizan_model::Scope;
 use bartizan_policy::{Budget, Failure, World};
-use bartizan_server::admission::{Certificates, Config, Loaded, Policies};
+use bartizan_server::admission::{Certificates, Config, Identity, Loaded, PodSecurity, Policies};
 use bartizan_server::cluster::{Trust, Watched};
 use bartizan_server::config::Tls;
 use clap::{Args, ValueEnum};
@@ -86,6 +86,15 @@ pub struct Admission {
     /// Namespace that may carry the label admission.gatekeeper.sh/ignore; repeatable
     #[arg(long, value_name = "NAME")]
     pub exempt_namespace: Vec<String>,
+    /// Honour the labels pod-security.kubernetes.io/enforce, audit and warn of namespaces
+    #[arg(long)]
+    pub pod_security: bool,
+    /// Defaults and exemptions for --pod-security: a PodSecurityConfiguration as API servers take it
+    #[arg(long, requires = "pod_security", value_name = "FILE")]
+    pub pod_security_config: Option<PathBuf>,
+    /// Seconds that an answer of a provider of external data counts; 0 asks each time
+    #[arg(long, default_value_t = 180, value_name = "N", hide_short_help = true)]
+    pub provider_cache: u64,
     /// Decisions that are kept
     #[arg(
         long,
@@ -134,6 +143,7 @@ impl Admission {
                 look: look.max(Duration::from_secs(60)),
             },
         };
+        let identity: Arc<Identity> = Arc::default();
         let cores = || std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Some(Config {
             listen: self.admission_listen,
@@ -149,15 +159,29 @@ impl Admission {
             policies: Arc::new(Sources {
                 folders: self.admission_policies.clone(),
                 watched,
+                identity: Arc::clone(&identity),
+                cache: Duration::from_secs(self.provider_cache),
             }),
             trust,
+            identity,
             look,
             certificates,
             data: data.to_owned(),
             scope: Scope::parse(&self.admission_scope).context("--admission-scope")?,
             exempt: self.exempt_namespace.clone(),
+            pod_security: self.pod_security()?.map(Arc::new),
             keep: self.admission_keep,
         }))
+    }
+
+    fn pod_security(&self) -> Result<Option<PodSecurity>> {
+        let Some(path) = &self.pod_security_config else {
+            return Ok(self.pod_security.then(PodSecurity::default));
+        };
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+        let parsed = PodSecurity::parse(&name, &bytes).map_err(anyhow::Error::msg)?;
+        Ok(Some(parsed))
     }
 }
 
@@ -166,6 +190,8 @@ impl Admission {
 struct Sources {
     folders: Vec<PathBuf>,
     watched: Option<Arc<Watched>>,
+    identity: Arc<Identity>,
+    cache: Duration,
 }
 
 impl Sources {
@@ -215,7 +241,11 @@ impl Sources {
             watched.used(&library, faults);
         }
         // They are made here, on a thread that may block.
-        let providers = HttpProviders::of_parsed(library.providers())?;
+        let providers = HttpProviders::presenting(
+            library.providers(),
+            Arc::<Identity>::clone(&self.identity),
+            self.cache,
+        )?;
         Ok(Loaded {
             library,
             world: Arc::new(world),

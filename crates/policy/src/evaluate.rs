@@ -35,6 +35,7 @@ use crate::object::{Found, Object, objects};
 use crate::redact;
 use crate::sync::Synced;
 use crate::unit::Unit;
+use crate::vap;
 use bartizan_model::{AssetUid, CheckResult, Evidence, Location, Outcome, Severity, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -177,6 +178,8 @@ pub struct Evaluator<'w> {
     units: Vec<Result<Unit, String>>,
     parameters: Vec<Vec<Parameters>>,
     index: Index,
+    natives: vap::set::Index,
+    budget: Budget,
     namespaces: HashMap<String, Shared>,
 }
 
@@ -203,7 +206,9 @@ struct Subject<'a> {
 impl<'w> Evaluator<'w> {
     /// Compiles all policies. `now` is the time that they see.
     pub fn new(library: &Library, world: &'w World, budget: Budget, now: Timestamp) -> Self {
-        let inventory = world.inventory.as_ref().map(Shared::of);
+        let inventory = world.inventory.as_ref();
+        let inventory = inventory.filter(|_| library.asks_inventory());
+        let inventory = inventory.map(Shared::of);
         let unit = |policy: &Policy| Unit::new(&policy.template, inventory.as_ref(), now, budget);
         Self {
             units: library.policies.iter().map(unit).collect(),
@@ -220,6 +225,8 @@ impl<'w> Evaluator<'w> {
             library: library.clone(),
             world,
             index: HashMap::new(),
+            natives: vap::set::Index::default(),
+            budget,
             namespaces: HashMap::new(),
         }
     }
@@ -260,6 +267,9 @@ impl<'w> Evaluator<'w> {
                 settle(policy, asset, object, &subjects, answers, &mut results);
             }
         }
+        let natives = &self.library.natives;
+        let said = vap::manifest::ask(natives, &mut self.natives, object, self.world, self.budget);
+        results.extend(said.into_iter().map(|said| said.result(asset, object)));
         results
     }
 
@@ -292,6 +302,11 @@ impl<'w> Evaluator<'w> {
         let ask = Ask::new(subject.value, &Value::Null, namespace, &request);
         for (policy, constraint) in matched {
             let parameters = self.parameters.get(policy).and_then(|p| p.get(constraint));
+            if let Some(why) = self.refused(policy, constraint) {
+                let why = format!("the constraint cannot be used: {why}");
+                answers.push((policy, constraint, Answer::Untold(why)));
+                continue;
+            }
             let answer = match (self.units.get_mut(policy), parameters) {
                 (Some(Ok(unit)), Some(parameters)) => match unit.evaluate(&ask, parameters) {
                     Ok(violations) => Answer::Told(violations),
@@ -308,6 +323,11 @@ impl<'w> Evaluator<'w> {
     fn matching(&self, policy: usize, constraint: usize) -> Option<&Match> {
         let constraints = &self.library.policies.get(policy)?.constraints;
         constraints.get(constraint).map(|c| &c.matching)
+    }
+
+    fn refused(&self, policy: usize, constraint: usize) -> Option<&String> {
+        let constraints = &self.library.policies.get(policy)?.constraints;
+        constraints.get(constraint)?.refused.as_ref()
     }
 
     fn candidates(&mut self, group: &str, kind: &str) -> Rc<[(usize, usize)]> {

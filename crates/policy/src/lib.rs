@@ -51,6 +51,7 @@ pub mod suppress;
 mod sync;
 mod unit;
 pub mod vap;
+mod vet;
 mod yaml;
 
 pub use admit::{AdmitOptions, Admitter, Failure, Outcome, Verdict};
@@ -62,7 +63,7 @@ pub use evaluate::{Evaluator, World};
 pub use expansion::Expansions;
 pub use input::{Limits, Source};
 pub use library::{Library, LibraryBuilder, LibraryError, Notice};
-pub use mutate::{Mutators, json_patch};
+pub use mutate::{Mutation, Mutators, json_patch};
 pub use object::Object;
 pub use providers::{NoProviders, Providers};
 pub use review::{Operation, Review, ReviewError, ReviewLimits};

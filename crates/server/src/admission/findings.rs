@@ -110,7 +110,8 @@ impl Gathered {
         }
         // What could not be told closes nothing.
         let unsure: BTreeSet<_> = verdict.untold.iter().map(|u| u.policy.clone()).collect();
-        let judged = verdict.outcome != Outcome::Excluded && !unsure.contains(&None);
+        let asked = verdict.outcome != Outcome::Excluded && verdict.invalid.is_none();
+        let judged = asked && !unsure.contains(&None);
         if let Some(before) = self.failed.get(&asset).filter(|_| judged) {
             for (uid, check) in before {
                 if said.contains_key(uid) || unsure.contains(&Some(uid.clone())) {

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bartizan_model::Timestamp;
 use bartizan_policy::review::{Operation, Response as Answer};
-use bartizan_policy::{Failure, Outcome, Review, ReviewLimits, Verdict};
+use bartizan_policy::{Budget, Failure, Outcome, Review, ReviewLimits, Verdict};
 use http_body_util::{BodyExt, Limited};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +33,7 @@ pub(super) struct Shared {
     pub recorder: Recorder,
     pub clock: Arc<dyn Clock>,
     pub failure: Failure,
+    pub budget: Budget,
     pub exempt: Vec<String>,
 }
 
@@ -50,7 +51,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 /// A review that came, and how long it may take.
 pub(super) struct Asked {
     pub review: Arc<Review>,
-    at: Timestamp,
+    pub at: Timestamp,
     pub begun: Instant,
     pub deadline: Instant,
 }

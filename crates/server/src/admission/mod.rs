@@ -21,13 +21,14 @@ pub mod policies;
 pub mod pool;
 pub mod record;
 
-pub use certs::{CertsError, Source as Certificates};
+pub use certs::{CertsError, Identity, Source as Certificates};
 pub use policies::{InForce, Loaded, Policies};
 
 use crate::config::Limits;
 use crate::listen::{ListenError, Listener};
 use crate::state::AppState;
 use bartizan_model::Scope;
+pub use bartizan_policy::pod_security::admission::Configuration as PodSecurity;
 use bartizan_policy::{Budget, Failure};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -43,10 +44,12 @@ pub const GK_VALIDATION_SECONDS: &str = "gatekeeper_validation_request_duration_
 pub const GK_MUTATIONS: &str = "gatekeeper_mutation_request_count";
 /// Gatekeeper's histogram: seconds, by `mutation_status`.
 pub const GK_MUTATION_SECONDS: &str = "gatekeeper_mutation_request_duration_seconds";
-/// Gatekeeper's gauge: constraints in force at the webhook, by `enforcement_action`.
+/// Gatekeeper's gauge: known constraints, by `enforcement_action` and `status` (`active`, `error`).
 pub const GK_CONSTRAINTS: &str = "gatekeeper_constraints";
 /// Gatekeeper's gauge: templates, by `status` (`active`, `error`).
 pub const GK_TEMPLATES: &str = "gatekeeper_constraint_templates";
+/// Gauge: Kubernetes' own admission policies that are judged here, by `kind` and `status`.
+pub const NATIVE_POLICIES: &str = "bartizan_admission_native_policies";
 /// Counter: reviews answered, by `outcome`.
 pub const REVIEWS: &str = "bartizan_admission_reviews_total";
 /// Counter: reviews that could not be told, by `reason` (`policy`, `timeout`, `full`,
@@ -86,12 +89,16 @@ pub struct Config {
     pub look: Duration,
     /// Certificates.
     pub certificates: Certificates,
+    /// Who presents the same certificate where it asks others.
+    pub identity: Arc<Identity>,
     /// The folder of everything that is kept.
     pub data: PathBuf,
     /// What is judged, for findings: a cluster.
     pub scope: Scope,
     /// Namespaces that may carry the label `admission.gatekeeper.sh/ignore`, with wildcards.
     pub exempt: Vec<String>,
+    /// The Pod Security Standards, where they are judged here.
+    pub pod_security: Option<Arc<PodSecurity>>,
     /// Decisions that are kept.
     pub keep: u64,
     /// The webhook configurations that are to trust us; none where others see to it.
@@ -136,7 +143,8 @@ impl Admission {
                 .await
                 .map_err(AdmissionError::Authority)?;
         }
-        let certs = certs::Certs::open(&config.certificates, &config.data, state.now())?;
+        let (source, identity) = (&config.certificates, &config.identity);
+        let certs = certs::Certs::open(source, &config.data, state.now(), identity)?;
         let certs = Arc::new(certs);
         let listener = Listener::with_tls(config.listen, certs.server_config()?).await?;
         let pool = pool::Pool::start(&config)?;
@@ -157,6 +165,7 @@ impl Admission {
             recorder,
             clock: Arc::clone(&state.clock),
             failure: config.failure,
+            budget: config.budget,
             exempt: config.exempt.clone(),
         });
         Ok(Self {

@@ -69,8 +69,14 @@ pub(super) fn tell(loaded: &Loaded, pool: &Pool) {
     metrics::gauge!(GK_TEMPLATES, "status" => "error").set(refused as f64);
     let active = library.all_checks().len().saturating_sub(refused);
     metrics::gauge!(GK_TEMPLATES, "status" => "active").set(active as f64);
-    metrics::gauge!(GK_CONSTRAINTS, "enforcement_action" => "total")
-        .set(library.constraints_at(Point::Webhook) as f64);
+    for ((action, status), count) in library.constraint_counts() {
+        metrics::gauge!(GK_CONSTRAINTS, "enforcement_action" => action, "status" => status)
+            .set(count as f64);
+    }
+    for (kind, status, count) in library.native_counts() {
+        metrics::gauge!(super::NATIVE_POLICIES, "kind" => kind, "status" => status)
+            .set(count as f64);
+    }
     for notice in library.notices() {
         tracing::warn!(file = %notice.file, line = notice.line, "{}", notice.text);
     }
@@ -110,12 +116,10 @@ pub(super) async fn watch(
         }
         match load(&config).await {
             Ok(mut loaded) => {
-                seen = found;
-                // Exceptions count their uses: the same policies stay the same object.
-                let held = state.work.in_force.get().map(|held| held.library);
-                if let Some(held) = held.filter(|h| h.digest() == loaded.library.digest()) {
-                    loaded.library = held;
+                if let Some(before) = state.work.in_force.get() {
+                    loaded.library = loaded.library.continuing(&before.library);
                 }
+                seen = found;
                 let before = shared.pool.generation();
                 failed = None;
                 let (at, with, now) = (Arc::clone(&shared), loaded.clone(), state.now());

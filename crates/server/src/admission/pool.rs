@@ -4,8 +4,8 @@
 //! New policies are compiled on a thread of their own, once for each worker, and left at the
 //! worker's door; it takes them between two reviews. So a review is judged by one set, whole.
 
-use super::Config;
 use super::policies::Loaded;
+use super::{Config, PodSecurity};
 use bartizan_model::Timestamp;
 use bartizan_policy::admit::{AdmitOptions, Renewed};
 use bartizan_policy::{Admitter, Review, Verdict};
@@ -82,6 +82,7 @@ impl Worker {
 pub struct Pool {
     workers: Vec<Worker>,
     options: AdmitOptions,
+    pod_security: Option<Arc<PodSecurity>>,
     generation: AtomicU64,
     /// The digest of the policies that were compiled last.
     compiled: Mutex<Option<Arc<str>>>,
@@ -113,6 +114,7 @@ impl Pool {
                 budget: config.budget,
                 failure: config.failure,
             },
+            pod_security: config.pod_security.clone(),
             generation: AtomicU64::new(0),
             compiled: Mutex::default(),
             stopped,
@@ -137,6 +139,9 @@ impl Pool {
             let mut admitter = Admitter::new(&loaded.library, world, self.options, now);
             if let Some(providers) = &loaded.providers {
                 admitter.ask_providers(Arc::clone(providers));
+            }
+            if let Some(configuration) = &self.pod_security {
+                admitter.judge_pod_security(Arc::clone(configuration));
             }
             made.push(Box::new(Ready {
                 admitter,

@@ -94,6 +94,9 @@ fn decision(item: Item) -> Decision {
     if let Some(why) = verdict.excluded {
         reasons.push(json!({"message": why}));
     }
+    if let Some(why) = &verdict.invalid {
+        reasons.push(json!({"message": why}));
+    }
     let count = verdict.explains.len() + verdict.untold.len();
     if count > MOST {
         reasons.push(json!({"message": format!("and {} more", count - MOST)}));
