@@ -527,3 +527,18 @@ export interface TrialResult {
   notices: { at: string; text: string }[];
   micros: number;
 }
+
+/** How the audit of a cluster stands. */
+export interface ClusterAudit {
+  scope: string;
+  objects: number;
+  due: number;
+  sweeps: number;
+  judged: number;
+  pass_started?: string | null;
+  /** Null while a pass is under way. */
+  pass_finished?: string | null;
+  waiting?: string | null;
+  kinds: { group: string; kind: string; objects: number; complete: boolean; trouble?: string | null }[];
+  constraints: { kind: string; name: string; actions: string[]; violations: number }[];
+}
