@@ -14,6 +14,7 @@ mod fetch;
 mod gather;
 mod interests;
 mod judge;
+mod log;
 mod policies;
 mod run;
 mod stale;

@@ -6,7 +6,7 @@ use super::interests::Plan;
 use super::judge::{Job, Judged, Judges};
 use super::totals::{Constraint, Totals};
 use super::world::{Held, known};
-use super::{Config, status};
+use super::{Config, log, status};
 use crate::cluster::{Feed, Told, What};
 use crate::state::AppState;
 use crate::work::intake;
@@ -345,7 +345,7 @@ impl Run {
         }
         if let Ok(audited) = &judged.audited {
             if self.config.log_violations {
-                log(&judged, audited);
+                log::violations(&judged, audited);
             }
             self.totals
                 .put(&place, &judged.task.policies, &audited.found);
@@ -555,28 +555,6 @@ async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
         Err(error) => {
             tracing::error!(%error, "a task of the audit ended badly");
             None
-        }
-    }
-}
-
-/// Violations as Gatekeeper's log events.
-fn log(judged: &Judged, audited: &bartizan_policy::Audited) {
-    let (kind, name) = (&judged.task.kind, &judged.task.name);
-    for found in &audited.found {
-        for message in &found.messages {
-            tracing::info!(
-                process = "audit",
-                event_type = "violation_audited",
-                constraint_group = "constraints.gatekeeper.sh",
-                constraint_kind = %found.kind,
-                constraint_name = %found.name,
-                constraint_action = found.actions.last().copied().unwrap_or("deny"),
-                resource_group = %kind.group,
-                resource_kind = %kind.kind,
-                resource_namespace = name.namespace.as_deref().unwrap_or_default(),
-                resource_name = %name.name,
-                "{message}"
-            );
         }
     }
 }
