@@ -20,6 +20,7 @@ mod run;
 mod stale;
 mod status;
 mod totals;
+mod vanished;
 pub(crate) mod world;
 
 pub use status::{ConstraintStatus, KindStatus, Live, Status};

@@ -5,6 +5,7 @@ use super::gather::Gathered;
 use super::interests::Plan;
 use super::judge::{Job, Judged, Judges};
 use super::totals::{Constraint, Totals};
+use super::vanished::Search;
 use super::world::{Held, known};
 use super::{Config, log, status};
 use crate::cluster::{Feed, Told, What};
@@ -78,7 +79,8 @@ pub(super) struct Run {
     writing: Option<JoinHandle<Vec<Constraint>>>,
     judged: u64,
     /// The full pass under way, or the last: when it began and ended.
-    pass: (Option<Timestamp>, Option<Timestamp>),
+    pub pass: (Option<Timestamp>, Option<Timestamp>),
+    pub search: Search,
 }
 
 impl Run {
@@ -117,6 +119,7 @@ impl Run {
             writing: None,
             judged: 0,
             pass: (None, None),
+            search: Search::default(),
             state,
             config,
         }
@@ -200,6 +203,7 @@ impl Run {
         if self.pass.0.is_some() && self.pass.1.is_none() && self.is_done() {
             self.end_pass();
         }
+        self.search_vanished().await;
         let due = self.written.elapsed() > STATUS || (self.is_idle() && self.index.due() == (0, 0));
         if due && self.writing.is_none() {
             self.write_status();
