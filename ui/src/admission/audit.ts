@@ -10,7 +10,7 @@ export function inTrouble(audit: ClusterAudit): { name: string; why: string }[] 
 }
 
 /** Violations of all constraints of a template; none where the audit asks none of them. */
-export function violationsOf(audit: ClusterAudit | null | undefined, kind: string): number | undefined {
+export function violationsOf(audit: ClusterAudit | undefined, kind: string): number | undefined {
   const asked = audit?.constraints.filter((one) => one.kind === kind) ?? [];
   return asked.length ? asked.reduce((sum, one) => sum + one.violations, 0) : undefined;
 }

@@ -470,6 +470,7 @@ export interface PolicyException {
 }
 export interface PolicySet {
   serving: boolean;
+  audited: boolean;
   digest?: string | null;
   items: Policy[];
   exceptions: PolicyException[];

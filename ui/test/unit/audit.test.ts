@@ -25,7 +25,7 @@ test('no violations is not the same as not asked', () => {
   expect(violationsOf(audit, 'NoRoot')).toBe(5);
   expect(violationsOf(audit, 'Quiet')).toBe(0);
   expect(violationsOf(audit, 'Other')).toBeUndefined();
-  expect(violationsOf(null, 'NoRoot')).toBeUndefined();
+  expect(violationsOf(undefined, 'NoRoot')).toBeUndefined();
 });
 
 test('what it does now', () => {
