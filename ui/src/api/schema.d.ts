@@ -2420,6 +2420,8 @@ export interface components {
         };
         /** @description The policies by which the webhook judges. */
         PolicySet: {
+            /** @description Whether a cluster is audited by them; `GET /cluster` then tells how that stands. */
+            audited: boolean;
             /** @description The digest of everything that was read; decisions name it. */
             digest?: string | null;
             exceptions: components["schemas"]["ExceptionView"][];

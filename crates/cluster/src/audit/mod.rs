@@ -208,6 +208,14 @@ impl Audit {
         self.changed.insert(key, merged);
     }
 
+    /// An object is due once more under one policy, if both are there.
+    pub fn again(&mut self, kind: &Kind, name: &Name, policy: &str) {
+        if self.knows(kind, name) && self.policies.contains_key(policy) {
+            let only = BTreeSet::from([policy.to_owned()]);
+            self.mark(kind, name, Which::Only(only));
+        }
+    }
+
     /// What is in a namespace is due under the policies that select by its labels.
     fn relabelled(&mut self, namespace: &str) {
         let mut due = Vec::new();

@@ -80,6 +80,11 @@ impl Gathered {
         }
     }
 
+    /// Results of an asset are stored, by whoever was here before.
+    pub fn was_reported(&mut self, asset: &AssetUid) {
+        self.reported.insert(number(asset));
+    }
+
     /// An object is gone, which these checks looked at.
     pub fn gone<'p>(
         &mut self,

@@ -14,11 +14,13 @@ mod fetch;
 mod gather;
 mod interests;
 mod judge;
+mod log;
 mod policies;
 mod run;
 mod stale;
 mod status;
 mod totals;
+mod vanished;
 pub(crate) mod world;
 
 pub use status::{ConstraintStatus, KindStatus, Live, Status};

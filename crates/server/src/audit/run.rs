@@ -5,8 +5,9 @@ use super::gather::Gathered;
 use super::interests::Plan;
 use super::judge::{Job, Judged, Judges};
 use super::totals::{Constraint, Totals};
+use super::vanished::Search;
 use super::world::{Held, known};
-use super::{Config, status};
+use super::{Config, log, status};
 use crate::cluster::{Feed, Told, What};
 use crate::state::AppState;
 use crate::work::intake;
@@ -82,7 +83,8 @@ pub(super) struct Run {
     judged: u64,
     published: Instant,
     /// The full pass under way, or the last: when it began and ended.
-    pass: (Option<Timestamp>, Option<Timestamp>),
+    pub pass: (Option<Timestamp>, Option<Timestamp>),
+    pub search: Search,
 }
 
 impl Run {
@@ -122,6 +124,7 @@ impl Run {
             judged: 0,
             published: now,
             pass: (None, None),
+            search: Search::default(),
             state,
             config,
         }
@@ -209,6 +212,7 @@ impl Run {
         if self.pass.0.is_some() && self.pass.1.is_none() && self.is_done() {
             self.end_pass();
         }
+        self.search_vanished().await;
         let due = self.written.elapsed() > STATUS || (self.is_idle() && self.index.due() == (0, 0));
         if due && self.writing.is_none() {
             self.write_status();
@@ -354,7 +358,7 @@ impl Run {
         }
         if let Ok(audited) = &judged.audited {
             if self.config.log_violations {
-                log(&judged, audited);
+                log::violations(&judged, audited);
             }
             self.totals
                 .put(&place, &judged.task.policies, &audited.found);
@@ -565,28 +569,6 @@ async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
         Err(error) => {
             tracing::error!(%error, "a task of the audit ended badly");
             None
-        }
-    }
-}
-
-/// Violations as Gatekeeper's log events.
-fn log(judged: &Judged, audited: &bartizan_policy::Audited) {
-    let (kind, name) = (&judged.task.kind, &judged.task.name);
-    for found in &audited.found {
-        for message in &found.messages {
-            tracing::info!(
-                process = "audit",
-                event_type = "violation_audited",
-                constraint_group = "constraints.gatekeeper.sh",
-                constraint_kind = %found.kind,
-                constraint_name = %found.name,
-                constraint_action = found.actions.last().copied().unwrap_or("deny"),
-                resource_group = %kind.group,
-                resource_kind = %kind.kind,
-                resource_namespace = name.namespace.as_deref().unwrap_or_default(),
-                resource_name = %name.name,
-                "{message}"
-            );
         }
     }
 }

@@ -43,6 +43,7 @@ struct Audited {
     fake: Fake,
     _data: tempfile::TempDir,
     stop: CancellationToken,
+    audit: (CancellationToken, tokio::task::JoinHandle<()>),
 }
 
 fn pods() -> Resource {
@@ -91,15 +92,22 @@ impl Audited {
         let (state, _) = assembled.await.unwrap();
         let stop = CancellationToken::new();
         tokio::spawn(Work::run(state.clone(), stop.clone()));
-        let this = Self {
+        let audit = (stop.clone(), tokio::spawn(async {}));
+        let mut this = Self {
             state,
             fake,
             _data: data,
             stop,
+            audit,
         };
         this.policies(policies);
+        this.audit();
+        this
+    }
+
+    fn audit(&mut self) {
         let config = Config {
-            cluster: Arc::new(this.fake.clone()),
+            cluster: Arc::new(self.fake.clone()),
             scope: Scope::parse("cluster:test").unwrap(),
             threads: 2,
             budget: Budget::default(),
@@ -107,8 +115,17 @@ impl Audited {
             log_violations: true,
             lease: None,
         };
-        tokio::spawn(super::run(this.state.clone(), config, this.stop.clone()));
-        this
+        let stop = self.stop.child_token();
+        let task = tokio::spawn(super::run(self.state.clone(), config, stop.clone()));
+        self.audit = (stop, task);
+    }
+
+    /// The audit ends, something happens, another audit begins that knows nothing.
+    async fn restart(&mut self, meanwhile: impl FnOnce(&Fake)) {
+        self.audit.0.cancel();
+        (&mut self.audit.1).await.unwrap();
+        meanwhile(&self.fake);
+        self.audit();
     }
 
     fn policies(&self, text: &str) {
@@ -291,6 +308,50 @@ async fn what_cannot_be_read_is_told_and_never_passes() {
     audited
         .until("nothing is waited for", async |a| {
             a.status().waiting.is_none() && a.status().scope == "cluster:test"
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_went_while_nobody_looked_fails_no_more() {
+    let fake = Fake::new(vec![pods(), namespaces()]);
+    fake.put(&namespaces(), namespace("yes")).unwrap();
+    let lab = |strict: &str| {
+        json!({"apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": "lab", "labels": {"strict": strict}}})
+    };
+    fake.put(&namespaces(), lab("yes")).unwrap();
+    for name in ["bad", "gone", "mended"] {
+        fake.put(&pods(), pod(name, json!({}))).unwrap();
+    }
+    let mut left = pod("left", json!({}));
+    left["metadata"]["namespace"] = "lab".into();
+    fake.put(&pods(), left).unwrap();
+    let mut audited = Audited::start(fake, POLICIES).await;
+    let of = |name: &str, outcome: &str| (format!("cluster:test//Pod/{name}"), outcome.to_owned());
+    let all = ["lab/left", "shop/bad", "shop/gone", "shop/mended"];
+    audited
+        .until("all fail", async |a| {
+            a.outcomes().await == all.map(|name| of(name, "fail"))
+        })
+        .await;
+    audited
+        .restart(|fake| {
+            assert!(fake.remove(&pods(), &Name::within("shop", "gone")));
+            fake.put(&pods(), pod("mended", json!({"owner": "a"})))
+                .unwrap();
+            fake.put(&namespaces(), lab("no")).unwrap();
+        })
+        .await;
+    let now = [
+        of("lab/left", "not_applicable"),
+        of("shop/bad", "fail"),
+        of("shop/gone", "not_applicable"),
+        of("shop/mended", "pass"),
+    ];
+    audited
+        .until("only what is bad fails", async |a| {
+            a.outcomes().await == now
         })
         .await;
 }

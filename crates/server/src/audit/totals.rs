@@ -14,7 +14,7 @@ const MESSAGE: usize = 256;
 /// Names a constraint: its kind and name.
 pub type Constraint = (String, String);
 /// Which object.
-type Place = (Kind, Name);
+pub type Place = (Kind, Name);
 
 /// One constraint's violations.
 #[derive(Debug, Default)]
@@ -72,6 +72,12 @@ impl Totals {
         for total in self.all.values_mut() {
             total.put(place, &[]);
         }
+    }
+
+    /// Whether some constraint of a check has violations of an object.
+    pub fn fails(&self, place: &Place, check: &str) -> bool {
+        let mut of = self.all.values().filter(|total| total.check == check);
+        of.any(|total| total.objects.contains_key(place))
     }
 
     /// Violations of each constraint.
