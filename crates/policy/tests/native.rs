@@ -112,7 +112,7 @@ fn review(object: &Value) -> Review {
 
 fn admit_in(policies: &str, world: &str, object: &Value, failure: Failure) -> Verdict {
     let library = library(policies);
-    let world = World::read(&library, [("w.yaml", world.as_bytes())]).unwrap();
+    let world = World::read(&library, [("w.yaml", world.as_bytes())], &[]).unwrap();
     let options = AdmitOptions {
         budget: Budget::default(),
         failure,

@@ -7,14 +7,12 @@
 
 use super::{Options, example, value};
 use crate::report::Figure;
-use crate::tree;
-use anyhow::{Context, Result};
+use crate::{peers, tree};
+use anyhow::{Context, Result, bail};
 use bartizan_xtask::running::wire::{Target, Version};
 use bartizan_xtask::running::{Server, Setup, siege};
-
-/// What the constraint framework on OPA costs a review, measured on the reference machine with
-/// the same templates, constraints and cases: milliseconds of CPU.
-const OPA: f64 = 15.7;
+use std::path::Path;
+use std::process::Command;
 
 /// Where the library is.
 #[derive(clap::Args)]
@@ -37,14 +35,19 @@ pub fn run(options: &Options) -> Result<Vec<Figure>> {
         return Ok(Vec::new());
     };
     let library = library.canonicalize()?;
+    let file = tempfile::NamedTempFile::new()?;
     let lines = example(
         "bartizan-policy",
         "admission",
-        &[&library.to_string_lossy()],
+        &[
+            &library.to_string_lossy(),
+            "--lines",
+            &file.path().to_string_lossy(),
+        ],
     )?;
     let figure = |name: &str| value(&lines, name);
     let mean = figure("mean")?;
-    Ok(vec![
+    let mut figures = vec![
         Figure::plain("admission, templates", figure("templates")?, "templates"),
         Figure::plain(
             "admission, constraints",
@@ -58,11 +61,50 @@ pub fn run(options: &Options) -> Result<Vec<Figure>> {
         Figure::plain("admission, p50", figure("p50")?, "ms CPU"),
         Figure::plain("admission, p95", figure("p95")?, "ms CPU"),
         Figure::under("admission, p99", figure("p99")?, "ms CPU", 5.0),
+    ];
+    figures.extend(gatekeeper(file.path(), mean)?);
+    Ok(figures)
+}
+
+/// The same policies and reviews judged by Gatekeeper's target on the constraint framework.
+fn gatekeeper(input: &Path, ours: f64) -> Result<Vec<Figure>> {
+    let peer = match peers::built("gatekeeper")? {
+        Ok(peer) => peer,
+        Err(why) => {
+            eprintln!("Gatekeeper is NOT measured: {why}");
+            return Ok(Vec::new());
+        }
+    };
+    // One thread, as ours; its garbage collector is counted.
+    let output = Command::new(peer)
+        .arg(input)
+        .env("GOMAXPROCS", "1")
+        .output()?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr));
+    }
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout)?;
+    let figure = |name: &str| value(&lines, name);
+    let mean = figure("mean")?;
+    Ok(vec![
+        Figure::plain("Gatekeeper, violations", figure("found")?, "violations"),
+        Figure::plain("Gatekeeper, reviews refused", figure("refused")?, "reviews"),
+        Figure::plain("Gatekeeper, mean", mean, "ms CPU"),
+        Figure::plain("Gatekeeper, p50", figure("p50")?, "ms CPU"),
+        Figure::plain("Gatekeeper, p95", figure("p95")?, "ms CPU"),
+        Figure::plain("Gatekeeper, p99", figure("p99")?, "ms CPU"),
         Figure::plain(
-            "admission, OPA framework's mean over ours",
-            OPA / mean,
+            "Gatekeeper, allocated a review",
+            figure("allocated")?,
+            "KiB",
+        ),
+        Figure::plain(
+            "Gatekeeper, allocations a review",
+            figure("allocations")?,
             "times",
         ),
+        Figure::plain("Gatekeeper's mean over ours", mean / ours, "times"),
     ])
 }
 
