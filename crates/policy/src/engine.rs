@@ -345,11 +345,15 @@ fn build(
         let probe = engine.eval_rule(entry.clone());
         if let Err(e) = probe {
             let text = e.to_string();
-            const FINAL: [&str; 4] = [
+            // What the engine's compiler says, whatever the input is.
+            const FINAL: [&str; 7] = [
                 "could not find function",
-                "not a valid rule path",
+                "duplicated definition of local variable",
+                "incompatible destructuring patterns",
                 "is unsafe",
+                "not a valid rule path",
                 "not scheduled",
+                "used before definition below",
             ];
             if FINAL.iter().any(|fault| text.contains(fault)) {
                 return Err(syntax::brief(&text));
