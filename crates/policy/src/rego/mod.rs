@@ -14,7 +14,11 @@
 //! | operators and `some … in` fail where OPA is undefined for a wrong type | calls of our own ([`operators`]) |
 //! | a head that is undefined for one value ends the rule | what may be undefined is moved to the end of the body ([`heads`]) |
 //! | a comprehension in a rule's head is not planned | the same |
-//! | `p[x].r contains …` mixes up results | refused ([`heads`]) |
+//! | `p[x].r contains …` mixes up results; `p.q.r := …` and `p.q contains …` leave out empty parts | refused ([`heads`]) |
+//! | `{"k": x} = y` matches more keys than `k` | refused ([`heads`]) |
+//! | `if { a \| b }` is a body with a union; to OPA a comprehension | refused ([`repair`]) |
+//! | `net.cidr_expand` makes a list | our own ([`builtins`]) |
+//! | `net.cidr_is_valid`, `base64.is_valid` and `regex.is_valid` fail on what is no text; `urlquery.decode` takes any escape | our own ([`builtins`]) |
 //! | sets are ordered before objects | comparisons, `sort`, `min`, `max` of our own ([`operators`], [`builtins`]) |
 //! | `in` with an undefined operand is false | a call of our own ([`operators`]) |
 //! | `strings.count`, `indexof_n`, `json.is_valid`, `numbers.range` differ or fall over | our own ([`builtins`]) |
@@ -23,6 +27,7 @@
 //! | `time.now_ns` reads the clock | reads the time that the caller gave ([`calls`]) |
 //! | `with time.now_ns as` and the like | refused: the name is not called here ([`calls`]) |
 //! | functions that call themselves use up the stack | refused ([`recursion`]) |
+//! | `substring` takes fractions | our own ([`builtins`]) |
 //! | built-ins that reach out, are random or are missing | refused ([`calls`]) |
 
 pub(crate) mod builtins;
