@@ -77,5 +77,9 @@ fn a_siege_leaves_it_answering() {
     // A machine that is busy with other tests may make a few of them late.
     assert!(told.late.len() < 5, "{:#?}", told.late);
     assert!(siege::good(&target).unwrap());
-    assert!(server.memory("VmHWM").unwrap() < 500.0);
+    // Rego has no budget of memory: one of these policies makes texts of some 100 MiB, on each
+    // worker. It is given back.
+    assert!(server.memory("VmHWM").unwrap() < 1_000.0);
+    let after = server.memory("VmRSS").unwrap();
+    assert!(after < 500.0, "{after}");
 }
