@@ -35,8 +35,8 @@ impl Run {
     pub(super) async fn search_vanished(&mut self) {
         match std::mem::take(&mut self.search) {
             Search::Waits if self.pass.1.is_some() => self.search = Search::At(None),
-            // One page at a time is withdrawn and stored.
-            Search::At(cursor) if self.gathered.len() == 0 => {
+            // No page is read while much waits to be stored.
+            Search::At(cursor) if !self.gathered.is_full() => {
                 let Some(scope) = self.scope.clone() else {
                     return;
                 };
@@ -91,7 +91,7 @@ impl Run {
                 }
                 return;
             }
-            "the object is deleted"
+            "the object is not in the cluster"
         } else if self.is_unwatched(&kind) {
             "the policy does not look at it any more"
         } else {
