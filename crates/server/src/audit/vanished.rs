@@ -40,10 +40,12 @@ impl Run {
                 let Some(scope) = self.scope.clone() else {
                     return;
                 };
+                // What only the webhook asks is not the audit's to withdraw.
                 let checks: Vec<CheckUid> = self
-                    .known_checks
+                    .plan
+                    .policies
                     .values()
-                    .map(|check| check.uid.clone())
+                    .map(|looked| looked.check.clone())
                     .collect();
                 let (store, from) = (self.state.store.clone(), cursor.clone());
                 let task = tokio::spawn(page(store, scope, checks, from));
