@@ -113,7 +113,7 @@ impl Run {
         let scope = self.scope.as_ref()?.to_string();
         let rest = row.asset.uid.as_str().strip_prefix(&scope)?;
         let parts: Vec<&str> = rest.strip_prefix('/')?.split('/').collect();
-        let [group, kind, namespace, name] = parts[..] else {
+        let &[group, kind, namespace, name] = parts.as_slice() else {
             return None;
         };
         let name = match namespace {
