@@ -35,15 +35,17 @@ impl Run {
     pub(super) async fn search_vanished(&mut self) {
         match std::mem::take(&mut self.search) {
             Search::Waits if self.pass.1.is_some() => self.search = Search::At(None),
-            // One page at a time is withdrawn and stored.
-            Search::At(cursor) if self.gathered.len() == 0 => {
+            // No page is read while much waits to be stored.
+            Search::At(cursor) if !self.gathered.is_full() => {
                 let Some(scope) = self.scope.clone() else {
                     return;
                 };
+                // What only the webhook asks is not the audit's to withdraw.
                 let checks: Vec<CheckUid> = self
-                    .known_checks
+                    .plan
+                    .policies
                     .values()
-                    .map(|check| check.uid.clone())
+                    .map(|looked| looked.check.clone())
                     .collect();
                 let (store, from) = (self.state.store.clone(), cursor.clone());
                 let task = tokio::spawn(page(store, scope, checks, from));
@@ -91,7 +93,7 @@ impl Run {
                 }
                 return;
             }
-            "the object is deleted"
+            "the object is not in the cluster"
         } else if self.is_unwatched(&kind) {
             "the policy does not look at it any more"
         } else {
@@ -111,7 +113,7 @@ impl Run {
         let scope = self.scope.as_ref()?.to_string();
         let rest = row.asset.uid.as_str().strip_prefix(&scope)?;
         let parts: Vec<&str> = rest.strip_prefix('/')?.split('/').collect();
-        let [group, kind, namespace, name] = parts[..] else {
+        let &[group, kind, namespace, name] = parts.as_slice() else {
             return None;
         };
         let name = match namespace {
