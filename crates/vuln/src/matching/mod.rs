@@ -176,9 +176,12 @@ fn same_release(component: &Component, affected: &Affected) -> bool {
     shared >= if exact { 2.min(w.len()) } else { 1 }
 }
 
+/// The names of a vulnerability and the opinions about it.
+type Group<'a, 'b> = (BTreeSet<&'a str>, Vec<&'b Opinion<'a>>);
+
 /// Opinions about one vulnerability, gathered by shared names. An advisory that bundles several
 /// (DSA) stands in the group of each.
-fn groups<'a, 'b>(opinions: &'b [Opinion<'a>]) -> Vec<(BTreeSet<&'a str>, Vec<&'b Opinion<'a>>)> {
+fn groups<'a, 'b>(opinions: &'b [Opinion<'a>]) -> Vec<Group<'a, 'b>> {
     let mut parent: BTreeMap<&str, &str> = BTreeMap::new();
     fn root<'t>(parent: &BTreeMap<&'t str, &'t str>, mut name: &'t str) -> &'t str {
         while let Some(up) = parent.get(name).filter(|up| **up != name) {
@@ -208,7 +211,7 @@ fn groups<'a, 'b>(opinions: &'b [Opinion<'a>]) -> Vec<(BTreeSet<&'a str>, Vec<&'
             }
         }
     }
-    let mut groups: BTreeMap<&str, (BTreeSet<&str>, Vec<&Opinion<'_>>)> = BTreeMap::new();
+    let mut groups: BTreeMap<&str, Group<'_, '_>> = BTreeMap::new();
     let names: Vec<&str> = parent.keys().copied().collect();
     for name in names {
         groups
@@ -245,15 +248,23 @@ fn decide(
     };
     // A distribution that has spoken about its package is heard alone.
     let distribution = group.iter().any(|o| o.distribution);
-    let heard = || group.iter().filter(|o| o.distribution == distribution);
+    let heard = || group.iter().filter(move |o| o.distribution == distribution);
     // Its word for one CVE, "not affected" in the tracker, outweighs a bundle's span.
-    let refused = heard().any(|o| o.affected.state == State::NotAffected);
+    let no = |o: &Opinion<'_>| matches!(o.verdict, Verdict::NotAffected { .. });
+    // Without the component's release only what holds for all of them holds for it.
+    let adrift = distribution && component.ecosystem.release.is_empty();
+    let torn = adrift && heard().any(|o| no(o)) && !heard().all(|o| no(o));
+    let refused = !torn && heard().any(|o| o.affected.state == State::NotAffected);
     let first = heard()
         .filter(|o| !refused || o.affected.state == State::NotAffected)
         .min_by_key(|o| (weight(&o.verdict), &o.advisory.id))?;
     let (standing, because, fixed) = match &first.verdict {
         Verdict::NotAffected { .. } => return None,
         Verdict::Unknown { why } => (Standing::Unknown { why: why.clone() }, why.clone(), None),
+        Verdict::Affected { .. } if torn => {
+            let why = "the release of the component's distribution is not known".to_owned();
+            (Standing::Unknown { why: why.clone() }, why, None)
+        }
         Verdict::Affected { because, fixed } => {
             let fixed = fixed.clone().or_else(|| {
                 heard().find_map(|o| match &o.verdict {

@@ -121,3 +121,15 @@ fn both_indexes_find_the_same() {
     assert_eq!(by_component.of(&a), [9]);
     assert_eq!(run(&c, &[a]).len(), 1);
 }
+
+#[test]
+fn without_a_release_only_what_all_say_holds() {
+    let c = part("pkg:deb/debian/xz-utils@5.4", "Debian", None);
+    let here = says("CVE-2024-0001", "Debian:12", "xz-utils", "6");
+    let mut there = says("CVE-2024-0001", "Debian:11", "xz-utils", "6");
+    there.source = "other".into();
+    there.affected[0].state = State::NotAffected;
+    let found = run(&c, &[here.clone(), there]);
+    assert!(matches!(found[0].standing, Standing::Unknown { .. }));
+    assert_eq!(run(&c, &[here])[0].standing, Standing::Affected);
+}
