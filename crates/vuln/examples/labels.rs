@@ -3,7 +3,8 @@
 //! `cargo run -p bartizan-vuln --example labels -- LABELS OSV_FOLDER…`. Labels name a package
 //! without its ecosystem. Judged are those whose vulnerability and package an advisory of the
 //! given feeds names together: chosen by label and feed alone, before anything is matched.
-//! A Debian image's release is what most of its labelled versions say (`+deb12u1`).
+//! For Debian: versions with a Debian revision (a jar may bear a source package's name), in releases
+//! that the feed holds. A Debian image's release is what most of its labelled versions say (`+deb12u1`).
 
 use bartizan_model::{AssetUid, Component, Ecosystem, EcosystemKind, Purl};
 use bartizan_vuln::Advisory;
@@ -83,6 +84,7 @@ fn main() {
     };
     let (mut list, mut index) = (Vec::<Advisory>::new(), AdvisoryIndex::default());
     let mut named: HashMap<(String, String), HashSet<EcosystemKind>> = HashMap::new();
+    let mut covered: HashSet<String> = HashSet::new();
     for folder in feeds {
         walk(Path::new(folder), &mut |bytes| {
             let Ok(advisory) = osv::parse(bytes, "osv") else {
@@ -100,6 +102,14 @@ fn main() {
                         .entry(key)
                         .or_default()
                         .insert(affected.ecosystem.kind);
+                }
+            }
+            for affected in &advisory.affected {
+                // By CVE, with what is not fixed: DSA and DLA alone are no coverage.
+                if affected.ecosystem.kind == EcosystemKind::Debian
+                    && advisory.id.starts_with("CVE-")
+                {
+                    covered.insert(affected.ecosystem.release.clone());
                 }
             }
             index.add(list.len() as u32, &advisory);
@@ -134,7 +144,13 @@ fn main() {
                 .and_then(|r| r.iter().max_by_key(|(_, n)| **n))
                 .map(|(r, _)| r.clone());
             let release = match (kind, release) {
-                (EcosystemKind::Debian, Some(r)) if l.id.starts_with("CVE-") => r,
+                (EcosystemKind::Debian, Some(r))
+                    if l.id.starts_with("CVE-")
+                        && l.version.contains('-')
+                        && covered.contains(&r) =>
+                {
+                    r
+                }
                 (EcosystemKind::Debian, _) => continue,
                 // Language packages are labelled by the registry's advisories.
                 _ if l.id.starts_with("GHSA-") || l.id.starts_with("GO-") => String::new(),

@@ -69,7 +69,10 @@ struct Package {
 
 #[derive(Deserialize)]
 struct Name {
+    // Debian's copies of records without a package write an empty object.
+    #[serde(default)]
     ecosystem: String,
+    #[serde(default)]
     name: String,
 }
 
@@ -189,7 +192,10 @@ fn cwes(specific: Option<&Value>) -> Vec<String> {
 }
 
 fn affected(package: Package, by: &str) -> Option<Affected> {
-    let name = match package.package {
+    let named = package
+        .package
+        .filter(|p| !p.name.is_empty() && !p.ecosystem.is_empty());
+    let name = match named {
         Some(name) => name,
         // Commits alone: the repository is the package.
         None => Name {
@@ -351,6 +357,18 @@ mod tests {
                 "{version}"
             );
         }
+    }
+
+    #[test]
+    fn commits_without_a_package_are_kept_by_repository() {
+        let text = br#"{"id":"CVE-2024-0001","modified":"2024-01-01T00:00:00Z","affected":[{"package":{},
+          "ranges":[{"type":"GIT","repo":"https://x/y","events":[{"introduced":"0"},{"fixed":"abc"}]}]}]}"#;
+        let a = parse(text, "debian").unwrap();
+        assert_eq!(a.affected[0].package, "https://x/y");
+        assert!(matches!(
+            a.affected[0].judge(Some("1.0")),
+            Verdict::Unknown { .. }
+        ));
     }
 
     #[test]
