@@ -27,7 +27,7 @@ fn sources(folder: &Path, all: &mut BTreeSet<String>) {
             let text = fs::read_to_string(&path).unwrap();
             let constants = text.split("pub const ").skip(1);
             let values = constants.filter_map(|c| c.split(';').next()?.split('"').nth(1));
-            all.extend(values.flat_map(|value| named(value)));
+            all.extend(values.flat_map(named));
         }
     }
 }
