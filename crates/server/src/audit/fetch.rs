@@ -98,8 +98,12 @@ mod tests {
     async fn many_are_read_in_pages_and_what_is_gone_is_said() {
         let pods = Resource::new("", "v1", "Pod", "pods", true);
         let fake = Fake::new(vec![pods.clone()]);
-        let name =
-            |n: usize| Name::within(if n % 2 == 0 { "a" } else { "a-b" }, &format!("p{n:04}"));
+        let name = |n: usize| {
+            Name::within(
+                if n.is_multiple_of(2) { "a" } else { "a-b" },
+                &format!("p{n:04}"),
+            )
+        };
         for n in 0..1_200 {
             let (name, ns) = (name(n).name, name(n).namespace);
             let value = json!({"metadata": {"namespace": ns, "name": name}});
