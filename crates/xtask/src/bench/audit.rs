@@ -4,6 +4,11 @@
 //! binary audit them by the policies of `content/policies`; with `--library DIR` by the templates of
 //! the public Gatekeeper library, each with the first constraint of its samples.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a bench's own objects; indexing JSON does not panic"
+)]
+
 use super::Options;
 use crate::report::Figure;
 use crate::tree;
@@ -205,7 +210,7 @@ fn namespace(n: usize) -> Value {
 /// The n-th object: six of ten are Pods; about every tenth object is bad.
 fn object(n: usize) -> Value {
     let namespace = format!("team-{:02}", n % NAMESPACES);
-    let bad = n % 11 == 0;
+    let bad = n.is_multiple_of(11);
     let metadata = |name: String| {
         json!({"name": name, "namespace": namespace, "labels": {"app": format!("app-{}", n % 500),
             "owner": "team", "app.kubernetes.io/name": format!("app-{}", n % 500)}})

@@ -1,6 +1,11 @@
 //! A Kubernetes API of seeded objects on loopback, as far as an audit needs one: discovery, lists
 //! in pages, watches, single objects, and the status of constraints.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a bench's own objects; indexing JSON does not panic"
+)]
+
 use anyhow::{Context, Result};
 use futures::StreamExt;
 use http_body_util::{BodyExt, StreamBody};
