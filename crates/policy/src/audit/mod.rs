@@ -248,7 +248,10 @@ impl Auditor {
                 let answer = match constraint.matching.test(&target, world.namespaces()) {
                     Verdict::No => continue,
                     Verdict::Unknown(why) => Answer::Untold(why),
-                    Verdict::Yes => self.ask(at, c, &ask, now),
+                    Verdict::Yes => match &constraint.refused {
+                        Some(why) => Answer::Untold(why.clone()),
+                        None => self.ask(at, c, &ask, now),
+                    },
                 };
                 tally.asked = true;
                 match answer {

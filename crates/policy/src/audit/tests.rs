@@ -156,3 +156,20 @@ fn interests_are_of_the_constraints_that_audits_ask() {
         interests[0].fingerprint
     );
 }
+
+#[test]
+fn parameters_that_do_not_fit_are_unknown_and_never_pass() {
+    let text = TEMPLATE
+        .replace(
+            "names: {kind: UniqueHost}",
+            "names: {kind: UniqueHost}, validation: {openAPIV3Schema: {type: object, properties: {most: {type: integer}}}}",
+        )
+        .replace("enforcementAction: warn", "parameters: {most: many}");
+    let mut builder = LibraryBuilder::new();
+    builder.add("t", "t.yaml", text.as_bytes()).unwrap();
+    let library = builder.build().unwrap();
+    let mut auditor = auditor(&library, &[namespace("shop", "a")]);
+    let said = judge(&mut auditor, &route("shop", "a", "h"));
+    assert!(matches!(said.results[0].outcome, Outcome::Unknown { .. }));
+    assert!(said.results[0].message.contains("most"), "{said:?}");
+}
