@@ -83,7 +83,7 @@ impl Gathered {
             failing.insert(one.policy.clone(), check.clone());
             self.checks.entry(one.policy.clone()).or_insert(check);
             let result = said.entry(one.policy.clone()).or_insert_with(|| {
-                let mut result = result(&one.policy, &asset, Told::Fail);
+                let mut result = CheckResult::whole(&one.policy, &asset, Told::Fail);
                 result.severity = Some(one.severity);
                 result.suppression.clone_from(&suppression);
                 result
@@ -126,7 +126,7 @@ impl Gathered {
                 self.checks
                     .entry(uid.clone())
                     .or_insert_with(|| check.clone());
-                said.insert(uid.clone(), result(uid, &asset, outcome));
+                said.insert(uid.clone(), CheckResult::whole(uid, &asset, outcome));
             }
         }
         if said.is_empty() {
@@ -190,19 +190,5 @@ impl Gathered {
                 None
             }
         }
-    }
-}
-
-fn result(check: &CheckUid, asset: &AssetUid, outcome: Told) -> CheckResult {
-    CheckResult {
-        check: check.clone(),
-        asset: asset.clone(),
-        locus: String::new(),
-        message: outcome.why().unwrap_or_default().to_owned(),
-        outcome,
-        severity: None,
-        evidence: Vec::new(),
-        location: None,
-        suppression: None,
     }
 }

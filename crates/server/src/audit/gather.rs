@@ -117,7 +117,7 @@ impl Gathered {
             .filter_map(|p| CheckUid::new(p.as_str()).ok());
         let why = format!("the object cannot be read: {why}");
         checks
-            .map(|check| result(&check, asset, Outcome::Unknown { why: why.clone() }))
+            .map(|check| CheckResult::whole(&check, asset, Outcome::Unknown { why: why.clone() }))
             .collect()
     }
 
@@ -185,19 +185,5 @@ fn number(asset: &AssetUid) -> u64 {
 }
 
 fn not_applicable(check: &CheckUid, asset: &AssetUid, why: &str) -> CheckResult {
-    result(check, asset, Outcome::NotApplicable { why: why.into() })
-}
-
-fn result(check: &CheckUid, asset: &AssetUid, outcome: Outcome) -> CheckResult {
-    CheckResult {
-        check: check.clone(),
-        asset: asset.clone(),
-        locus: String::new(),
-        message: outcome.why().unwrap_or_default().to_owned(),
-        outcome,
-        severity: None,
-        evidence: Vec::new(),
-        location: None,
-        suppression: None,
-    }
+    CheckResult::whole(check, asset, Outcome::NotApplicable { why: why.into() })
 }
