@@ -298,7 +298,9 @@ impl<'w> Evaluator<'w> {
             return answers;
         }
         let namespace = self.namespace(&object.namespace);
-        let request = request_of(object, subject);
+        let kind = (subject.group, subject.version, subject.kind);
+        let name = subject.value.pointer("/metadata/name");
+        let request = request_of(kind, &object.namespace, name);
         let ask = Ask::new(subject.value, &Value::Null, namespace, &request);
         for (policy, constraint) in matched {
             let parameters = self.parameters.get(policy).and_then(|p| p.get(constraint));
@@ -366,10 +368,13 @@ impl<'w> Evaluator<'w> {
 }
 
 /// The fields of `input.review` beside the object, as Gatekeeper's audit gives them.
-fn request_of(object: &Object, subject: &Subject<'_>) -> Value {
-    let name = subject.value.get("metadata").and_then(|m| m.get("name"));
+pub(crate) fn request_of(
+    (group, version, kind): (&str, &str, &str),
+    namespace: &str,
+    name: Option<&Value>,
+) -> Value {
     let mut request = json!({
-        "kind": {"group": subject.group, "kind": subject.kind, "version": subject.version},
+        "kind": {"group": group, "kind": kind, "version": version},
         "name": name,
         "operation": "",
         "options": null,
@@ -377,8 +382,8 @@ fn request_of(object: &Object, subject: &Subject<'_>) -> Value {
         "uid": "",
         "userInfo": {}
     });
-    if let (false, Value::Object(map)) = (object.namespace.is_empty(), &mut request) {
-        map.insert("namespace".into(), object.namespace.clone().into());
+    if let (false, Value::Object(map)) = (namespace.is_empty(), &mut request) {
+        map.insert("namespace".into(), namespace.into());
     }
     request
 }

@@ -7,8 +7,9 @@
 
 use crate::ask::{Ask, Known, Parameters};
 use crate::budget::Budget;
-use crate::enforce::{Action, Point};
+use crate::enforce::Point;
 use crate::engine::{Shared, Violation};
+use crate::evaluate::request_of;
 use crate::library::{Library, Policy};
 use crate::matching::{Target, Verdict};
 use crate::object::Object;
@@ -18,7 +19,7 @@ use crate::{World, redact};
 use bartizan_model::{
     AssetUid, CheckResult, CheckUid, Evidence, Outcome, Severity, Suppression, Timestamp,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
@@ -95,9 +96,10 @@ impl Library {
     pub fn audit_interests(&self) -> Vec<Interest> {
         let shared = format!("{:?} {:?}", self.exclusions, self.exceptions);
         let interest = |policy: &Policy| {
-            let audited =
-                |c: &&crate::gatekeeper::Constraint| at_audit(&c.actions.at(Point::Audit));
-            let constraints: Vec<_> = policy.constraints.iter().filter(audited).collect();
+            let all = policy.constraints.iter();
+            let constraints: Vec<_> = all
+                .filter(|c| !c.actions.at(Point::Audit).is_empty())
+                .collect();
             if constraints.is_empty() {
                 return None;
             }
@@ -140,10 +142,6 @@ fn fingerprint(policy: &Policy, shared: &str) -> u64 {
     format!("{:?} {:?}", policy.template, policy.constraints).hash(&mut hasher);
     shared.hash(&mut hasher);
     hasher.finish()
-}
-
-fn at_audit(actions: &[Action]) -> bool {
-    !actions.is_empty()
 }
 
 impl Object {
@@ -229,7 +227,9 @@ impl Auditor {
         };
         let world = Arc::clone(&self.world);
         let namespace = self.namespace(&world, &object.namespace);
-        let request = request_of(object);
+        let kind = (&*object.group, &*object.version, &*object.kind);
+        let name = Value::from(object.name.as_str());
+        let request = request_of(kind, &object.namespace, Some(&name));
         let ask = Ask::new(&object.value, &Value::Null, namespace, &request);
         for &at in self.candidates(&object.group, &object.kind).iter() {
             let Some(policy) = library.policies.get(at).filter(|p| wanted(&p.check.uid)) else {
@@ -322,23 +322,6 @@ impl Auditor {
         });
         Arc::clone(made)
     }
-}
-
-/// The fields of `input.review` beside the object, as Gatekeeper's audit gives them.
-fn request_of(object: &Object) -> Value {
-    let mut request = json!({
-        "kind": {"group": object.group, "kind": object.kind, "version": object.version},
-        "name": object.name,
-        "operation": "",
-        "options": null,
-        "resource": {"group": "", "resource": "", "version": ""},
-        "uid": "",
-        "userInfo": {}
-    });
-    if let (false, Value::Object(map)) = (object.namespace.is_empty(), &mut request) {
-        map.insert("namespace".into(), object.namespace.clone().into());
-    }
-    request
 }
 
 /// What is gathered for one check.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::LibraryBuilder;
+use serde_json::json;
 
 const TEMPLATE: &str = r#"
 apiVersion: templates.gatekeeper.sh/v1
