@@ -21,7 +21,6 @@ mod stale;
 mod status;
 mod totals;
 mod vanished;
-pub(crate) mod world;
 
 pub use status::{ConstraintStatus, KindStatus, Live, Status};
 

@@ -3,6 +3,7 @@
 
 mod crds;
 mod feed;
+pub(crate) mod held;
 mod policies;
 pub mod trust;
 

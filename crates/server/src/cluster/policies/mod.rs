@@ -5,8 +5,8 @@
 //! half a set of policies would let pass what the other half denies.
 
 use super::crds;
+use super::held::Held;
 use super::{Feed, Told, What};
-use crate::audit::world::Held;
 use bartizan_cluster::audit::Kind;
 use bartizan_cluster::{Change, Cluster, Discovery, Name, Object, Patch, Resource};
 use bartizan_policy::{Library, Object as Seen};
