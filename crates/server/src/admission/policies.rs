@@ -5,6 +5,7 @@ use super::{
     pool::aside,
 };
 use crate::state::AppState;
+use bartizan_model::Digest;
 use bartizan_policy::{Library, Point, Providers, World};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
@@ -43,6 +44,12 @@ impl InForce {
     /// From now on it judges by these.
     pub(crate) fn set(&self, loaded: &Loaded) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded.clone());
+    }
+
+    /// What tells them from others.
+    pub fn digest(&self) -> Option<Digest> {
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().map(|loaded| loaded.library.digest())
     }
 
     /// None where this process serves no webhook.

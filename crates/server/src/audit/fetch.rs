@@ -26,6 +26,19 @@ pub struct Lister {
     held: HashMap<Name, Object>,
 }
 
+impl Lister {
+    /// What is at hand goes from the missing to the found.
+    fn take(&mut self, missing: &mut Vec<Task>, found: &mut Vec<Fetched>) {
+        missing.retain(|task| match self.held.remove(&task.name) {
+            Some(object) => {
+                found.push((task.clone(), Ok(object)));
+                false
+            }
+            None => true,
+        });
+    }
+}
+
 /// Fetches the objects of tasks of one kind.
 pub async fn fetch(
     cluster: Arc<dyn Cluster>,
@@ -35,13 +48,7 @@ pub async fn fetch(
 ) -> (Vec<Fetched>, Lister) {
     let mut found = Vec::with_capacity(tasks.len());
     let mut missing = tasks;
-    missing.retain(|task| match lister.held.remove(&task.name) {
-        Some(object) => {
-            found.push((task.clone(), Ok(object)));
-            false
-        }
-        None => true,
-    });
+    lister.take(&mut missing, &mut found);
     // At most one round: what is not found in it is asked for by name.
     let mut restarted = lister.next.is_none();
     while missing.len() > FEW {
@@ -58,13 +65,7 @@ pub async fn fetch(
         }
         let objects = page.objects.into_iter();
         lister.held.extend(objects.map(|o| (o.name.clone(), o)));
-        missing.retain(|task| match lister.held.remove(&task.name) {
-            Some(object) => {
-                found.push((task.clone(), Ok(object)));
-                false
-            }
-            None => true,
-        });
+        lister.take(&mut missing, &mut found);
         lister.next = page.next;
         if lister.next.is_none() {
             if restarted {

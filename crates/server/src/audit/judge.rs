@@ -1,7 +1,7 @@
 //! Threads that judge objects, each with its own compiled policies.
 
-use bartizan_cluster::audit::{PolicyId, Task};
-use bartizan_model::{AssetUid, Observation, ScopeId, Timestamp};
+use bartizan_cluster::audit::Task;
+use bartizan_model::{AssetUid, CheckUid, Observation, Timestamp};
 use bartizan_policy::scan::observe;
 use bartizan_policy::{Audited, Auditor, Budget, Library, Object, World};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -98,13 +98,6 @@ impl Judges {
     }
 }
 
-/// The asset of an object.
-pub fn asset(scope: &ScopeId, task: &Task) -> Option<AssetUid> {
-    let namespace = task.name.namespace.as_deref().unwrap_or_default();
-    let (group, kind) = (&task.kind.group, &task.kind.kind);
-    AssetUid::kubernetes(scope, group, kind, namespace, &task.name.name).ok()
-}
-
 fn work(
     jobs: &Receiver<Job>,
     epoch: &Mutex<Epoch>,
@@ -129,7 +122,6 @@ fn work(
         let Some((_, _, auditor)) = &mut held else {
             continue;
         };
-        let wanted = |policies: &[PolicyId], check: &str| policies.iter().any(|p| p == check);
         let Job {
             task,
             asset,
@@ -141,10 +133,8 @@ fn work(
             Ok(object) => {
                 let mut observation = observe(asset.clone(), &object);
                 observation.location = None;
-                let policies = &task.policies;
-                let audited = auditor.judge(&asset, &object, now, &|check| {
-                    wanted(policies, check.as_str())
-                });
+                let wanted = |check: &CheckUid| task.policies.iter().any(|p| p == check.as_str());
+                let audited = auditor.judge(&asset, &object, now, &wanted);
                 (Some(observation), Ok(audited))
             }
         };

@@ -12,11 +12,12 @@ use std::sync::Arc;
 impl Run {
     /// Looks whether other policies are in force.
     pub(super) fn look_at_policies(&mut self) {
-        let Some(loaded) = self.state.work.in_force.get() else {
-            return;
-        };
-        let digest = loaded.library.digest();
-        if self.policies.as_ref() != Some(&digest) {
+        let in_force = &self.state.work.in_force;
+        // The digest alone is asked for five times a second; all of it only when it differs.
+        if in_force.digest() != self.policies
+            && let Some(loaded) = in_force.get()
+        {
+            let digest = loaded.library.digest();
             self.take_up(loaded.library, digest);
         }
     }
@@ -81,11 +82,10 @@ impl Run {
 
     /// Follows what the plan names: what others are judged by first.
     pub(super) fn follow(&mut self) {
-        let mut wanted: BTreeSet<Kind> = BTreeSet::new();
-        let settled = self.is_ready();
-        let looked = self.plan.looked.iter().filter(|_| settled);
+        let ready = self.is_ready();
+        self.settled |= ready;
+        let looked = self.plan.looked.iter().filter(|_| ready);
         for resource in self.plan.read.iter().chain(looked) {
-            wanted.insert(Kind::of(resource));
             if self.feed.follow(resource) {
                 self.index.follow(resource);
             }
@@ -102,9 +102,6 @@ impl Run {
             self.feed.unfollow(&kind);
             self.let_go(&kind);
         }
-        if settled && !self.settled {
-            self.settled = true;
-        }
     }
 
     /// Whether Namespaces and inventory are known, so that others can be judged.
@@ -116,12 +113,8 @@ impl Run {
     /// From now on it is judged by the policies and the world as they are.
     pub(super) fn set_epoch(&mut self) {
         self.world = (self.world.0 + 1, self.held.world(&self.library.1));
-        let epoch = Epoch {
-            library: self.library.clone(),
-            world: (self.world.0, Arc::clone(&self.world.1)),
-        };
         if let Some(judges) = &self.judges {
-            judges.set(epoch);
+            judges.set(self.epoch());
         }
     }
 

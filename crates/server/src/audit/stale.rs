@@ -1,9 +1,8 @@
 //! Results that no longer stand for anything are withdrawn.
 
-use super::judge::asset;
 use super::run::Run;
 use bartizan_cluster::Name;
-use bartizan_cluster::audit::{Kind, Stale, Task};
+use bartizan_cluster::audit::{Kind, Stale};
 use bartizan_model::AssetUid;
 
 impl Run {
@@ -58,11 +57,9 @@ impl Run {
         self.index.unfollow(kind);
         for stale in self.index.take_stale() {
             // Other kinds do not go with this one.
-            if let Stale::Object(of, _) = &stale
-                && of != kind
-                && let Stale::Object(of, name) = stale
-            {
-                self.gone(of, name);
+            match stale {
+                Stale::Object(of, name) if of != *kind => self.gone(of, name),
+                _ => {}
             }
         }
         for name in names {
@@ -72,13 +69,10 @@ impl Run {
         }
     }
 
+    /// The asset that an object is.
     pub(super) fn asset_of(&self, kind: &Kind, name: &Name) -> Option<AssetUid> {
         let scope = self.scope.as_ref()?;
-        let task = Task {
-            kind: kind.clone(),
-            name: name.clone(),
-            policies: Vec::new(),
-        };
-        asset(scope, &task)
+        let namespace = name.namespace.as_deref().unwrap_or_default();
+        AssetUid::kubernetes(scope, &kind.group, &kind.kind, namespace, &name.name).ok()
     }
 }
