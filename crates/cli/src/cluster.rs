@@ -92,8 +92,7 @@ impl ClusterArgs {
         });
         config.watched.clone_from(&watched);
         config.admission = admission.config(&config.data, watched, trust)?;
-        if self.audit {
-            let cluster = cluster.context("--audit needs --in-cluster or --kubeconfig FILE")?;
+        if let Some(cluster) = cluster.filter(|_| self.audit) {
             config.audit = Some(self.audit(cluster, admission)?);
         }
         Ok(())

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 /// How often it asks what kinds there are; a new kind of constraint is seen at once.
@@ -72,8 +72,10 @@ pub struct Watched {
     cluster: Arc<dyn Cluster>,
     manage_crds: bool,
     state: Mutex<State>,
-    /// Counts changes.
+    /// Counts what followers tell.
     changed: watch::Sender<u64>,
+    /// A library was made: other kinds may be read as inventory.
+    used: Notify,
 }
 
 impl Watched {
@@ -84,6 +86,7 @@ impl Watched {
             manage_crds,
             state: Mutex::default(),
             changed: watch::Sender::new(0),
+            used: Notify::new(),
         }
     }
 
@@ -126,8 +129,7 @@ impl Watched {
         metrics::gauge!(FAULTS).set(faults.len() as f64);
         state.faults = faults;
         state.synced = Some(library.clone());
-        drop(state);
-        self.changed.send_modify(|n| *n = n.wrapping_add(1));
+        self.used.notify_one();
     }
 
     /// Waits until everything is known for the first time.
@@ -150,17 +152,11 @@ impl Watched {
         }
     }
 
-    /// Told of each change.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
-    }
-
     /// Follows until `shutdown`.
     pub async fn run(&self, shutdown: CancellationToken) {
         let (mut feed, mut told) = Feed::new(Arc::clone(&self.cluster));
         let mut discovery = Discovery::default();
         let mut next = Instant::now();
-        let mut changed = self.changed.subscribe();
         while !shutdown.is_cancelled() {
             if next <= Instant::now() {
                 next = Instant::now() + DISCOVER;
@@ -183,7 +179,7 @@ impl Watched {
                         next = next.min(Instant::now() + SOON);
                     }
                 }
-                _ = changed.changed() => self.follow(&mut feed, &discovery),
+                () = self.used.notified() => self.follow(&mut feed, &discovery),
                 () = tokio::time::sleep_until(next.into()) => {}
                 () = shutdown.cancelled() => return,
             }
@@ -237,7 +233,7 @@ impl Watched {
         let mut template = None;
         let again = {
             let mut state = self.state();
-            match what {
+            let again = match what {
                 What::Ended(error) => {
                     state.troubled(&kind, &error.to_string());
                     state.settled.remove(&kind);
@@ -279,12 +275,10 @@ impl Watched {
                         Change::Present(_) => false,
                     }
                 }
-            }
-        };
-        {
-            let mut state = self.state();
+            };
             state.world += u64::from(state.held.take_dirty());
-        }
+            again
+        };
         self.changed.send_modify(|n| *n = n.wrapping_add(1));
         if let Some(template) = template.filter(|_| self.manage_crds) {
             self.make_kind(&template).await;
