@@ -342,3 +342,16 @@ fn nothing_that_is_due_is_ever_missed() {
         }
     }
 }
+
+#[test]
+fn what_a_first_list_brings_is_judged_once() {
+    let mut audit = Audit::new();
+    audit.follow(&pods());
+    audit.policy("p", about(&[pods()]));
+    audit.follow(&ingresses());
+    audit.policy("q", about(&[pods(), ingresses()]));
+    let there = [("m", "c"), ("n", "a")].map(|(n, name)| object(&pods(), n, name, 4));
+    list(&mut audit, &pods(), there.to_vec());
+    assert_eq!(due(&mut audit), ["m/c: p q", "n/a: p q"]);
+    assert_eq!(audit.due(), (0, 0));
+}

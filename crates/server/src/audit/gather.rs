@@ -21,7 +21,8 @@ pub struct Gathered {
     used: BTreeMap<CheckUid, Check>,
     content: Vec<ContentDigest>,
     observations: BTreeMap<AssetUid, Observation>,
-    results: BTreeMap<(CheckUid, AssetUid), CheckResult>,
+    /// In the order of judging: of two about the same, the later counts.
+    results: Vec<CheckResult>,
     /// Assets that were reported by this process, as numbers: what no check looks at and what was
     /// never reported needs no result.
     reported: HashSet<u64>,
@@ -37,7 +38,7 @@ impl Gathered {
             used: BTreeMap::new(),
             content: Vec::new(),
             observations: BTreeMap::new(),
-            results: BTreeMap::new(),
+            results: Vec::new(),
             reported: HashSet::new(),
         }
     }
@@ -105,9 +106,7 @@ impl Gathered {
         self.used
             .entry(check.uid.clone())
             .or_insert_with(|| check.clone());
-        let result = not_applicable(&check.uid, asset, why);
-        self.results
-            .insert((check.uid.clone(), asset.clone()), result);
+        self.results.push(not_applicable(&check.uid, asset, why));
     }
 
     fn untold(&self, task: &Task, asset: &AssetUid, why: &str) -> Vec<CheckResult> {
@@ -123,11 +122,10 @@ impl Gathered {
 
     fn put(&mut self, result: CheckResult) {
         if let Some(check) = self.checks.get(&result.check) {
-            self.used
-                .entry(check.uid.clone())
-                .or_insert_with(|| check.clone());
-            let key = (result.check.clone(), result.asset.clone());
-            self.results.insert(key, result);
+            if !self.used.contains_key(&check.uid) {
+                self.used.insert(check.uid.clone(), check.clone());
+            }
+            self.results.push(result);
         }
     }
 
@@ -151,6 +149,11 @@ impl Gathered {
         if self.results.is_empty() {
             return None;
         }
+        let mut results = std::mem::take(&mut self.results);
+        // From the last on, of which the first of the same is kept.
+        results.reverse();
+        results.sort_by(|a, b| (&a.check, &a.asset).cmp(&(&b.check, &b.asset)));
+        results.dedup_by(|later, kept| (&later.check, &later.asset) == (&kept.check, &kept.asset));
         let report = Report {
             scan: Scan {
                 id: ScanId::new(id).ok()?,
@@ -166,7 +169,7 @@ impl Gathered {
             observations: std::mem::take(&mut self.observations)
                 .into_values()
                 .collect(),
-            results: std::mem::take(&mut self.results).into_values().collect(),
+            results,
         };
         match bartizan_formats::report::write_report(Vec::new(), &report) {
             Ok((bytes, _)) => Some(bytes),
