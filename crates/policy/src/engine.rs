@@ -81,6 +81,8 @@ fn convert(value: &serde_json::Value) -> Value {
 pub(crate) struct Runner {
     modules: Vec<Module>,
     inventory: Value,
+    /// Objects of the inventory by what they are looked up by.
+    joins: Option<Value>,
     data: Value,
     budget: Budget,
     /// The time that the modules see; none where none looks.
@@ -142,20 +144,28 @@ impl Runner {
         budget: Budget,
     ) -> Result<Self, String> {
         let inventory = inventory.map_or_else(Value::new_object, |known| known.0.clone());
-        let data = data_of(&inventory, now);
-        let engine = compile(modules, &data, &entries, budget)?;
+        let joins = joined(modules, &inventory, now);
+        let data = data_of(&inventory, joins.as_ref(), now);
+        let mut modules = modules.to_vec();
+        for module in modules.iter_mut().filter(|_| joins.is_some()) {
+            if let Some(joins) = &module.joins {
+                module.source.clone_from(&joins.source);
+            }
+        }
+        let engine = compile(&modules, &data, &entries, budget)?;
         Ok(Self {
-            modules: modules.to_vec(),
             clock: modules
                 .iter()
                 .any(|m| m.source.contains("data.bartizan_now"))
                 .then_some(now),
             inventory,
+            joins,
             data,
             budget,
             prints: modules.iter().any(|m| m.source.contains("print")),
             entries,
             engine,
+            modules,
         })
     }
 
@@ -194,7 +204,7 @@ impl Runner {
         }
         if self.clock.is_some_and(|seen| seen != now) {
             self.clock = Some(now);
-            self.data = data_of(&self.inventory, now);
+            self.data = data_of(&self.inventory, self.joins.as_ref(), now);
             self.engine.clear_data();
             // The same data was taken when the engine was made.
             let _ = self.engine.add_data(self.data.clone());
@@ -281,13 +291,93 @@ impl Runner {
     }
 }
 
-fn data_of(inventory: &Value, now: Timestamp) -> Value {
+fn data_of(inventory: &Value, joins: Option<&Value>, now: Timestamp) -> Value {
     let nanos = i128::from(now.micros()) * 1_000;
     let clock = BTreeMap::from([(Value::from("ns"), Value::from(nanos))]);
-    Value::from(BTreeMap::from([
+    let mut all = BTreeMap::from([
         (Value::from("bartizan_now"), Value::from(clock)),
         (Value::from("inventory"), inventory.clone()),
-    ]))
+    ]);
+    if let Some(joins) = joins {
+        all.insert(Value::from("bartizan_join"), joins.clone());
+    }
+    Value::from(all)
+}
+
+/// What computing the keys of all objects may cost, once for each state of the cluster.
+const KEYS: Budget = Budget {
+    time: Duration::from_secs(20),
+};
+
+/// The inventory by the keys that one module looks objects up by. None where there is nothing to
+/// look up, or it cannot be told: then all objects are gone through, as the policy says.
+fn joined(modules: &[Module], inventory: &Value, now: Timestamp) -> Option<Value> {
+    let [module] = modules else {
+        return None;
+    };
+    let joins = module.joins.as_ref()?;
+    let Value::Object(known) = inventory else {
+        return None;
+    };
+    if known.is_empty() {
+        return None;
+    }
+    let mut asking = module.clone();
+    asking.source.clone_from(&joins.keys);
+    asking.joins = None;
+    let entry = |rule: &str| format!("data.{}.{rule}", module.package);
+    let asking = [asking];
+    let data = data_of(inventory, None, now);
+    let mut engine = compile(&asking, &data, &[], KEYS).ok()?;
+    engine.set_input(Value::new_object());
+    builtins::raise_errors(false);
+    let mut all = BTreeMap::new();
+    for (n, (rule, path)) in joins.rules.iter().enumerate() {
+        let asked = catch_unwind(AssertUnwindSafe(|| engine.eval_rule(entry(rule))));
+        let Ok(Ok(Value::Set(pairs))) = asked else {
+            return None;
+        };
+        let mut keys: BTreeMap<Value, Branch> = BTreeMap::new();
+        for pair in pairs.iter() {
+            let [key, places] = pair.as_array().ok()?.as_slice() else {
+                return None;
+            };
+            let mut places = places.as_array().ok()?.iter();
+            let mut at = inventory;
+            let mut branch = keys.entry(key.clone()).or_default();
+            for step in path {
+                let step = match step {
+                    Some(fixed) => Value::from(fixed.as_str()),
+                    None => places.next()?.clone(),
+                };
+                at = at.as_object().ok()?.get(&step)?;
+                branch = branch.below.entry(step).or_default();
+            }
+            branch.leaf = Some(at.clone());
+        }
+        let keys: BTreeMap<Value, Value> = keys.into_iter().map(|(k, b)| (k, b.value())).collect();
+        all.insert(Value::from(n.to_string()), Value::from(keys));
+    }
+    Some(Value::from(all))
+}
+
+/// A part of the inventory under way.
+#[derive(Default)]
+struct Branch {
+    below: BTreeMap<Value, Branch>,
+    leaf: Option<Value>,
+}
+
+impl Branch {
+    fn value(self) -> Value {
+        match self.leaf {
+            Some(leaf) => leaf,
+            None => {
+                let below = self.below.into_iter().map(|(k, b)| (k, b.value()));
+                Value::from(below.collect::<BTreeMap<_, _>>())
+            }
+        }
+    }
 }
 
 fn timer(budget: Budget) -> ExecutionTimerConfig {
