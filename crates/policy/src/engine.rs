@@ -11,6 +11,10 @@
 //! raised, the evaluation is repeated as OPA has it, unless the error is one that OPA does not
 //! have (formatting), or a limit: then the result is an error, which becomes Unknown.
 
+mod inventory;
+
+pub(crate) use inventory::Inventory;
+
 use crate::budget::Budget;
 use crate::rego::builtins;
 use crate::rego::calls::DEPRECATED_MODULE;
@@ -102,7 +106,7 @@ pub(crate) struct RegoUnit {
 impl RegoUnit {
     pub(crate) fn new(
         modules: &[Module],
-        inventory: Option<&Shared>,
+        inventory: Option<&Inventory>,
         now: Timestamp,
         budget: Budget,
     ) -> Result<Self, String> {
@@ -139,12 +143,12 @@ impl Runner {
     pub(crate) fn new(
         modules: &[Module],
         entries: Vec<String>,
-        inventory: Option<&Shared>,
+        inventory: Option<&Inventory>,
         now: Timestamp,
         budget: Budget,
     ) -> Result<Self, String> {
-        let inventory = inventory.map_or_else(Value::new_object, |known| known.0.clone());
-        let joins = joined(modules, &inventory, now);
+        let joins = inventory.and_then(|known| known.keyed(modules));
+        let inventory = inventory.map_or_else(Value::new_object, |known| known.value.clone());
         let data = data_of(&inventory, joins.as_ref(), now);
         let mut modules = modules.to_vec();
         for module in modules.iter_mut().filter(|_| joins.is_some()) {
@@ -302,82 +306,6 @@ fn data_of(inventory: &Value, joins: Option<&Value>, now: Timestamp) -> Value {
         all.insert(Value::from("bartizan_join"), joins.clone());
     }
     Value::from(all)
-}
-
-/// What computing the keys of all objects may cost, once for each state of the cluster.
-const KEYS: Budget = Budget {
-    time: Duration::from_secs(20),
-};
-
-/// The inventory by the keys that one module looks objects up by. None where there is nothing to
-/// look up, or it cannot be told: then all objects are gone through, as the policy says.
-fn joined(modules: &[Module], inventory: &Value, now: Timestamp) -> Option<Value> {
-    let [module] = modules else {
-        return None;
-    };
-    let joins = module.joins.as_ref()?;
-    let Value::Object(known) = inventory else {
-        return None;
-    };
-    if known.is_empty() {
-        return None;
-    }
-    let mut asking = module.clone();
-    asking.source.clone_from(&joins.keys);
-    asking.joins = None;
-    let entry = |rule: &str| format!("data.{}.{rule}", module.package);
-    let asking = [asking];
-    let data = data_of(inventory, None, now);
-    let mut engine = compile(&asking, &data, &[], KEYS).ok()?;
-    engine.set_input(Value::new_object());
-    builtins::raise_errors(false);
-    let mut all = BTreeMap::new();
-    for (n, (rule, path)) in joins.rules.iter().enumerate() {
-        let asked = catch_unwind(AssertUnwindSafe(|| engine.eval_rule(entry(rule))));
-        let Ok(Ok(Value::Set(pairs))) = asked else {
-            return None;
-        };
-        let mut keys: BTreeMap<Value, Branch> = BTreeMap::new();
-        for pair in pairs.iter() {
-            let [key, places] = pair.as_array().ok()?.as_slice() else {
-                return None;
-            };
-            let mut places = places.as_array().ok()?.iter();
-            let mut at = inventory;
-            let mut branch = keys.entry(key.clone()).or_default();
-            for step in path {
-                let step = match step {
-                    Some(fixed) => Value::from(fixed.as_str()),
-                    None => places.next()?.clone(),
-                };
-                at = at.as_object().ok()?.get(&step)?;
-                branch = branch.below.entry(step).or_default();
-            }
-            branch.leaf = Some(at.clone());
-        }
-        let keys: BTreeMap<Value, Value> = keys.into_iter().map(|(k, b)| (k, b.value())).collect();
-        all.insert(Value::from(n.to_string()), Value::from(keys));
-    }
-    Some(Value::from(all))
-}
-
-/// A part of the inventory under way.
-#[derive(Default)]
-struct Branch {
-    below: BTreeMap<Value, Branch>,
-    leaf: Option<Value>,
-}
-
-impl Branch {
-    fn value(self) -> Value {
-        match self.leaf {
-            Some(leaf) => leaf,
-            None => {
-                let below = self.below.into_iter().map(|(k, b)| (k, b.value()));
-                Value::from(below.collect::<BTreeMap<_, _>>())
-            }
-        }
-    }
 }
 
 fn timer(budget: Budget) -> ExecutionTimerConfig {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::budget::Budget;
-use crate::engine::{RegoUnit, Shared, Violation};
+use crate::engine::{Inventory, RegoUnit, Shared, Violation};
 use crate::rego::{Module, prepare};
 use bartizan_model::Timestamp;
 use proptest::prelude::*;
@@ -86,7 +86,7 @@ fn what_is_not_sure_is_left_alone() {
 }
 
 fn ask(module: &Module, inventory: &Value, review: &Value) -> Result<Vec<Violation>, String> {
-    let inventory = Shared::of(inventory);
+    let inventory = Inventory::of(inventory);
     let now = Timestamp::from_micros(0);
     let modules = std::slice::from_ref(module);
     let mut unit = RegoUnit::new(modules, Some(&inventory), now, Budget::default())?;
