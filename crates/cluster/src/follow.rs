@@ -41,7 +41,7 @@ pub struct Following {
 impl Default for Following {
     fn default() -> Self {
         Self {
-            page: 500,
+            page: 100,
             namespace: None,
             first_wait: Duration::from_millis(500),
             most_wait: Duration::from_secs(60),

@@ -2,12 +2,21 @@
 
 use crate::{Name, Object};
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
-    uid: String,
-    resource_version: String,
+    /// Of its uid and resource version, as a number: there may be many.
+    state: u64,
+    /// Whether it had a version: without one nothing tells that it is the same.
+    versioned: bool,
     list: u64,
+}
+
+fn state(object: &Object) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&object.uid, &object.resource_version).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The names, and no more, of the objects that were seen: what a list finds missing is gone.
@@ -31,17 +40,13 @@ impl Known {
     /// The object is there. True when it is new or differs from what was seen.
     pub fn present(&mut self, object: &Object) -> bool {
         let seen = Seen {
-            uid: object.uid.clone(),
-            resource_version: object.resource_version.clone(),
+            state: state(object),
+            versioned: !object.resource_version.is_empty(),
             list: self.list,
         };
+        let now = seen.state;
         match self.objects.insert(object.name.clone(), seen) {
-            // Without a version nothing tells that it is the same.
-            Some(before) => {
-                before.resource_version.is_empty()
-                    || before.resource_version != object.resource_version
-                    || before.uid != object.uid
-            }
+            Some(before) => !before.versioned || before.state != now,
             None => true,
         }
     }

@@ -13,7 +13,7 @@
 
 mod inventory;
 
-pub(crate) use inventory::Inventory;
+pub(crate) use inventory::{Gathering, Inventory};
 
 use crate::budget::Budget;
 use crate::rego::builtins;

@@ -1,13 +1,12 @@
 //! What policies may know beside the object at hand.
 
-use crate::engine::Inventory;
+use crate::engine::{Gathering, Inventory};
 use crate::input::Piece;
 use crate::library::Library;
 use crate::matching::{Namespaces, labels_of};
 use crate::object::{Found, Object, objects};
 use crate::sync::Synced;
 use serde_json::{Map, Value, json};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -31,10 +30,29 @@ impl World {
         Self::gather(library.inventory().as_ref(), objects)
     }
 
-    /// The same of objects that nobody else needs.
-    pub fn of_owned(library: &Library, objects: impl IntoIterator<Item = Object>) -> Self {
-        let objects = objects.into_iter().map(Cow::Owned);
-        Self::gather_any(library.inventory().as_ref(), objects)
+    /// What Rego sees of the same, and no more: the inventory is kept as a value of the engine
+    /// alone, which is most of the memory where a cluster is large.
+    pub fn for_rego(library: &Library, objects: impl IntoIterator<Item = Object>) -> Self {
+        let wanted = library.inventory();
+        let mut world = Self::default();
+        let mut inventory = Gathering::default();
+        for object in objects {
+            world.note_namespace(&object);
+            if wanted
+                .as_ref()
+                .is_some_and(|w| w.holds(&object.group, &object.kind))
+            {
+                let version = version_of(&object);
+                let (kind, name) = (object.kind.as_str(), object.name.as_str());
+                match object.namespace.as_str() {
+                    "" => inventory.put(&["cluster", &version, kind, name], &object.value),
+                    ns => inventory.put(&["namespace", ns, &version, kind, name], &object.value),
+                }
+            }
+        }
+        let made = wanted.map(|_| Arc::new(inventory.inventory()));
+        world.shared = OnceLock::from(made);
+        world
     }
 
     /// Gathers Namespaces, and the objects that the inventory is to hold.
@@ -42,30 +60,14 @@ impl World {
         inventory: Option<&Synced>,
         objects: impl IntoIterator<Item = &'o Object>,
     ) -> Self {
-        Self::gather_any(inventory, objects.into_iter().map(Cow::Borrowed))
-    }
-
-    fn gather_any<'o>(
-        inventory: Option<&Synced>,
-        objects: impl IntoIterator<Item = Cow<'o, Object>>,
-    ) -> Self {
         let mut world = Self::default();
         let mut cluster = Map::new();
         let mut namespaced = Map::new();
         for object in objects {
-            if object.kind == "Namespace" && object.group.is_empty() {
-                let labels = labels_of(&object.value);
-                world.namespaces.insert(object.name.clone(), labels);
-                let known = object.value.clone();
-                world.namespace_objects.insert(object.name.clone(), known);
-            }
+            world.note_namespace(object);
             if inventory.is_some_and(|i| i.holds(&object.group, &object.kind)) {
-                let version = match object.group.as_str() {
-                    "" => object.version.clone(),
-                    group => format!("{group}/{}", object.version),
-                };
-                let object = object.into_owned();
-                let value = object.value;
+                let version = version_of(object);
+                let value = object.value.clone();
                 let (kind, name) = (object.kind.as_str(), object.name.as_str());
                 match object.namespace.as_str() {
                     "" => insert(&mut cluster, &[&version, kind, name], value),
@@ -73,8 +75,21 @@ impl World {
                 }
             }
         }
-        world.inventory = inventory.map(|_| json!({"cluster": cluster, "namespace": namespaced}));
+        // Moved in: the macro would copy all of it.
+        let mut all = Map::new();
+        all.insert("cluster".into(), Value::Object(cluster));
+        all.insert("namespace".into(), Value::Object(namespaced));
+        world.inventory = inventory.map(|_| Value::Object(all));
         world
+    }
+
+    fn note_namespace(&mut self, object: &Object) {
+        if object.kind == "Namespace" && object.group.is_empty() {
+            let labels = labels_of(&object.value);
+            self.namespaces.insert(object.name.clone(), labels);
+            let known = object.value.clone();
+            self.namespace_objects.insert(object.name.clone(), known);
+        }
     }
 
     /// The Namespace `default` is always there, and so is [`UNNAMED`].
@@ -143,6 +158,14 @@ impl World {
             Some(why) => Err(why),
             None => Ok(Self::of(library, all.iter().chain(more))),
         }
+    }
+}
+
+/// Group and version as they are written in the inventory.
+fn version_of(object: &Object) -> String {
+    match object.group.as_str() {
+        "" => object.version.clone(),
+        group => format!("{group}/{}", object.version),
     }
 }
 

@@ -98,6 +98,61 @@ fn keyed(module: &Module, joins: &Joins, inventory: &Value) -> Option<Value> {
     Some(Value::from(all))
 }
 
+/// An inventory that is gathered object by object, without a tree of all of them as JSON.
+#[derive(Default)]
+pub(crate) struct Gathering(Branch, Names);
+
+impl Gathering {
+    pub(crate) fn put(&mut self, path: &[&str], value: &serde_json::Value) {
+        let mut branch = &mut self.0;
+        for step in path {
+            branch = branch.below.entry(Value::from(*step)).or_default();
+        }
+        branch.leaf = Some(self.1.convert(value));
+    }
+
+    pub(crate) fn inventory(mut self) -> Inventory {
+        for part in ["cluster", "namespace"] {
+            self.0.below.entry(Value::from(part)).or_default();
+        }
+        Inventory {
+            value: self.0.value(),
+            keyed: Mutex::default(),
+        }
+    }
+}
+
+/// Names of fields, each made once: they are most of the texts of a cluster.
+#[derive(Default)]
+struct Names(HashMap<String, Value>);
+
+impl Names {
+    fn convert(&mut self, value: &serde_json::Value) -> Value {
+        match value {
+            serde_json::Value::Object(map) => {
+                let fields = map.iter().map(|(k, v)| (self.name(k), self.convert(v)));
+                Value::from(fields.collect::<BTreeMap<Value, Value>>())
+            }
+            serde_json::Value::Array(items) => {
+                Value::from(items.iter().map(|v| self.convert(v)).collect::<Vec<_>>())
+            }
+            other => convert(other),
+        }
+    }
+
+    fn name(&mut self, name: &str) -> Value {
+        if let Some(known) = self.0.get(name) {
+            return known.clone();
+        }
+        let made = Value::from(name);
+        // Labels and the keys of ConfigMaps are names, too, and each may be another.
+        if self.0.len() < 10_000 {
+            self.0.insert(name.to_owned(), made.clone());
+        }
+        made
+    }
+}
+
 /// A part of the inventory under way.
 #[derive(Default)]
 struct Branch {

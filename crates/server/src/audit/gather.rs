@@ -10,8 +10,8 @@ use bartizan_model::{
 };
 use std::collections::BTreeMap;
 
-/// Results in one report; more wait for the next.
-const MOST: usize = 20_000;
+/// Results and observations in one report; more wait for the next. An observation is some kilobytes.
+const MOST: usize = 1_000;
 
 /// What is gathered.
 pub struct Gathered {

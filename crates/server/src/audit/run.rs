@@ -24,11 +24,11 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Objects that are kept because they are about to be judged.
-const FRESH: usize = 1_024;
+const FRESH: usize = 256;
 /// Objects at hand that wait for a judge.
-const READY: usize = 256;
+const READY: usize = 128;
 /// Objects that are fetched at once.
-const FETCH: usize = 512;
+const FETCH: usize = 256;
 /// How often it looks at policies, and whether a report should go.
 const TICK: Duration = Duration::from_millis(200);
 /// How often it asks what kinds there are.

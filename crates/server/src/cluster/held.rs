@@ -100,7 +100,7 @@ impl Held {
     /// The world as it is now.
     pub fn world(&mut self, library: &Library) -> Arc<World> {
         self.dirty = false;
-        Arc::new(World::of_owned(library, self.objects()))
+        Arc::new(World::for_rego(library, self.objects()))
     }
 }
 
