@@ -147,7 +147,9 @@ fn layers(
         let envelope = layer.media_type == "application/vnd.dsse.envelope.v1+json";
         if !simple && !envelope && !layer.media_type.starts_with(BUNDLE) {
             let kind = &layer.media_type;
-            found.unusable.push(format!("{origin}: {kind:.100?} is no signature"));
+            found
+                .unusable
+                .push(format!("{origin}: {kind:.100?} is no signature"));
             continue;
         }
         let Some(bytes) = fetched(material, image, layer, &origin, found)? else {
@@ -213,7 +215,9 @@ fn referrers(
         };
         let subject = manifest.subject.as_ref().map(|s| s.digest.as_str());
         if subject != Some(digest.as_str()) {
-            found.unusable.push(format!("{origin}: it refers to another image"));
+            found
+                .unusable
+                .push(format!("{origin}: it refers to another image"));
             continue;
         }
         let config = manifest.config.as_ref().map(|c| c.media_type.as_str());

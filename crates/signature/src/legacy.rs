@@ -82,7 +82,12 @@ impl Annotations {
         field: &str,
         content: Value,
     ) -> Result<Bundle, String> {
-        let texts = [&self.certificate, &self.chain, &self.bundle, &self.timestamp];
+        let texts = [
+            &self.certificate,
+            &self.chain,
+            &self.bundle,
+            &self.timestamp,
+        ];
         if texts.into_iter().flatten().any(|text| text.len() > MOST) {
             return Err("an annotation is too large".into());
         }

@@ -117,11 +117,16 @@ impl Policies {
             text.unwrap_or_default().to_owned()
         };
         let is = |value: &Value, kind: &str| {
-            text(value, "kind") == kind && text(value, "apiVersion").starts_with("policy.sigstore.dev/")
+            text(value, "kind") == kind
+                && text(value, "apiVersion").starts_with("policy.sigstore.dev/")
         };
         let mut roots = BTreeMap::new();
         let mut notices = Vec::new();
-        for (at, object) in objects.iter().enumerate().filter(|(_, o)| is(o, "TrustRoot")) {
+        for (at, object) in objects
+            .iter()
+            .enumerate()
+            .filter(|(_, o)| is(o, "TrustRoot"))
+        {
             let name = object.pointer("/metadata/name").and_then(Value::as_str);
             let name = name.unwrap_or_default();
             let made = Trust::of_object(object.get("spec").unwrap_or(&Value::Null));
@@ -148,7 +153,9 @@ impl Policies {
                 text(object, "apiVersion").as_str(),
                 "policy.sigstore.dev/v1beta1" | "policy.sigstore.dev/v1alpha1"
             ) {
-                return Err(fault("there is no such version of ClusterImagePolicy".into()));
+                return Err(fault(
+                    "there is no such version of ClusterImagePolicy".into(),
+                ));
             }
             let rule = Rule::read(object, &known).map_err(fault)?;
             if rules.iter().any(|other| other.name == rule.name) {
@@ -179,7 +186,11 @@ impl Policies {
     pub fn fingerprint(&self, subject: &Subject<'_>) -> Option<Digest> {
         let reference = Reference::parse(subject.image).ok();
         let mut all = String::new();
-        for rule in self.rules.iter().filter(|r| fits(r, subject, reference.as_ref())) {
+        for rule in self
+            .rules
+            .iter()
+            .filter(|r| fits(r, subject, reference.as_ref()))
+        {
             match &rule.policy {
                 Some(Ok(o)) if o.spec || o.metadata || o.type_meta => return None,
                 _ => all.push_str(rule.digest.as_str()),
@@ -191,16 +202,13 @@ impl Policies {
     /// Whether any policy looks at the image.
     pub fn look_at(&self, subject: &Subject<'_>) -> bool {
         let reference = Reference::parse(subject.image).ok();
-        self.rules.iter().any(|r| fits(r, subject, reference.as_ref()))
+        self.rules
+            .iter()
+            .any(|r| fits(r, subject, reference.as_ref()))
     }
 
     /// Judges an image.
-    pub fn judge(
-        &self,
-        subject: &Subject<'_>,
-        material: &dyn Material,
-        rego: &dyn Rego,
-    ) -> Judged {
+    pub fn judge(&self, subject: &Subject<'_>, material: &dyn Material, rego: &dyn Rego) -> Judged {
         let parsed = Reference::parse(subject.image);
         let fitting = |r: &&Rule| fits(r, subject, parsed.as_ref().ok());
         let rules: Vec<_> = self.rules.iter().filter(fitting).collect();
@@ -335,7 +343,9 @@ impl Asking<'_> {
         let mut passes = !matches.is_empty();
         if passes && let Some(policy) = &rule.policy {
             let told = match policy {
-                Ok(overall) => self.rego.complies(&overall.rego, &self.input(overall, matches)),
+                Ok(overall) => self
+                    .rego
+                    .complies(&overall.rego, &self.input(overall, matches)),
                 Err(why) => Err(why.clone()),
             };
             match told {
@@ -382,13 +392,16 @@ impl Asking<'_> {
                 });
             }
             Kind::Static { message, .. } => {
-                return Err(Not::Satisfied(format!("disallowed by static policy: {message}")));
+                return Err(Not::Satisfied(format!(
+                    "disallowed by static policy: {message}"
+                )));
             }
             Kind::Refused(why) => return Err(Not::Told(why.clone())),
             Kind::Signed { demands, trust } => (demands, trust.as_deref()),
         };
         let digest = self.digest.clone();
-        let digest = digest.map_err(|e| Not::Told(format!("the image's digest is not known: {e}")))?;
+        let digest =
+            digest.map_err(|e| Not::Told(format!("the image's digest is not known: {e}")))?;
         let found = self.found(authority, &digest).map_err(Not::Told)?;
         let (signed, refused) = sift(&found, authority.bundles, &digest, demands, trust);
         let nothing = |wanted: &str| match (refused.is_empty(), signed.is_empty()) {
@@ -402,7 +415,11 @@ impl Asking<'_> {
             false => Not::Satisfied(why),
         };
         if authority.attestations.is_empty() {
-            let mere: Vec<_> = signed.iter().filter(|s| s.predicate_type.is_none()).cloned().collect();
+            let mere: Vec<_> = signed
+                .iter()
+                .filter(|s| s.predicate_type.is_none())
+                .cloned()
+                .collect();
             return match mere.is_empty() {
                 true => Err(not(nothing("signature"))),
                 false => Ok(Match {
@@ -415,7 +432,10 @@ impl Asking<'_> {
         let mut satisfied = Vec::new();
         for wanted in &authority.attestations {
             let kind = Some(&wanted.predicate_type);
-            let these: Vec<_> = signed.iter().filter(|s| s.predicate_type.as_ref() == kind).collect();
+            let these: Vec<_> = signed
+                .iter()
+                .filter(|s| s.predicate_type.as_ref() == kind)
+                .collect();
             if these.is_empty() {
                 let wanted = format!("attestation of type {}", wanted.predicate_type);
                 return Err(not(nothing(&wanted)));
@@ -453,10 +473,13 @@ impl Asking<'_> {
         }
         match (good.is_empty(), bad) {
             (false, _) => Ok(good),
-            (true, Some(Not::Told(why))) => Err(Not::Told(format!("attestation {}: {why}", wanted.name))),
-            (true, Some(Not::Satisfied(why))) => {
-                Err(Not::Satisfied(format!("attestation {}: {why}", wanted.name)))
+            (true, Some(Not::Told(why))) => {
+                Err(Not::Told(format!("attestation {}: {why}", wanted.name)))
             }
+            (true, Some(Not::Satisfied(why))) => Err(Not::Satisfied(format!(
+                "attestation {}: {why}",
+                wanted.name
+            ))),
             (true, None) => Err(Not::Satisfied("there is no attestation".into())),
         }
     }
@@ -505,7 +528,11 @@ fn sift(
     trust: Option<&Trust>,
 ) -> (Vec<Signed>, Refusals) {
     let mut signed: Vec<Signed> = Vec::new();
-    let mut refused: Refusals = found.unusable.iter().map(|why| (false, why.clone())).collect();
+    let mut refused: Refusals = found
+        .unusable
+        .iter()
+        .map(|why| (false, why.clone()))
+        .collect();
     for piece in found.pieces.iter().filter(|p| !bundles || p.is_bundle()) {
         let mut why = None;
         for demand in demands {
@@ -527,7 +554,11 @@ fn sift(
 
 fn words(refused: &[(bool, String)]) -> String {
     const MOST: usize = 5;
-    let mut all: Vec<&str> = refused.iter().take(MOST).map(|(_, why)| why.as_str()).collect();
+    let mut all: Vec<&str> = refused
+        .iter()
+        .take(MOST)
+        .map(|(_, why)| why.as_str())
+        .collect();
     let more = format!("and {} more", refused.len().saturating_sub(MOST));
     if refused.len() > MOST {
         all.push(&more);

@@ -65,15 +65,19 @@ impl Reference {
             Some((host, rest)) if host.contains(['.', ':']) || host == "localhost" => (host, rest),
             _ => (DOCKER, name),
         };
-        let registry = if registry == "docker.io" { DOCKER } else { registry };
+        let registry = if registry == "docker.io" {
+            DOCKER
+        } else {
+            registry
+        };
         let host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
         if !registry.chars().all(host) {
             return Err(fault("its registry is malformed"));
         }
-        let good = |c: char| {
-            matches!(c, 'a'..='z' | '0'..='9' | '_' | '-' | '.' | '/')
-        };
-        let parts = repository.split('/').all(|p| !p.is_empty() && p != "." && p != "..");
+        let good = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '_' | '-' | '.' | '/');
+        let parts = repository
+            .split('/')
+            .all(|p| !p.is_empty() && p != "." && p != "..");
         if repository.len() > 255 || !repository.chars().all(good) || !parts {
             return Err(fault("its repository is malformed"));
         }
@@ -143,8 +147,17 @@ mod tests {
     #[test]
     fn what_is_no_name() {
         for bad in [
-            "", "a b", "UPPER", "a:", "a@sha256:12", "a@md5:aa", "ghcr.io/", "a/../b", "a//b",
-            "x:y z", "evil\n/x",
+            "",
+            "a b",
+            "UPPER",
+            "a:",
+            "a@sha256:12",
+            "a@md5:aa",
+            "ghcr.io/",
+            "a/../b",
+            "a//b",
+            "x:y z",
+            "evil\n/x",
         ] {
             assert!(Reference::parse(bad).is_err(), "{bad:?}");
         }

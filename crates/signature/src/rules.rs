@@ -50,7 +50,10 @@ pub(crate) struct Authority {
 /// How.
 #[derive(Debug, Clone)]
 pub(crate) enum Kind {
-    Static { pass: bool, message: String },
+    Static {
+        pass: bool,
+        message: String,
+    },
     Signed {
         demands: Vec<Demand>,
         trust: Option<Arc<Trust>>,
@@ -104,7 +107,9 @@ impl Rule {
     /// The error means that the object is no policy; nothing of it can be judged.
     pub(crate) fn read(object: &Value, known: &Known<'_>) -> Result<Self, String> {
         let name = object.pointer("/metadata/name").and_then(Value::as_str);
-        let name = name.filter(|n| !n.is_empty()).ok_or("metadata.name is missing")?;
+        let name = name
+            .filter(|n| !n.is_empty())
+            .ok_or("metadata.name is missing")?;
         let spec = object.get("spec").unwrap_or(&Value::Null);
         let mut globs = Vec::new();
         for (at, image) in list(spec, "images").iter().enumerate() {
@@ -127,7 +132,9 @@ impl Rule {
         });
         let given_authorities = list(spec, "authorities");
         if given_authorities.len() > MOST_AUTHORITIES {
-            return Err(format!("there are more than {MOST_AUTHORITIES} authorities"));
+            return Err(format!(
+                "there are more than {MOST_AUTHORITIES} authorities"
+            ));
         }
         let mut authorities = Vec::new();
         for (at, one) in given_authorities.iter().enumerate() {
@@ -189,7 +196,10 @@ fn rego(policy: &Value) -> Result<String, String> {
         other => return Err(format!("there is no policy type {other:.50?}")),
     }
     match text(policy, "data") {
-        "" => Err("only a policy in data is read: configMapRef and remote would have to be fetched".into()),
+        "" => Err(
+            "only a policy in data is read: configMapRef and remote would have to be fetched"
+                .into(),
+        ),
         data => Ok(data.to_owned()),
     }
 }
@@ -250,7 +260,10 @@ impl Authority {
                 None => None,
                 Some(oci) => Some(Reference::parse(oci).map_err(|e| format!("source: {e}"))?),
             },
-            prefix: source.map(|s| text(s, "tagPrefix")).unwrap_or_default().to_owned(),
+            prefix: source
+                .map(|s| text(s, "tagPrefix"))
+                .unwrap_or_default()
+                .to_owned(),
             attestations,
             bundles,
         })
@@ -277,11 +290,13 @@ fn trust_of(refs: &[&Value], known: &Known<'_>) -> Result<Option<Arc<Trust>>, St
 fn key_of(key: &Value, authority: &Value, known: &Known<'_>) -> Result<Kind, String> {
     let data = text(key, "data");
     if data.is_empty() {
-        return Ok(Kind::Refused(match (given(key, "kms"), given(key, "secretRef")) {
-            (Some(_), _) => "a key in a KMS is not fetched: give its public key as data".into(),
-            (_, Some(_)) => "a key in a Secret is not read: give it as data".into(),
-            _ => return Err("key: one of data, kms and secretRef must be given".into()),
-        }));
+        return Ok(Kind::Refused(
+            match (given(key, "kms"), given(key, "secretRef")) {
+                (Some(_), _) => "a key in a KMS is not fetched: give its public key as data".into(),
+                (_, Some(_)) => "a key in a Secret is not read: give it as data".into(),
+                _ => return Err("key: one of data, kms and secretRef must be given".into()),
+            },
+        ));
     }
     let stamp = given(authority, "rfc3161timestamp");
     let log = given(authority, "ctlog");
@@ -309,14 +324,19 @@ fn key_of(key: &Value, authority: &Value, known: &Known<'_>) -> Result<Kind, Str
         return Err("key.data holds no public key".into());
     }
     Ok(match trust_of(&refs, known) {
+        Ok(None) if !refs.is_empty() => Kind::Refused(NO_ROOT.into()),
         Ok(trust) => Kind::Signed { demands, trust },
         Err(why) => Kind::Refused(why),
     })
 }
 
+const NO_ROOT: &str = "there is no trusted root: give one or name a TrustRoot";
+
 fn keyless_of(keyless: &Value, authority: &Value, known: &Known<'_>) -> Result<Kind, String> {
     if given(keyless, "ca-cert").is_some() {
-        return Ok(Kind::Refused("ca-cert is not supported: name a TrustRoot".into()));
+        return Ok(Kind::Refused(
+            "ca-cert is not supported: name a TrustRoot".into(),
+        ));
     }
     let mut identities = Vec::new();
     for (at, one) in list(keyless, "identities").iter().enumerate() {
@@ -346,7 +366,7 @@ fn keyless_of(keyless: &Value, authority: &Value, known: &Known<'_>) -> Result<K
         sct: ignore != Some(true),
     };
     Ok(match trust_of(&refs, known) {
-        Ok(None) => Kind::Refused("there is no trusted root: give one or name a TrustRoot".into()),
+        Ok(None) => Kind::Refused(NO_ROOT.into()),
         Ok(trust) => Kind::Signed {
             demands: vec![demand],
             trust,

@@ -77,7 +77,10 @@ impl PublicKey {
 
     /// SHA-256 of the key as it stands in certificates.
     pub fn fingerprint(&self) -> String {
-        format!("sha256:{}", hex::encode(Sha256::digest(self.der.as_bytes())))
+        format!(
+            "sha256:{}",
+            hex::encode(Sha256::digest(self.der.as_bytes()))
+        )
     }
 
     /// The kind of key.
@@ -118,7 +121,9 @@ impl Text {
             ("", "") => Err(TrustError(format!("{what} or {what}RegExp is missing"))),
             (exact, "") => Ok(Self::Exact(exact.to_owned())),
             ("", pattern) => {
-                let made = regex::RegexBuilder::new(pattern).size_limit(1 << 20).build();
+                let made = regex::RegexBuilder::new(pattern)
+                    .size_limit(1 << 20)
+                    .build();
                 let why = |e| TrustError(format!("{what}RegExp: {e}"));
                 made.map(Self::Pattern).map_err(why)
             }
@@ -197,14 +202,18 @@ impl Trust {
 
     /// Nothing is trusted: for keys whose signatures stand in no log.
     pub(crate) fn none() -> Result<Self, TrustError> {
-        Self::from_json(br#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#)
+        Self::from_json(
+            br#"{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}"#,
+        )
     }
 
     /// Of a `TrustRoot` object (`policy.sigstore.dev/v1alpha1`) that gives the keys itself. One
     /// that names a TUF repository is refused: nothing is fetched here.
     pub(crate) fn of_object(spec: &Value) -> Result<Self, TrustError> {
         let keys = spec.get("sigstoreKeys").ok_or_else(|| {
-            TrustError("only sigstoreKeys are read: a TUF repository would have to be fetched".into())
+            TrustError(
+                "only sigstoreKeys are read: a TUF repository would have to be fetched".into(),
+            )
         })?;
         let list = |field: &str| {
             let all = keys.get(field).and_then(Value::as_array);
@@ -265,7 +274,10 @@ fn log_of(object: &Value) -> Result<Value, TrustError> {
 
 fn authority_of(object: &Value) -> Result<Value, TrustError> {
     let chain = certificates(&pem_of(object, "certChain")?)?;
-    let chain: Vec<_> = chain.iter().map(|c| json!({"rawBytes": c.to_base64()})).collect();
+    let chain: Vec<_> = chain
+        .iter()
+        .map(|c| json!({"rawBytes": c.to_base64()}))
+        .collect();
     Ok(json!({
         "uri": object.get("uri").and_then(Value::as_str).unwrap_or(""),
         "certChain": {"certificates": chain},

@@ -11,7 +11,9 @@ use sigstore_verify::types::{
     Artifact, Bundle, HashAlgorithm, Sha256Hash, SignatureBytes, SignatureContent,
     TransparencyLogEntry,
 };
-use sigstore_verify::{Error, PublicKeyVerificationPolicy, TransparencyLogError, VerificationPolicy};
+use sigstore_verify::{
+    Error, PublicKeyVerificationPolicy, TransparencyLogError, VerificationPolicy,
+};
 use std::fmt;
 
 /// A signature as it was found.
@@ -212,24 +214,26 @@ pub fn verify(
     })
 }
 
-fn judge(
-    piece: &Piece,
-    image: &Digest,
-    demand: &Demand,
-    trust: Option<&Trust>,
-) -> Told<Signed> {
+fn judge(piece: &Piece, image: &Digest, demand: &Demand, trust: Option<&Trust>) -> Told<Signed> {
     let hex = image.as_str().strip_prefix("sha256:").unwrap_or_default();
     let keyless = matches!(demand.signer, Signer::Keyless(_));
     let opened = open(piece, keyless).map_err(|why| (Reason::Malformed, why))?;
     let hash = Sha256Hash::from_hex(hex).map_err(|e| (Reason::Malformed, e.to_string()))?;
     let proof = match &demand.signer {
-        Signer::Keyless(identities) => {
-            by_certificate(&opened, hash, identities, demand, trust.ok_or_else(no_trust)?)?
-        }
+        Signer::Keyless(identities) => by_certificate(
+            &opened,
+            hash,
+            identities,
+            demand,
+            trust.ok_or_else(no_trust)?,
+        )?,
         Signer::Key(key) => {
             let certificate = opened.bundle.signing_certificate().is_some();
             if certificate {
-                return Err((Reason::Signer, "it is signed with a certificate, not with this key".into()));
+                return Err((
+                    Reason::Signer,
+                    "it is signed with a certificate, not with this key".into(),
+                ));
             }
             match demand.log {
                 Log::Ignored => by_key(&opened, hash, key)?,
@@ -251,7 +255,10 @@ fn judge(
 }
 
 fn no_trust() -> (Reason, String) {
-    (Reason::NoTrust, "there is no trusted root to judge it by".into())
+    (
+        Reason::NoTrust,
+        "there is no trusted root to judge it by".into(),
+    )
 }
 
 fn open(piece: &Piece, keyless: bool) -> Result<Opened, String> {
@@ -333,7 +340,10 @@ fn by_certificate(
     trust: &Trust,
 ) -> Told<Proof> {
     if opened.bundle.signing_certificate().is_none() {
-        return Err((Reason::Signer, "it is signed with a key, not with a certificate".into()));
+        return Err((
+            Reason::Signer,
+            "it is signed with a key, not with a certificate".into(),
+        ));
     }
     let mut policy = VerificationPolicy::any_identity();
     if !demand.sct {
@@ -347,7 +357,9 @@ fn by_certificate(
     if demand.log == Log::Required && entries(opened).is_empty() {
         return Err((Reason::Log, "no log's proof is beside it".into()));
     }
-    let told = trust.verifier.verify(artifact(opened, image), &opened.bundle, &policy);
+    let told = trust
+        .verifier
+        .verify(artifact(opened, image), &opened.bundle, &policy);
     let told = told.map_err(|e| refusal(&e))?;
     if demand.log == Log::Required && opened.legacy {
         promises(opened, trust)?;
@@ -357,9 +369,15 @@ fn by_certificate(
     }
     let issuer = told.issuer().unwrap_or_default().to_owned();
     let subject = told.identity().map(ToString::to_string).unwrap_or_default();
-    if !identities.iter().any(|wanted| wanted.fits(&issuer, &subject)) {
+    if !identities
+        .iter()
+        .any(|wanted| wanted.fits(&issuer, &subject))
+    {
         let wanted: Vec<_> = identities.iter().map(ToString::to_string).collect();
-        let why = format!("it is signed by {subject} of {issuer}, not by {}", wanted.join(" or "));
+        let why = format!(
+            "it is signed by {subject} of {issuer}, not by {}",
+            wanted.join(" or ")
+        );
         return Err((Reason::Signer, why));
     }
     Ok(Proof {
@@ -387,7 +405,9 @@ fn by_witnessed_key(
     if opened.legacy || !logged {
         policy = policy.skip_tlog_unsafe();
     }
-    let told = trust.verifier.verify(artifact(opened, image), &opened.bundle, &policy);
+    let told = trust
+        .verifier
+        .verify(artifact(opened, image), &opened.bundle, &policy);
     let told = told.map_err(|e| refusal(&e))?;
     let mut times: Vec<_> = told.verified_timestamps().iter().map(time).collect();
     if opened.legacy && logged {
@@ -402,7 +422,10 @@ fn by_witnessed_key(
 
 /// How many time-stamps there are; the library verifies all that there are.
 fn stamps(opened: &Opened) -> usize {
-    let data = &opened.bundle.verification_material.timestamp_verification_data;
+    let data = &opened
+        .bundle
+        .verification_material
+        .timestamp_verification_data;
     data.rfc3161_timestamps.len()
 }
 
@@ -455,7 +478,10 @@ fn signature(bundle: &Bundle) -> Told<SignatureBytes> {
     match &bundle.content {
         SignatureContent::MessageSignature(message) => Ok(message.signature.clone()),
         SignatureContent::DsseEnvelope(envelope) => Ok(envelope.signature.sig.clone()),
-        _ => Err((Reason::Unsupported, "the bundle's content is of an unknown kind".into())),
+        _ => Err((
+            Reason::Unsupported,
+            "the bundle's content is of an unknown kind".into(),
+        )),
     }
 }
 
@@ -466,7 +492,9 @@ fn promises(opened: &Opened, trust: &Trust) -> Told<Vec<Timestamp>> {
         let refuse = |why: &str| (Reason::Log, format!("the log's promise: {why}"));
         let promise = entry.inclusion_promise.as_ref();
         let promise = promise.ok_or_else(|| refuse("it is missing"))?;
-        let at = entry.integrated_time.ok_or_else(|| refuse("it has no time"))?;
+        let at = entry
+            .integrated_time
+            .ok_or_else(|| refuse("it has no time"))?;
         let id = Sha256Hash::try_from(entry.log_id.key_id.as_bytes());
         let id = id.map_err(|_| refuse("the log's id is malformed"))?;
         let key = trust.logs.key_at(&id, at);
@@ -498,7 +526,10 @@ fn content(opened: &Opened, image: &Digest) -> Told<(Option<String>, Value)> {
         let statement = Statement::read(envelope.payload.as_bytes()).map_err(malformed)?;
         let hex = image.as_str().strip_prefix("sha256:").unwrap_or_default();
         if !statement.about(hex) {
-            return Err((Reason::OtherImage, "none of the statement's subjects is this image".into()));
+            return Err((
+                Reason::OtherImage,
+                "none of the statement's subjects is this image".into(),
+            ));
         }
         return Ok((Some(statement.predicate_type), statement.value));
     }
@@ -509,12 +540,21 @@ fn content(opened: &Opened, image: &Digest) -> Told<(Option<String>, Value)> {
         .map_err(|e| malformed(format!("the signed payload is no JSON: {e}")))?;
     let text = |path: &str| value.pointer(path).and_then(Value::as_str).unwrap_or("");
     let kind = text("/critical/type");
-    if !matches!(kind, "cosign container image signature" | "atomic container signature") {
-        return Err((Reason::Unsupported, format!("the signed payload is of type {kind:.100?}")));
+    if !matches!(
+        kind,
+        "cosign container image signature" | "atomic container signature"
+    ) {
+        return Err((
+            Reason::Unsupported,
+            format!("the signed payload is of type {kind:.100?}"),
+        ));
     }
     let signed = text("/critical/image/docker-manifest-digest");
     if signed != image.as_str() {
-        return Err((Reason::OtherImage, format!("it signs the image {signed:.80}")));
+        return Err((
+            Reason::OtherImage,
+            format!("it signs the image {signed:.80}"),
+        ));
     }
     Ok((None, value))
 }
@@ -534,4 +574,3 @@ fn refusal(error: &Error) -> (Reason, String) {
     };
     (reason, error.to_string())
 }
-
