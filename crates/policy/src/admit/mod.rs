@@ -11,6 +11,7 @@
 //! a template. Where Gatekeeper denies with an error of its own (a Namespace that is not
 //! there, an object without a kind) the verdict is [`Outcome::Unknown`].
 
+mod images;
 mod implied;
 mod verdict;
 
@@ -22,6 +23,7 @@ use crate::enforce::{Action, Point};
 use crate::engine::{Shared, Violation};
 use crate::evaluate::World;
 use crate::gatekeeper::Constraint;
+use crate::images::Images;
 use crate::library::{Library, Policy};
 use crate::matching::{Target, Verdict as Match};
 use crate::providers::Providers;
@@ -60,6 +62,7 @@ pub struct Admitter {
     index: HashMap<Key, Arc<[usize]>>,
     namespaces: HashMap<String, Shared>,
     providers: Option<Arc<dyn Providers + Send + Sync>>,
+    images: Option<Arc<dyn Images + Send + Sync>>,
 }
 
 // Admitters are made off the request's path and handed to their worker.
@@ -119,6 +122,7 @@ impl Admitter {
             index: HashMap::new(),
             namespaces: HashMap::new(),
             providers: None,
+            images: None,
         }
     }
 
@@ -173,6 +177,7 @@ impl Admitter {
             self.rule(*at, review, &forms, &ask, now, remaining, &mut found);
         }
         self.implied(review, now, remaining, &mut found);
+        self.images(review, &forms, now, remaining, &mut found);
         found.explains.sort_by(|a, b| {
             let key = |e: &Explain| (e.kind.clone(), e.constraint.clone(), e.message.clone());
             key(a).cmp(&key(b))
