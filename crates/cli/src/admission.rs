@@ -196,6 +196,7 @@ impl Folders {
             library,
             world: Arc::new(world),
             providers: Some(Arc::new(providers)),
+            images: None,
         })
     }
 }

@@ -9,6 +9,7 @@ mod client;
 mod content;
 mod files;
 mod host;
+mod image;
 mod ledger;
 mod policy;
 mod scan;
@@ -55,6 +56,7 @@ fn run(command: Command) -> anyhow::Result<Verdict> {
         Command::Agent(options) => agent::run(&options),
         Command::Attest(options) => attest::run(&options),
         Command::Completions { shell } => arguments::completions(shell),
+        Command::Image(command) => image::run(&command),
         Command::Keys(command) => admin::keys(&command),
         Command::Ledger(command) => ledger::run(&command),
         Command::Openapi => serve::openapi(),

@@ -4,7 +4,7 @@ use super::{
     Config, GENERATION, GK_CONSTRAINTS, GK_TEMPLATES, LOADS, UNUSED_EXCEPTIONS, http, pool::Pool,
 };
 use crate::state::AppState;
-use bartizan_policy::{Library, Point, Providers, World};
+use bartizan_policy::{Images, Library, Point, Providers, World};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +26,8 @@ pub struct Loaded {
     pub world: Arc<World>,
     /// Who is asked for external data; without, policies that ask for it cannot be told.
     pub providers: Option<Arc<dyn Providers + Send + Sync>>,
+    /// Who judges images by their signatures; without, no image is asked for.
+    pub images: Option<Arc<dyn Images + Send + Sync>>,
 }
 
 /// The policies by which this process judges, in one place for all who look.

@@ -105,6 +105,9 @@ impl Pool {
             if let Some(providers) = &loaded.providers {
                 admitter.ask_providers(Arc::clone(providers));
             }
+            if let Some(images) = &loaded.images {
+                admitter.ask_images(Arc::clone(images));
+            }
             made.push(Box::new(Ready {
                 admitter,
                 digest: Arc::clone(&digest),
