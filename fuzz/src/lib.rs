@@ -28,6 +28,11 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("scap_signature", bartizan_scap::fuzzing::signature),
     ("scap_tailoring", bartizan_scap::fuzzing::tailoring),
     ("scap_units", bartizan_scap::fuzzing::units),
+    ("vuln_advisories", bartizan_vuln::fuzzing::advisories),
+    ("vuln_cve", bartizan_vuln::fuzzing::cve),
+    ("vuln_scores", bartizan_vuln::fuzzing::scores),
+    ("vuln_statements", bartizan_vuln::fuzzing::statements),
+    ("vuln_versions", bartizan_vuln::fuzzing::versions),
     ("xccdf", bartizan_formats::fuzzing::xccdf),
 ];
 

@@ -5,7 +5,8 @@ use crate::{content, files};
 use anyhow::{Context, Result, ensure};
 use bartizan_model::Scope;
 use bartizan_policy::{Budget, Failure, World};
-use bartizan_server::admission::{Certificates, Config, Loaded, Policies};
+use bartizan_server::admission::{Certificates, Config, Identity, Loaded, PodSecurity, Policies};
+use bartizan_server::cluster::{Trust, Watched};
 use bartizan_server::config::Tls;
 use clap::{Args, ValueEnum};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -85,6 +86,15 @@ pub struct Admission {
     /// Namespace that may carry the label admission.gatekeeper.sh/ignore; repeatable
     #[arg(long, value_name = "NAME")]
     pub exempt_namespace: Vec<String>,
+    /// Honour the labels pod-security.kubernetes.io/enforce, audit and warn of namespaces
+    #[arg(long)]
+    pub pod_security: bool,
+    /// Defaults and exemptions for --pod-security: a PodSecurityConfiguration as API servers take it
+    #[arg(long, requires = "pod_security", value_name = "FILE")]
+    pub pod_security_config: Option<PathBuf>,
+    /// Seconds that an answer of a provider of external data counts; 0 asks each time
+    #[arg(long, default_value_t = 180, value_name = "N", hide_short_help = true)]
+    pub provider_cache: u64,
     /// Decisions that are kept
     #[arg(
         long,
@@ -105,11 +115,16 @@ pub struct Admission {
 
 impl Admission {
     /// The webhook's configuration; none where it is not served.
-    pub fn config(&self, data: &Path) -> Result<Option<Config>> {
-        if self.admission_policies.is_empty() {
+    pub fn config(
+        &self,
+        data: &Path,
+        watched: Option<Arc<Watched>>,
+        trust: Option<Trust>,
+    ) -> Result<Option<Config>> {
+        if self.admission_policies.is_empty() && watched.is_none() {
             ensure!(
                 self.role != Role::Admission,
-                "--role admission needs --admission-policies: without policies it would let everything pass"
+                "--role admission needs --admission-policies or --cluster-policies: without policies it would let everything pass"
             );
             return Ok(None);
         }
@@ -128,6 +143,7 @@ impl Admission {
                 look: look.max(Duration::from_secs(60)),
             },
         };
+        let identity: Arc<Identity> = Arc::default();
         let cores = || std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Some(Config {
             listen: self.admission_listen,
@@ -140,28 +156,51 @@ impl Admission {
             },
             workers: self.admission_workers.unwrap_or_else(cores),
             queue: self.admission_queue,
-            policies: Arc::new(Folders(self.admission_policies.clone())),
+            policies: Arc::new(Sources {
+                folders: self.admission_policies.clone(),
+                watched,
+                identity: Arc::clone(&identity),
+                cache: Duration::from_secs(self.provider_cache),
+            }),
+            trust,
+            identity,
             look,
             certificates,
             data: data.to_owned(),
             scope: Scope::parse(&self.admission_scope).context("--admission-scope")?,
             exempt: self.exempt_namespace.clone(),
+            pod_security: self.pod_security()?.map(Arc::new),
             keep: self.admission_keep,
         }))
     }
+
+    fn pod_security(&self) -> Result<Option<PodSecurity>> {
+        let Some(path) = &self.pod_security_config else {
+            return Ok(self.pod_security.then(PodSecurity::default));
+        };
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read {name}"))?;
+        let parsed = PodSecurity::parse(&name, &bytes).map_err(anyhow::Error::msg)?;
+        Ok(Some(parsed))
+    }
 }
 
-/// Policies in folders. Namespaces and other objects in them are what policies know of the
-/// cluster.
-struct Folders(Vec<PathBuf>);
+/// Policies in folders and in a cluster. Namespaces and other objects there are what policies know
+/// of the cluster.
+struct Sources {
+    folders: Vec<PathBuf>,
+    watched: Option<Arc<Watched>>,
+    identity: Arc<Identity>,
+    cache: Duration,
+}
 
-impl Folders {
+impl Sources {
     /// A number that differs when the files do, and the files, each with the path that it is
     /// found by.
     fn look(&self) -> Result<(u64, Vec<(PathBuf, PathBuf)>)> {
         let mut hash = DefaultHasher::new();
         let mut all = Vec::new();
-        for path in &self.0 {
+        for path in &self.folders {
             for file in files::manifests(std::slice::from_ref(path))? {
                 let meta = std::fs::metadata(&file)?;
                 file.hash(&mut hash);
@@ -186,12 +225,27 @@ impl Folders {
             self.look()?.0 == before,
             "the files change while they are read"
         );
-        let library = content::library_of(&files)?;
-        let manifests = files.iter();
+        let snapshot = self.watched.as_ref().map(|watched| watched.snapshot());
+        let snapshot = snapshot.transpose().map_err(anyhow::Error::msg)?;
+        let snapshot = snapshot.unwrap_or_default();
+        let of_folders = files.len();
+        for (name, bytes) in snapshot.policies {
+            files.push((PathBuf::from(content::FROM_CLUSTER), name, bytes));
+        }
+        let (library, faults) = content::library_of(&files)?;
+        let manifests = files.iter().take(of_folders);
         let manifests = manifests.map(|(_, name, bytes)| (name.as_str(), bytes.as_slice()));
-        let world = World::read(&library, manifests).map_err(anyhow::Error::msg)?;
+        let world =
+            World::read(&library, manifests, &snapshot.world).map_err(anyhow::Error::msg)?;
+        if let Some(watched) = &self.watched {
+            watched.used(&library, faults);
+        }
         // They are made here, on a thread that may block.
-        let providers = HttpProviders::of_parsed(library.providers())?;
+        let providers = HttpProviders::presenting(
+            library.providers(),
+            Arc::<Identity>::clone(&self.identity),
+            self.cache,
+        )?;
         Ok(Loaded {
             library,
             world: Arc::new(world),
@@ -201,10 +255,12 @@ impl Folders {
     }
 }
 
-impl Policies for Folders {
+impl Policies for Sources {
     fn fingerprint(&self) -> u64 {
         // What cannot be read now is read as soon as it can.
-        self.look().map_or(0, |(print, _)| print)
+        let folders = self.look().map_or(0, |(print, _)| print);
+        let cluster = self.watched.as_ref().map_or(0, |watched| watched.version());
+        folders ^ cluster.rotate_left(1)
     }
 
     fn load(&self) -> Result<Loaded, String> {

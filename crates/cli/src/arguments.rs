@@ -328,6 +328,9 @@ pub enum Format {
     Json,
     /// SARIF 2.1.0
     Sarif,
+    /// PolicyReport and ClusterPolicyReport objects of wgpolicyk8s.io/v1alpha2, as YAML
+    #[value(name = "policyreport")]
+    PolicyReport,
     /// One self-contained page
     Html,
     /// The report as the artifact API takes it, one JSON object a line
@@ -502,6 +505,8 @@ pub struct Serve {
     pub workers: usize,
     #[command(flatten)]
     pub admission: crate::admission::Admission,
+    #[command(flatten)]
+    pub cluster: crate::cluster::ClusterArgs,
 }
 
 #[derive(Args)]

@@ -3,10 +3,11 @@
 use crate::arguments::{Output, Policies};
 use crate::{Verdict, show};
 use anyhow::{Context, Result};
-use bartizan_policy::{Library, LibraryBuilder};
+use bartizan_policy::{Library, LibraryBuilder, LibraryError};
 use bartizan_server::work::content::Content;
 use rust_embed::RustEmbed;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The middle part of a built-in check's uid.
@@ -46,12 +47,44 @@ pub fn library(builtin: bool, paths: &[PathBuf]) -> Result<Library> {
 }
 
 /// The policies of files that are read already: the path that named each, its name, its bytes.
-pub fn library_of(files: &[(PathBuf, String, Vec<u8>)]) -> Result<Library> {
+/// What of the cluster cannot be used is left out and said, with why: one bad object there must not
+/// keep all others from being changed. Folders are used whole or not at all.
+pub fn library_of(
+    files: &[(PathBuf, String, Vec<u8>)],
+) -> Result<(Library, BTreeMap<String, String>)> {
+    let mut faults: BTreeMap<String, String> = BTreeMap::new();
+    loop {
+        match built(files, &faults) {
+            Ok(library) => return Ok((library, faults)),
+            Err(error) => {
+                let (LibraryError::Invalid { file, .. } | LibraryError::Unreadable { file, .. }) =
+                    &error;
+                let file = file.clone();
+                let ours = file.starts_with(FROM_CLUSTER) && !faults.contains_key(&file);
+                if !ours {
+                    return Err(error).context("the policies cannot be used");
+                }
+                faults.insert(file, error.to_string());
+            }
+        }
+    }
+}
+
+/// How names of objects of a cluster begin.
+pub const FROM_CLUSTER: &str = "cluster/";
+
+fn built(
+    files: &[(PathBuf, String, Vec<u8>)],
+    faults: &BTreeMap<String, String>,
+) -> Result<Library, LibraryError> {
     let mut builder = LibraryBuilder::new();
-    for (path, name, bytes) in files {
+    for (path, name, bytes) in files
+        .iter()
+        .filter(|(_, name, _)| !faults.contains_key(name))
+    {
         builder.add(&content_name(path), name, bytes)?;
     }
-    builder.build().context("the policies cannot be used")
+    builder.build()
 }
 
 /// A name fit for a check uid.

@@ -6,6 +6,7 @@ mod agent;
 mod arguments;
 mod attest;
 mod client;
+mod cluster;
 mod content;
 mod files;
 mod host;

@@ -5,7 +5,7 @@ mod bench;
 mod check;
 pub mod providers;
 mod suites;
-mod write;
+pub mod write;
 
 use crate::{Verdict, files, show};
 use anyhow::{Context, Result, bail};

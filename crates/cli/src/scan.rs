@@ -13,7 +13,8 @@ use bartizan_model::{
 };
 use bartizan_policy::{Baseline, Progress, ScanOptions, ScanOutput, Source, scan};
 use bartizan_report::{
-    ControlRow, FrameworkSection, Snapshot, UnusedSuppression, html, json, sarif, terminal,
+    ControlRow, FrameworkSection, Snapshot, UnusedSuppression, html, json, policy_report, sarif,
+    terminal,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::{BTreeMap, HashSet};
@@ -303,6 +304,13 @@ pub fn render(
         Format::Json => json::write(snapshot, &mut out)?,
         Format::Sarif => sarif::write(snapshot, &sarif::Options::default(), &mut out)?,
         Format::Html => html::write(snapshot, &html::Options::default(), &mut out)?,
+        Format::PolicyReport => {
+            let scope = report.scan.scope.id()?;
+            let lines = policy_report::lines(report, &scope);
+            let options = policy_report::Options::new(scope.as_str());
+            let reports = policy_report::reports(lines, options);
+            out = crate::policy::write::documents(&reports).into_bytes();
+        }
         Format::Report => out = report_bytes(report)?,
     }
     Ok(out)

@@ -61,7 +61,7 @@ pub fn place_config(place: &Place) -> Result<Config> {
     })
 }
 
-fn config(options: &Serve) -> Result<Config> {
+fn config(options: &Serve, runtime: &tokio::runtime::Runtime) -> Result<Config> {
     let mut config = place_config(&options.place)?;
     config.listen = options.listen;
     config.workers = options.workers;
@@ -74,7 +74,8 @@ fn config(options: &Serve) -> Result<Config> {
             key: key.clone(),
         });
     }
-    config.admission = options.admission.config(&config.data)?;
+    let (cluster, admission) = (&options.cluster, &options.admission);
+    cluster.configure(&mut config, admission, runtime)?;
     for proxy in &options.trusted_proxy {
         config.trusted_proxies.push(proxy.parse()?);
     }
@@ -97,10 +98,10 @@ fn run(options: &Serve, ready: impl FnOnce(Ready, &tokio::runtime::Handle)) -> R
     bartizan_server::log::init(&filter, bartizan_server::log::Format::Json);
     #[cfg(debug_assertions)]
     install_kill_point();
-    let config = config(options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    let config = config(options, &runtime)?;
     let shutdown = CancellationToken::new();
     let handle = runtime.handle().clone();
     runtime.spawn(stop_on_signal(shutdown.clone()));

@@ -73,6 +73,11 @@ impl Fake {
         removed
     }
 
+    /// An object as it is now.
+    pub fn object(&self, resource: &Resource, name: &Name) -> Option<Object> {
+        self.with(|s| s.objects.get(&(key(resource), name.clone())).cloned())
+    }
+
     /// The next calls fail so, one each.
     pub fn fail(&self, errors: impl IntoIterator<Item = Error>) {
         self.with(|s| s.failures.extend(errors));

@@ -12,6 +12,7 @@ pub mod asset;
 pub mod attestation;
 pub mod audit;
 pub mod check;
+pub mod component;
 pub mod finding;
 pub mod framework;
 pub mod id;
@@ -29,6 +30,7 @@ pub use asset::{Asset, Location, Observation};
 pub use attestation::Attestation;
 pub use audit::{AuditEntry, Decision, Event};
 pub use check::{Check, Severity};
+pub use component::{Component, Ecosystem, EcosystemKind, Found, Purl, PurlError, SourcePackage};
 pub use finding::{Acceptance, Finding, FindingStatus};
 pub use framework::{Control, ControlStatus, Framework};
 pub use id::{

@@ -55,3 +55,20 @@ pub struct CheckResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suppression: Option<Suppression>,
 }
+
+impl CheckResult {
+    /// A verdict on the asset as a whole that nothing more is to be said of than why.
+    pub fn whole(check: &CheckUid, asset: &AssetUid, outcome: Outcome) -> Self {
+        Self {
+            check: check.clone(),
+            asset: asset.clone(),
+            locus: String::new(),
+            message: outcome.why().unwrap_or_default().to_owned(),
+            outcome,
+            severity: None,
+            evidence: Vec::new(),
+            location: None,
+            suppression: None,
+        }
+    }
+}

@@ -1,9 +1,12 @@
 //! What a review costs with the whole public Gatekeeper library loaded: request bytes to
 //! response bytes, one thread, no verdicts kept. CPU time of the thread.
 //!
-//! `cargo run --example admission -- FOLDER [-v]`, FOLDER a checkout of
-//! open-policy-agent/gatekeeper-library. All its templates and the constraints of all its
-//! suites are loaded; the reviews are the objects of its cases.
+//! `cargo run --example admission -- FOLDER [-v] [--write OUT] [--lines FILE] [--violations]`,
+//! FOLDER a checkout of open-policy-agent/gatekeeper-library. With `--write`, policies and reviews
+//! are written to OUT for a served webhook, and nothing is measured. All its templates and the
+//! constraints of all its suites are loaded; the reviews are the objects of its cases. `--lines`
+//! writes all of them for the peer in `crates/xtask/peers/gatekeeper`; `--violations` prints each,
+//! as the peer does.
 
 #![allow(
     clippy::indexing_slicing,
@@ -34,7 +37,16 @@ fn main() -> Result<()> {
         return Ok(());
     };
     let verbose = arguments.iter().any(|a| a == "-v");
+    let each = arguments.iter().any(|a| a == "--violations");
     let input = gather(Path::new(folder))?;
+    let out = arguments.iter().skip_while(|a| *a != "--write").nth(1);
+    if let Some(out) = out {
+        return write(&input, Path::new(out));
+    }
+    let mut after = arguments.iter().skip_while(|a| *a != "--lines");
+    if let (Some(_), Some(file)) = (after.next(), after.next()) {
+        std::fs::write(file, lines(&input)?)?;
+    }
     let begun = cpu();
     let world = World::read(
         &input.library,
@@ -42,6 +54,7 @@ fn main() -> Result<()> {
             .inventory
             .iter()
             .map(|(n, b)| (n.as_str(), b.as_slice())),
+        &[],
     )?;
     let now = Timestamp::from_micros(1_764_000_000_000_000);
     let options = AdmitOptions::default();
@@ -64,6 +77,14 @@ fn main() -> Result<()> {
             std::hint::black_box(answer);
             if round == 0 {
                 violations += verdict.explains.len();
+                for one in verdict.explains.iter().filter(|_| each) {
+                    println!(
+                        "V\t{name}\t{}\t{}\t{}",
+                        one.kind,
+                        one.constraint,
+                        Value::from(one.message.as_str())
+                    );
+                }
                 evaluated += verdict.evaluated;
                 for one in verdict.untold {
                     *untold
@@ -110,33 +131,70 @@ fn cpu() -> u64 {
     (time.tv_sec as u64) * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// Writes `policies` and `reviews` below `out`.
+fn write(input: &Input, out: &Path) -> Result<()> {
+    let (policies, reviews) = (out.join("policies"), out.join("reviews"));
+    std::fs::create_dir_all(&policies)?;
+    std::fs::create_dir_all(&reviews)?;
+    for (name, bytes) in &input.files {
+        std::fs::write(policies.join(name), bytes)?;
+    }
+    for (at, (_, bytes)) in input.inventory.iter().enumerate() {
+        std::fs::write(policies.join(format!("i{at}.yaml")), bytes)?;
+    }
+    for (at, (_, bytes)) in input.reviews.iter().enumerate() {
+        std::fs::write(reviews.join(format!("r{at:03}.json")), bytes)?;
+    }
+    println!("written {} files", input.files.len());
+    Ok(())
+}
+
 struct Input {
+    /// Templates and constraints, by name.
+    files: Vec<(String, Vec<u8>)>,
     library: Library,
     templates: usize,
     constraints: usize,
     inventory: Vec<(String, Vec<u8>)>,
     reviews: Vec<(String, Vec<u8>)>,
+    /// Templates and then constraints, for the peer.
+    policies: Vec<Value>,
+}
+
+/// What the peer reads: a JSON object a line.
+fn lines(input: &Input) -> Result<String> {
+    let mut all = input.policies.clone();
+    for (name, bytes) in &input.inventory {
+        let objects = suite::documents(name, bytes)?;
+        all.extend(objects.into_iter().map(|o| json!({ "data": o })));
+    }
+    for (name, bytes) in &input.reviews {
+        let review: Value = serde_json::from_slice(bytes)?;
+        all.push(json!({"review": review, "name": name}));
+    }
+    Ok(all.iter().map(|line| format!("{line}\n")).collect())
 }
 
 fn gather(folder: &Path) -> Result<Input> {
     let mut suites = Vec::new();
     find(&folder.join("library"), &mut suites)?;
     suites.sort();
-    let mut builder = LibraryBuilder::new();
+    let mut files = Vec::new();
     let mut templates = BTreeSet::new();
     let mut inventory = BTreeMap::new();
     let (mut constraints, mut reviews) = (0, Vec::new());
+    let mut policies = Vec::new();
     for suite in &suites {
         let base = suite.parent().ok_or("no folder")?;
         for document in documents(suite)? {
             for test in list(&document, "tests") {
                 let template = base.join(text(test, "template"));
                 if templates.insert(template.clone()) {
-                    builder.add(
-                        "gatekeeper",
-                        &format!("t{}.yaml", templates.len()),
-                        &std::fs::read(&template)?,
-                    )?;
+                    let bytes = std::fs::read(&template)?;
+                    files.push((format!("t{}.yaml", templates.len()), bytes));
+                    for one in documents(&template)? {
+                        policies.push(json!({ "template": one }));
+                    }
                 }
                 for mut object in documents(&base.join(text(test, "constraint")))? {
                     constraints += 1;
@@ -146,11 +204,9 @@ fn gather(folder: &Path) -> Result<Input> {
                         object["metadata"]["name"].as_str().unwrap_or("c")
                     );
                     object["metadata"]["name"] = name.into();
-                    builder.add(
-                        "gatekeeper",
-                        &format!("c{constraints}.json"),
-                        object.to_string().as_bytes(),
-                    )?;
+                    let bytes = object.to_string().into_bytes();
+                    files.push((format!("c{constraints}.json"), bytes));
+                    policies.push(json!({ "constraint": object }));
                 }
                 for case in list(test, "cases") {
                     for file in list(case, "inventory").filter_map(Value::as_str) {
@@ -165,12 +221,18 @@ fn gather(folder: &Path) -> Result<Input> {
             }
         }
     }
+    let mut builder = LibraryBuilder::new();
+    for (name, bytes) in &files {
+        builder.add("gatekeeper", name, bytes)?;
+    }
     Ok(Input {
+        files,
         library: builder.build()?,
         templates: templates.len(),
         constraints,
         inventory: inventory.into_iter().collect(),
         reviews,
+        policies,
     })
 }
 

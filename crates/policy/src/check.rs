@@ -9,7 +9,7 @@
 
 use crate::ask::{Ask, Known, Parameters};
 use crate::budget::Budget;
-use crate::enforce::Point;
+use crate::enforce::{Action, Point};
 use crate::engine::{Shared, Violation};
 use crate::evaluate::{self, World};
 use crate::expansion::{Expansions, Resultant};
@@ -22,6 +22,10 @@ use crate::providers::{NoProviders, Providers};
 use crate::sync::Synced;
 pub use crate::unit::Language;
 use crate::unit::Unit;
+use crate::vap::{
+    self,
+    set::{Index, Natives},
+};
 use bartizan_model::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -116,6 +120,8 @@ pub struct Checker {
     objects: Vec<Object>,
     mutators: Mutators,
     expansions: Expansions,
+    natives: Natives,
+    index: Index,
     world: World,
     providers: Box<dyn Providers>,
 }
@@ -154,7 +160,10 @@ impl Checker {
                 rules.entry(object.kind.clone()).or_default().push(rule);
             }
         }
-        let inventory = templates.values().any(|t| t.inventory);
+        let own = objects.iter().filter(|o| Natives::wants(o));
+        let own: Vec<_> = own.map(|o| ("check".to_owned(), o.clone())).collect();
+        let natives = Natives::of(&own, &mut Vec::new()).map_err(|e| e.to_string())?;
+        let inventory = templates.values().any(|t| t.inventory) || !natives.params().is_empty();
         let mut world = World::gather(inventory.then_some(&Synced::Everything), &objects);
         world.add_default_namespaces();
         let shared = world.inventory().map(Shared::of);
@@ -171,6 +180,8 @@ impl Checker {
             objects,
             mutators,
             expansions,
+            natives,
+            index: Index::default(),
             world,
             providers: Box::new(NoProviders),
         })
@@ -232,8 +243,34 @@ impl Checker {
             }
         };
         self.judge(object, &object.value, None, checked);
+        self.native(object, checked);
         for resultant in &resultants {
             self.judge(object, &resultant.object, Some(resultant), checked);
+        }
+    }
+
+    /// Asks Kubernetes' own admission policies of the heap, which `gator` does not.
+    fn native(&mut self, object: &Object, checked: &mut Checked) {
+        let (natives, budget) = (&self.natives, Budget::default());
+        for said in vap::manifest::ask(natives, &mut self.index, object, &self.world, budget) {
+            if let Some(why) = said.unknown {
+                let why = format!("ValidatingAdmissionPolicy {}: {why}", said.native.name);
+                checked.untold.push(at(object, &why));
+            }
+            for failure in said.failures {
+                let bound = said.native.bound(&failure.binding);
+                let worst = vap::set::actions(&failure.actions).pop();
+                checked.violations.push(Violated {
+                    message: failure.message,
+                    details: json!({}),
+                    constraint: bound.map(|b| b.written.clone()).unwrap_or_default(),
+                    action: worst.map_or("dryrun", Action::word).to_owned(),
+                    scoped: Vec::new(),
+                    object: object.value.clone(),
+                    file: object.location.file.clone(),
+                    line: object.location.line,
+                });
+            }
         }
     }
 

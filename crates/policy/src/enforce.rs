@@ -131,6 +131,57 @@ impl Actions {
         (Self::Scoped(all), remark)
     }
 
+    /// Gatekeeper's word in metrics.
+    pub(crate) fn word(&self) -> &'static str {
+        match self {
+            Self::Plain(action) => action.word(),
+            Self::Unknown => "unrecognized",
+            Self::Scoped(_) => "scoped",
+        }
+    }
+
+    /// Whether Gatekeeper takes a constraint's spec when it is applied; the error names the field.
+    pub(crate) fn vet(spec: Option<&Value>) -> Result<(), String> {
+        let at = |field: &str| spec.and_then(|s| s.get(field)).filter(|v| !v.is_null());
+        let word = |value: &Value, field: &str| {
+            let told = value.as_str().map(str::to_owned);
+            told.ok_or_else(|| format!("spec.{field} is no text"))
+        };
+        let action = at("enforcementAction");
+        let action = action.map_or(Ok(String::new()), |v| word(v, "enforcementAction"))?;
+        if !(action.is_empty() || action == "scoped" || Action::parse(&action).is_some()) {
+            return Err(format!(
+                "spec.enforcementAction {action:?} is none of deny, dryrun, warn, scoped"
+            ));
+        }
+        if action != "scoped" {
+            return Ok(());
+        }
+        let entries = at("scopedEnforcementActions");
+        let entries = entries.map_or(Some(&[][..]), |e| e.as_array().map(Vec::as_slice));
+        let entries = entries.ok_or("spec.scopedEnforcementActions is no list")?;
+        for (i, entry) in entries.iter().enumerate() {
+            let field = format!("scopedEnforcementActions[{i}]");
+            let action = entry.get("action").unwrap_or(&Value::Null);
+            let action = word(action, &format!("{field}.action"))?;
+            if Action::parse(&action).is_none() {
+                return Err(format!(
+                    "spec.{field}.action {action:?} is none of deny, dryrun, warn"
+                ));
+            }
+            let points = entry.get("enforcementPoints").and_then(Value::as_array);
+            for (j, point) in points.into_iter().flatten().enumerate() {
+                let name = point.get("name").and_then(Value::as_str).unwrap_or("");
+                if !Point::known(name) {
+                    return Err(format!(
+                        "spec.{field}.enforcementPoints[{j}].name {name:?} is not known"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What happens at a point, the worst last; nothing where it is not asked there.
     pub(crate) fn at(&self, point: Point) -> Vec<Action> {
         match self {

@@ -15,7 +15,7 @@ use crate::budget::Budget;
 use crate::rego::builtins;
 use crate::rego::calls::DEPRECATED_MODULE;
 use crate::rego::typed::typed;
-use crate::rego::{Module, syntax};
+use crate::rego::{Module, recursion, syntax};
 use bartizan_model::Timestamp;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, Value};
@@ -303,6 +303,8 @@ fn compile(
     entries: &[String],
     budget: Budget,
 ) -> Result<Engine, String> {
+    // The process would end by it.
+    recursion::check(modules)?;
     // The first run of a rule may fail as any other may.
     let compiled = catch_unwind(AssertUnwindSafe(|| build(modules, data, entries, budget)));
     compiled.unwrap_or_else(|_| Err("the policy engine failed on it".into()))
@@ -343,11 +345,15 @@ fn build(
         let probe = engine.eval_rule(entry.clone());
         if let Err(e) = probe {
             let text = e.to_string();
-            const FINAL: [&str; 4] = [
+            // What the engine's compiler says, whatever the input is.
+            const FINAL: [&str; 7] = [
                 "could not find function",
-                "not a valid rule path",
+                "duplicated definition of local variable",
+                "incompatible destructuring patterns",
                 "is unsafe",
+                "not a valid rule path",
                 "not scheduled",
+                "used before definition below",
             ];
             if FINAL.iter().any(|fault| text.contains(fault)) {
                 return Err(syntax::brief(&text));

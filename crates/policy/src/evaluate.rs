@@ -35,6 +35,7 @@ use crate::object::{Found, Object, objects};
 use crate::redact;
 use crate::sync::Synced;
 use crate::unit::Unit;
+use crate::vap;
 use bartizan_model::{AssetUid, CheckResult, Evidence, Location, Outcome, Severity, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -118,10 +119,11 @@ impl World {
     }
 
     /// From files of manifests: what admission knows of the cluster before anything else
-    /// tells it. What is no object is passed over; the error names file and line.
+    /// tells it, and `more`. What is no object is passed over; the error names file and line.
     pub fn read<'f>(
         library: &Library,
         files: impl IntoIterator<Item = (&'f str, &'f [u8])>,
+        more: &[Object],
     ) -> Result<Self, String> {
         let mut all = Vec::new();
         let mut fault = None;
@@ -147,7 +149,7 @@ impl World {
         }
         match fault {
             Some(why) => Err(why),
-            None => Ok(Self::of(library, &all)),
+            None => Ok(Self::of(library, all.iter().chain(more))),
         }
     }
 }
@@ -176,6 +178,8 @@ pub struct Evaluator<'w> {
     units: Vec<Result<Unit, String>>,
     parameters: Vec<Vec<Parameters>>,
     index: Index,
+    natives: vap::set::Index,
+    budget: Budget,
     namespaces: HashMap<String, Shared>,
 }
 
@@ -202,7 +206,9 @@ struct Subject<'a> {
 impl<'w> Evaluator<'w> {
     /// Compiles all policies. `now` is the time that they see.
     pub fn new(library: &Library, world: &'w World, budget: Budget, now: Timestamp) -> Self {
-        let inventory = world.inventory.as_ref().map(Shared::of);
+        let inventory = world.inventory.as_ref();
+        let inventory = inventory.filter(|_| library.asks_inventory());
+        let inventory = inventory.map(Shared::of);
         let unit = |policy: &Policy| Unit::new(&policy.template, inventory.as_ref(), now, budget);
         Self {
             units: library.policies.iter().map(unit).collect(),
@@ -219,6 +225,8 @@ impl<'w> Evaluator<'w> {
             library: library.clone(),
             world,
             index: HashMap::new(),
+            natives: vap::set::Index::default(),
+            budget,
             namespaces: HashMap::new(),
         }
     }
@@ -259,6 +267,9 @@ impl<'w> Evaluator<'w> {
                 settle(policy, asset, object, &subjects, answers, &mut results);
             }
         }
+        let natives = &self.library.natives;
+        let said = vap::manifest::ask(natives, &mut self.natives, object, self.world, self.budget);
+        results.extend(said.into_iter().map(|said| said.result(asset, object)));
         results
     }
 
@@ -287,10 +298,17 @@ impl<'w> Evaluator<'w> {
             return answers;
         }
         let namespace = self.namespace(&object.namespace);
-        let request = request_of(object, subject);
+        let kind = (subject.group, subject.version, subject.kind);
+        let name = subject.value.pointer("/metadata/name");
+        let request = request_of(kind, &object.namespace, name);
         let ask = Ask::new(subject.value, &Value::Null, namespace, &request);
         for (policy, constraint) in matched {
             let parameters = self.parameters.get(policy).and_then(|p| p.get(constraint));
+            if let Some(why) = self.refused(policy, constraint) {
+                let why = format!("the constraint cannot be used: {why}");
+                answers.push((policy, constraint, Answer::Untold(why)));
+                continue;
+            }
             let answer = match (self.units.get_mut(policy), parameters) {
                 (Some(Ok(unit)), Some(parameters)) => match unit.evaluate(&ask, parameters) {
                     Ok(violations) => Answer::Told(violations),
@@ -307,6 +325,11 @@ impl<'w> Evaluator<'w> {
     fn matching(&self, policy: usize, constraint: usize) -> Option<&Match> {
         let constraints = &self.library.policies.get(policy)?.constraints;
         constraints.get(constraint).map(|c| &c.matching)
+    }
+
+    fn refused(&self, policy: usize, constraint: usize) -> Option<&String> {
+        let constraints = &self.library.policies.get(policy)?.constraints;
+        constraints.get(constraint)?.refused.as_ref()
     }
 
     fn candidates(&mut self, group: &str, kind: &str) -> Rc<[(usize, usize)]> {
@@ -345,10 +368,13 @@ impl<'w> Evaluator<'w> {
 }
 
 /// The fields of `input.review` beside the object, as Gatekeeper's audit gives them.
-fn request_of(object: &Object, subject: &Subject<'_>) -> Value {
-    let name = subject.value.get("metadata").and_then(|m| m.get("name"));
+pub(crate) fn request_of(
+    (group, version, kind): (&str, &str, &str),
+    namespace: &str,
+    name: Option<&Value>,
+) -> Value {
     let mut request = json!({
-        "kind": {"group": subject.group, "kind": subject.kind, "version": subject.version},
+        "kind": {"group": group, "kind": kind, "version": version},
         "name": name,
         "operation": "",
         "options": null,
@@ -356,8 +382,8 @@ fn request_of(object: &Object, subject: &Subject<'_>) -> Value {
         "uid": "",
         "userInfo": {}
     });
-    if let (false, Value::Object(map)) = (object.namespace.is_empty(), &mut request) {
-        map.insert("namespace".into(), object.namespace.clone().into());
+    if let (false, Value::Object(map)) = (namespace.is_empty(), &mut request) {
+        map.insert("namespace".into(), namespace.into());
     }
     request
 }

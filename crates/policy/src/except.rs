@@ -24,10 +24,11 @@ use crate::suppress::UnusedSuppression;
 use crate::suppress::{glob, moment, names};
 use bartizan_model::{CheckUid, Location, Timestamp};
 use serde_json::Value;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// One exception.
-#[derive(Debug)]
+/// One exception. Copies count their uses together.
+#[derive(Clone)]
 pub(crate) struct Exception {
     pub name: String,
     pub owner: String,
@@ -37,7 +38,22 @@ pub(crate) struct Exception {
     constraints: Vec<String>,
     matching: Match,
     location: Location,
-    used: AtomicU64,
+    used: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Exception {
+    /// Without the count of uses, so that equal exceptions look equal.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exception")
+            .field("name", &self.name)
+            .field("owner", &self.owner)
+            .field("reason", &self.reason)
+            .field("expires", &self.expires)
+            .field("policies", &self.policies)
+            .field("constraints", &self.constraints)
+            .field("matching", &self.matching)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Exception {
@@ -83,8 +99,13 @@ impl Exception {
             constraints: list("constraints")?,
             matching: Match::parse(spec.get("match"))?,
             location: object.location.clone(),
-            used: AtomicU64::new(0),
+            used: Arc::default(),
         })
+    }
+
+    /// Whether labels of the object's namespace decide.
+    pub(crate) fn by_namespace(&self) -> bool {
+        self.matching.by_namespace()
     }
 
     /// Whether it lets a violation of this policy on this object pass now; counted as used.
@@ -113,6 +134,27 @@ impl Exception {
             self.used.fetch_add(1, Ordering::Relaxed);
         }
         covers
+    }
+
+    /// A copy that counts its uses for itself.
+    pub(crate) fn apart(&self) -> Self {
+        Self {
+            used: Arc::new(AtomicU64::new(self.used.load(Ordering::Relaxed))),
+            ..self.clone()
+        }
+    }
+
+    /// Counts on where the same exception of another load has come to.
+    pub(crate) fn continue_from(&mut self, before: &[Self]) {
+        let same = |old: &&Self| {
+            old.name == self.name
+                && old.policies == self.policies
+                && old.constraints == self.constraints
+                && old.matching == self.matching
+        };
+        if let Some(old) = before.iter().find(same) {
+            self.used = Arc::clone(&old.used);
+        }
     }
 
     /// Why it has let nothing pass; none when it has.

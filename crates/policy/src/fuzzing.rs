@@ -4,6 +4,7 @@ use crate::input::{self, Limits, Piece, Source};
 use crate::object::{Found, objects};
 use crate::review::{Review, ReviewLimits};
 use crate::{Baseline, LibraryBuilder, redact};
+use std::sync::Arc;
 
 /// Limits small enough that a fuzzer reaches them.
 fn limits() -> Limits {
@@ -51,7 +52,8 @@ pub fn fuzz_baseline(data: &[u8]) {
     let _ = Baseline::parse("fuzz.yaml", data);
 }
 
-/// The reader of AdmissionReviews, and the answer to one.
+/// The reader of AdmissionReviews, and the answer to one: Pod Security, and policies that come in
+/// reviews.
 pub fn fuzz_review(data: &[u8]) {
     let limits = ReviewLimits {
         bytes: 64 << 10,
@@ -59,7 +61,11 @@ pub fn fuzz_review(data: &[u8]) {
         values: 5_000,
     };
     if let Ok(review) = Review::parse(data, &limits) {
-        let verdict = crate::Verdict::unknown("fuzz", crate::Failure::Closed);
+        let now = bartizan_model::Timestamp::from_micros(0);
+        let (library, options) = (crate::Library::default(), crate::AdmitOptions::default());
+        let mut admitter = crate::Admitter::new(&library, Arc::default(), options, now);
+        admitter.judge_pod_security(Arc::default());
+        let verdict = admitter.admit(&review, now);
         let _ = verdict.response().bytes(&review.api_version, &review.uid);
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Constraint {
     pub severity: Option<Severity>,
     /// Whether audits and `gator` report it.
     pub audited: bool,
+    /// Why it cannot be asked: its parameters do not fit their schema.
+    pub refused: Option<String>,
     pub notice: Option<String>,
     pub file: String,
     pub line: u32,
@@ -229,6 +231,7 @@ fn modules(source: &str, libs: &[String], v1: bool) -> Result<Vec<Module>, Strin
         }
         all.push(module);
     }
+    rego::recursion::check(&all)?;
     Ok(all)
 }
 
@@ -258,6 +261,7 @@ pub(crate) fn constraint(object: &Object) -> Result<Constraint, String> {
         action: severity_of_action,
         severity: own.and_then(|(_, word)| Severity::parse(word.trim())),
         audited,
+        refused: None,
         notice,
         file: object.location.file.clone(),
         line: object.location.line,

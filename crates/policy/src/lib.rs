@@ -15,6 +15,7 @@
 
 pub mod admit;
 mod ask;
+pub mod audit;
 pub mod budget;
 pub mod cel;
 pub mod check;
@@ -52,9 +53,11 @@ pub mod suppress;
 mod sync;
 mod unit;
 pub mod vap;
+mod vet;
 mod yaml;
 
 pub use admit::{AdmitOptions, Admitter, Failure, Outcome, Verdict};
+pub use audit::{Audited, Auditor};
 pub use budget::Budget;
 pub use check::{Checked, Checker};
 pub use enforce::{Action, Point};
@@ -63,7 +66,7 @@ pub use expansion::Expansions;
 pub use images::Images;
 pub use input::{Limits, Source};
 pub use library::{Library, LibraryBuilder, LibraryError, Notice};
-pub use mutate::{Mutators, json_patch};
+pub use mutate::{Mutation, Mutators, json_patch};
 pub use object::Object;
 pub use providers::{NoProviders, Providers};
 pub use review::{Operation, Review, ReviewError, ReviewLimits};

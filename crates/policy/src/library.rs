@@ -20,11 +20,14 @@ use crate::implied::Implied;
 use crate::input::{self, Limits, Piece, Source};
 use crate::mutate::Mutators;
 use crate::object::{Found, Object, objects};
+use crate::parameters;
 use crate::providers::Provider;
 use crate::suppress::UnusedSuppression;
 use crate::sync::Synced;
+use crate::vap::set::Natives;
 use bartizan_model::scan::ContentDigest;
 use bartizan_model::{Check, CheckUid, Digest, Severity, Timestamp};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -75,6 +78,7 @@ pub struct LibraryBuilder {
     exclusions: Exclusions,
     exceptions: Vec<Exception>,
     implied: Vec<Object>,
+    natives: Vec<(String, Object)>,
     digests: BTreeMap<String, BTreeMap<String, Digest>>,
     notices: Vec<Notice>,
 }
@@ -159,6 +163,7 @@ impl LibraryBuilder {
                 });
             }
             _ if Implied::wants(&object) => self.implied.push(object),
+            _ if Natives::wants(&object) => self.natives.push((content.to_owned(), object)),
             ("config.gatekeeper.sh" | "syncset.gatekeeper.sh", _) => {
                 self.notices.push(Notice {
                     file: object.location.file.clone(),
@@ -180,7 +185,9 @@ impl LibraryBuilder {
     pub fn build(mut self) -> Result<Library, LibraryError> {
         let mut policies: Vec<Policy> = Vec::new();
         let mut notices = std::mem::take(&mut self.notices);
+        let mut schemas = BTreeMap::new();
         for (content, mut template, object) in std::mem::take(&mut self.templates) {
+            schemas.insert(template.kind.clone(), template.schema.clone());
             let invalid = |why: String| LibraryError::Invalid {
                 file: object.location.file.clone(),
                 line: object.location.line,
@@ -218,7 +225,7 @@ impl LibraryBuilder {
             policies.push(Policy {
                 content,
                 kind: template.kind.clone(),
-                check: check(uid, &template, &object),
+                check: check(uid, &template.kind, &object),
                 template,
                 constraints: Vec::new(),
             });
@@ -250,6 +257,17 @@ impl LibraryBuilder {
             }
             if let Some(schema) = &policy.template.schema {
                 gatekeeper::default_parameters(&mut constraint.parameters, schema);
+                constraint.refused = parameters::check(&constraint.parameters, schema).err();
+            }
+            if let Some(why) = &constraint.refused {
+                notices.push(Notice {
+                    file: object.location.file.clone(),
+                    line: object.location.line,
+                    text: format!(
+                        "{} {} is not asked, its results are Unknown: {why}",
+                        object.kind, object.name
+                    ),
+                });
             }
             constraint.content = content;
             policy.constraints.push(constraint);
@@ -276,12 +294,15 @@ impl LibraryBuilder {
             })
             .collect();
         let implied = Implied::of(&self.implied, &mut notices);
+        let natives = Natives::of(&self.natives, &mut notices)?;
         Ok(Library {
             implied: Arc::new(implied),
-            checks: audited(&policies),
+            checks: audited(&policies).chain(natives.checks()).collect(),
+            natives: Arc::new(natives),
             policies: Arc::new(policies),
             exclusions: Arc::new(self.exclusions),
             exceptions: Arc::new(self.exceptions),
+            schemas: Arc::new(schemas),
             content,
             notices,
         })
@@ -289,10 +310,10 @@ impl LibraryBuilder {
 }
 
 /// The checks that scans report: those with a constraint that is asked there.
-fn audited(policies: &[Policy]) -> Vec<Check> {
+fn audited(policies: &[Policy]) -> impl Iterator<Item = Check> {
     let audited = |p: &&Policy| p.constraints.iter().any(|c| c.audited);
     let checks = policies.iter().filter(audited);
-    checks.map(|p| p.check.clone()).collect()
+    checks.map(|p| p.check.clone())
 }
 
 fn owner(policies: &[Policy], content: &str, kind: &str) -> Result<usize, String> {
@@ -321,7 +342,8 @@ fn digest(files: &BTreeMap<String, Digest>) -> Digest {
     Digest::of(&all.finalize())
 }
 
-fn check(uid: CheckUid, template: &Template, object: &Object) -> Check {
+/// What a policy's object says of its check.
+pub(crate) fn check(uid: CheckUid, name: &str, object: &Object) -> Check {
     let note = |key: &str| {
         let found = object.annotations().find(|(k, _)| *k == key);
         found
@@ -330,7 +352,7 @@ fn check(uid: CheckUid, template: &Template, object: &Object) -> Check {
     };
     Check {
         uid,
-        title: note("metadata.gatekeeper.sh/title").unwrap_or_else(|| template.kind.clone()),
+        title: note("metadata.gatekeeper.sh/title").unwrap_or_else(|| name.to_owned()),
         description: note("description").unwrap_or_default(),
         severity: note("bartizan.dev/severity")
             .and_then(|w| Severity::parse(&w))
@@ -381,14 +403,18 @@ pub struct Library {
     pub(crate) policies: Arc<Vec<Policy>>,
     pub(crate) exclusions: Arc<Exclusions>,
     pub(crate) implied: Arc<Implied>,
+    pub(crate) natives: Arc<Natives>,
     pub(crate) exceptions: Arc<Vec<Exception>>,
+    /// The parameters' schemas of all templates, by kind, also of those without constraints.
+    schemas: Arc<BTreeMap<String, Option<Value>>>,
     checks: Vec<Check>,
     content: Vec<ContentDigest>,
     notices: Vec<Notice>,
 }
 
 impl Library {
-    /// The checks, one a template that has at least one constraint, sorted by uid.
+    /// The checks, one a template that has at least one constraint and one a
+    /// ValidatingAdmissionPolicy that has a binding, sorted by uid.
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
@@ -409,9 +435,29 @@ impl Library {
         all.filter_map(|exception| exception.unused(now)).collect()
     }
 
+    /// The same, whose exceptions count their uses for themselves: for trials.
+    pub(crate) fn apart(&self) -> Self {
+        let exceptions = self.exceptions.iter().map(Exception::apart);
+        Self {
+            exceptions: Arc::new(exceptions.collect()),
+            ..self.clone()
+        }
+    }
+
+    /// The same, whose exceptions count on where those of the policies before have come to.
+    pub fn continuing(mut self, before: &Self) -> Self {
+        let mut exceptions = self.exceptions.to_vec();
+        for exception in &mut exceptions {
+            exception.continue_from(&before.exceptions);
+        }
+        self.exceptions = Arc::new(exceptions);
+        self
+    }
+
     /// Every check, with those that only admission asks.
     pub fn all_checks(&self) -> Vec<Check> {
-        self.policies.iter().map(|p| p.check.clone()).collect()
+        let policies = self.policies.iter().map(|p| p.check.clone());
+        policies.chain(self.natives.checks()).collect()
     }
 
     /// Its mutators; see [`Mutators::review`].
@@ -439,6 +485,45 @@ impl Library {
         self.policies.iter().filter(refused).count()
     }
 
+    /// How many constraints there are, by Gatekeeper's words for enforcement action and status.
+    /// One that cannot be asked, or whose template cannot be run, is in error.
+    pub fn constraint_counts(&self) -> BTreeMap<(&'static str, &'static str), usize> {
+        let words = ["deny", "dryrun", "scoped", "unrecognized", "warn"];
+        let all = words
+            .iter()
+            .flat_map(|w| [((*w, "active"), 0), ((*w, "error"), 0)]);
+        let mut counts: BTreeMap<_, usize> = all.collect();
+        for policy in self.policies.iter() {
+            for constraint in &policy.constraints {
+                let broken = constraint.refused.is_some() || policy.template.refused.is_some();
+                let status = if broken { "error" } else { "active" };
+                *counts
+                    .entry((constraint.actions.word(), status))
+                    .or_default() += 1;
+            }
+        }
+        counts
+    }
+
+    /// How many of Kubernetes' own admission policies are bound here, by kind and status.
+    pub fn native_counts(&self) -> [(&'static str, &'static str, usize); 4] {
+        let natives = &self.natives;
+        let validating = natives.validating.iter();
+        let validating = validating.filter(|n| n.policy.is_ok()).count();
+        let mutating = natives.mutating.iter();
+        let mutating = mutating.filter(|n| n.policy.is_ok()).count();
+        let broken = [
+            natives.validating.len() - validating,
+            natives.mutating.len() - mutating,
+        ];
+        [
+            ("ValidatingAdmissionPolicy", "active", validating),
+            ("ValidatingAdmissionPolicy", "error", broken[0]),
+            ("MutatingAdmissionPolicy", "active", mutating),
+            ("MutatingAdmissionPolicy", "error", broken[1]),
+        ]
+    }
+
     /// How many constraints are enforced at a point.
     pub fn constraints_at(&self, point: Point) -> usize {
         let all = self.policies.iter().flat_map(|p| &p.constraints);
@@ -457,18 +542,36 @@ impl Library {
             .collect();
         Self {
             implied: Arc::clone(&self.implied),
-            checks: audited(&policies),
+            natives: Arc::default(),
+            checks: audited(&policies).collect(),
             policies: Arc::new(policies),
             exclusions: Arc::clone(&self.exclusions),
             exceptions: Arc::clone(&self.exceptions),
+            schemas: Arc::clone(&self.schemas),
             content: self.content.clone(),
             notices: self.notices.clone(),
         }
     }
 
-    /// Which objects templates look for in `data.inventory`; `None` where none does.
+    /// The schema of a kind's parameters, if it has one; none where there is no such template.
+    pub(crate) fn schema(&self, kind: &str) -> Option<Option<&Value>> {
+        self.schemas.get(kind).map(Option::as_ref)
+    }
+
+    /// Whether a template looks at `data.inventory`.
+    pub(crate) fn asks_inventory(&self) -> bool {
+        self.policies.iter().any(|p| p.template.inventory)
+    }
+
+    /// Which objects policies look for beside the one at hand, in `data.inventory` or as
+    /// parameters; `None` where none does.
     pub(crate) fn inventory(&self) -> Option<Synced> {
         let users = self.policies.iter().filter(|p| p.template.inventory);
-        users.map(|p| p.template.synced.clone()).reduce(Synced::and)
+        let synced = users.map(|p| p.template.synced.clone()).reduce(Synced::and);
+        match (synced, self.natives.params()) {
+            (synced, params) if params.is_empty() => synced,
+            (None, params) => Some(Synced::Only(params)),
+            (Some(synced), params) => Some(synced.and(Synced::Only(params))),
+        }
     }
 }

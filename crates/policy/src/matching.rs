@@ -114,6 +114,16 @@ impl Match {
         Ok(this)
     }
 
+    /// Its groups and kinds; empty for all.
+    pub(crate) fn kinds(&self) -> &[(Vec<String>, Vec<String>)] {
+        &self.kinds
+    }
+
+    /// Whether labels of the object's namespace decide.
+    pub(crate) fn by_namespace(&self) -> bool {
+        self.namespace_labels.is_some()
+    }
+
     /// Whether any object of this group and kind can match: for the index.
     pub(crate) fn wants(&self, group: &str, kind: &str) -> bool {
         let in_list = |list: &[String], item: &str| {

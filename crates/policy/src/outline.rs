@@ -2,6 +2,7 @@
 
 use crate::enforce::{Action, Point};
 use crate::library::Library;
+use crate::vap::set::{Bound, Held, Native};
 use bartizan_model::{Check, Timestamp};
 
 /// A template with its constraints.
@@ -69,7 +70,38 @@ impl Library {
             at: format!("{}:{}", p.template.file, p.template.line),
             constraints: p.constraints.iter().map(constraint).collect(),
         };
-        self.policies.iter().map(policy).collect()
+        let policies = self.policies.iter().map(policy);
+        policies.chain(self.native_outline()).collect()
+    }
+
+    /// Admission policies with their bindings, as if they were templates with constraints.
+    fn native_outline(&self) -> impl Iterator<Item = PolicyOutline> + '_ {
+        fn outline<P: Held>(native: &Native<P>, points: &[Point]) -> PolicyOutline {
+            let binding = |bound: &Bound| {
+                let actions = bound.binding.acts();
+                let points = points.iter().map(|point| (*point, actions.clone()));
+                ConstraintOutline {
+                    name: bound.binding.name().to_owned(),
+                    points: points.filter(|(_, actions)| !actions.is_empty()).collect(),
+                    at: bound.at.clone(),
+                }
+            };
+            PolicyOutline {
+                check: native.check.clone(),
+                kind: native.name.clone(),
+                refused: native.policy.as_ref().err().cloned(),
+                inventory: native
+                    .policy
+                    .as_ref()
+                    .is_ok_and(|p| p.param_kind().is_some()),
+                at: native.at.clone(),
+                constraints: native.bindings.iter().map(binding).collect(),
+            }
+        }
+        const ASKED: [Point; 3] = [Point::Webhook, Point::Audit, Point::Gator];
+        let natives = &self.natives;
+        let validating = natives.validating.iter().map(|n| outline(n, &ASKED));
+        validating.chain(natives.mutating.iter().map(|n| outline(n, &[])))
     }
 
     /// Exceptions, by name.

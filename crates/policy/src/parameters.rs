@@ -15,6 +15,56 @@ pub(crate) fn check(value: &Value, schema: &Value) -> Result<(), String> {
     fits(value, schema, &mut "spec.parameters".to_owned(), 0)
 }
 
+/// Whether a schema is one at all: what an API server would refuse as a resource's.
+pub(crate) fn check_schema(schema: &Value) -> Result<(), String> {
+    const PLACE: &str = "spec.crd.spec.validation.openAPIV3Schema";
+    fn one(schema: &Value, at: &mut String, depth: usize) -> Result<(), String> {
+        if depth > MAX_DEPTH {
+            return Err(format!("{at} is nested too deeply"));
+        }
+        let rules = schema
+            .as_object()
+            .ok_or_else(|| format!("{at} is no mapping"))?;
+        let kinds = [
+            "", "object", "array", "string", "boolean", "number", "integer",
+        ];
+        match rules.get("type").map(|t| t.as_str()) {
+            None => {}
+            Some(Some(kind)) if kinds.contains(&kind) => {}
+            Some(_) => return Err(format!("{at}.type is no type of OpenAPI v3")),
+        }
+        if let Some(pattern) = rules.get("pattern") {
+            let text = pattern.as_str();
+            let text = text.ok_or_else(|| format!("{at}.pattern is no text"))?;
+            Regex::new(text).map_err(|_| format!("{at}.pattern is no regular expression"))?;
+        }
+        let required = rules.get("required").is_none_or(|names| {
+            let names = names.as_array();
+            names.is_some_and(|names| names.iter().all(Value::is_string))
+        });
+        if !required {
+            return Err(format!("{at}.required is no list of texts"));
+        }
+        if let Some(properties) = rules.get("properties") {
+            let map = properties.as_object();
+            let map = map.ok_or_else(|| format!("{at}.properties is no mapping"))?;
+            for (name, inner) in map {
+                below(at, &format!(".properties.{name}"), |at| {
+                    one(inner, at, depth + 1)
+                })?;
+            }
+        }
+        if let Some(items) = rules.get("items") {
+            below(at, ".items", |at| one(items, at, depth + 1))?;
+        }
+        match rules.get("additionalProperties") {
+            None | Some(Value::Bool(_)) => Ok(()),
+            Some(inner) => below(at, ".additionalProperties", |at| one(inner, at, depth + 1)),
+        }
+    }
+    one(schema, &mut PLACE.to_owned(), 0)
+}
+
 fn fits(value: &Value, schema: &Value, at: &mut String, depth: usize) -> Result<(), String> {
     let Value::Object(rules) = schema else {
         return Ok(());
@@ -145,6 +195,26 @@ fn bounds(count: usize, rules: &Rules, min: &str, max: &str, at: &str) -> Result
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_is_no_schema_is_named() {
+        let told = |schema: Value| check_schema(&schema).err().unwrap_or_default();
+        let good = json!({"type": "object", "properties": {"a": {"type": "array", "items": {}}},
+            "additionalProperties": {"type": "string", "pattern": "^x"}});
+        assert_eq!(told(good), "");
+        for (bad, wanted) in [
+            (json!([]), "openAPIV3Schema is no mapping"),
+            (json!({"type": "text"}), "openAPIV3Schema.type is no type"),
+            (
+                json!({"properties": {"a": {"items": 1}}}),
+                "properties.a.items is no mapping",
+            ),
+            (json!({"pattern": "("}), "pattern is no regular expression"),
+            (json!({"required": "a"}), "required is no list"),
+        ] {
+            assert!(told(bad.clone()).contains(wanted), "{bad}");
+        }
+    }
 
     #[test]
     fn what_does_not_fit_is_named() {

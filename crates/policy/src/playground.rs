@@ -75,7 +75,8 @@ pub fn play(
 ) -> Result<Vec<Tried>, PlaygroundError> {
     let all = read(manifests)?;
     let world = Arc::new(World::of(library, &all));
-    let mut admitter = Admitter::new(library, world, options, now);
+    // A trial uses no exception.
+    let mut admitter = Admitter::new(&library.apart(), world, options, now);
     let mut tried = Vec::new();
     for object in &all {
         let line = object.location.line;
@@ -138,7 +139,7 @@ fn review(object: &Object, operation: Operation) -> Result<Review, ReviewError> 
         Operation::Create | Operation::Connect => (&object.value, &Value::Null),
     };
     let kind = json!({"group": object.group, "version": object.version, "kind": object.kind});
-    let plural = format!("{}s", object.kind.to_lowercase());
+    let plural = crate::vap::manifest::resource_of(&object.kind);
     let resource = json!({"group": object.group, "version": object.version, "resource": plural});
     let asked = json!({
         "apiVersion": "admission.k8s.io/v1",
@@ -231,6 +232,36 @@ metadata: {name: a, namespace: shop}
             deleted.last().map(String::as_str),
             Some("ConfigMap:6 denied a has no owner (DELETE)")
         );
+    }
+
+    #[test]
+    fn a_trial_uses_no_exception() {
+        const EXCEPTION: &str = "apiVersion: bartizan.dev/v1\nkind: PolicyException\nmetadata: {name: e}\nspec: {policies: ['*'], owner: me, reason: x, expires: 2100-01-01}\n";
+        let load = || {
+            let mut builder = LibraryBuilder::new();
+            builder.add("mine", "p.yaml", POLICY.as_bytes()).unwrap();
+            builder.add("mine", "e.yaml", EXCEPTION.as_bytes()).unwrap();
+            builder.build().unwrap()
+        };
+        let library = load();
+        let options = AdmitOptions::default();
+        let now = Timestamp::from_micros(0);
+        let time = &mut || Duration::from_secs(5);
+        let create = Operation::Create;
+        let tried = play(&library, MANIFESTS.as_bytes(), create, options, time, now).unwrap();
+        assert!(tried[1].verdict.explains[0].exception.is_some());
+        assert_eq!(library.unused_exceptions(now).len(), 1);
+        // At the webhook it is used, and the same exception of the next load knows of it.
+        let all = read(MANIFESTS.as_bytes()).unwrap();
+        let world = Arc::new(World::of(&library, &all));
+        let asked = review(&all[1], create).unwrap();
+        let mut admitter = Admitter::new(&library, world, options, now);
+        let next = load().continuing(&library);
+        admitter.admit(&asked, now);
+        assert!(library.unused_exceptions(now).is_empty());
+        assert!(next.unused_exceptions(now).is_empty());
+        assert_eq!(load().unused_exceptions(now).len(), 1);
+        assert_eq!(library.constraint_counts()[&("deny", "active")], 1);
     }
 
     #[test]

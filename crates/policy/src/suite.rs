@@ -3,6 +3,8 @@
 //! Files are read through a callback, since nothing here opens files, and the time comes as an
 //! argument, since there is no clock.
 
+mod native;
+
 use crate::ask::Parameters;
 use crate::budget::Budget;
 use crate::check::{Subject, is_constraint};
@@ -253,7 +255,7 @@ fn run_test(test: &Value, read: &ReadFile<'_>, options: &Options<'_>) -> TestOut
     };
     let prepared = match outcome.skipped {
         true => None,
-        false => match (Prepared::of(test, read), flag(test, "invalid")) {
+        false => match (Tested::of(test, read), flag(test, "invalid")) {
             (Ok(_), true) => {
                 outcome.fault = Some("the constraint is valid and should not be".into());
                 None
@@ -371,6 +373,64 @@ impl From<String> for Fault {
     }
 }
 
+/// What a test is about.
+enum Tested {
+    Constraint(Box<Prepared>),
+    Native(native::Tested),
+}
+
+/// The object of a test's file.
+fn first(test: &Value, field: &str, read: &ReadFile<'_>) -> Result<Object, String> {
+    let file = text(test, field);
+    if file.is_empty() {
+        return Err(format!("the test has no {field}"));
+    }
+    let all = read_objects(file, read)?;
+    all.into_iter()
+        .next()
+        .ok_or_else(|| format!("{file} is empty"))
+}
+
+impl Tested {
+    fn of(test: &Value, read: &ReadFile<'_>) -> Result<Self, Fault> {
+        let template = first(test, "template", read)?;
+        if native::Tested::wants(&template) {
+            let binding = first(test, "constraint", read)?;
+            return native::Tested::of(template, binding).map(Self::Native);
+        }
+        Prepared::of(test, read).map(|p| Self::Constraint(Box::new(p)))
+    }
+
+    fn case(&self, case: &Value, read: &ReadFile<'_>, language: Language) -> Result<(), String> {
+        let file = text(case, "object");
+        if file.is_empty() {
+            return Err("the case has no object".into());
+        }
+        if list(case, "assertions").next().is_none() {
+            return Err("the case has no assertions".into());
+        }
+        let objects = read_objects(file, read)?;
+        let [object] = objects.as_slice() else {
+            return Err(format!("{file} holds {} objects, not one", objects.len()));
+        };
+        let mut known = Vec::new();
+        for file in list(case, "inventory").filter_map(Value::as_str) {
+            known.extend(read_objects(file, read)?);
+        }
+        let messages = match self {
+            Self::Constraint(prepared) => {
+                let world = World::gather(Some(&Synced::Everything), &known);
+                prepared.messages(object, &world, language)?
+            }
+            Self::Native(tested) => tested.messages(object, &known)?,
+        };
+        for assertion in list(case, "assertions") {
+            assert(assertion, &messages)?;
+        }
+        Ok(())
+    }
+}
+
 struct Prepared {
     template: Template,
     constraint: Constraint,
@@ -379,16 +439,7 @@ struct Prepared {
 
 impl Prepared {
     fn of(test: &Value, read: &ReadFile<'_>) -> Result<Self, Fault> {
-        let first = |field: &str| {
-            let file = text(test, field);
-            if file.is_empty() {
-                return Err(format!("the test has no {field}"));
-            }
-            let all = read_objects(file, read)?;
-            all.into_iter()
-                .next()
-                .ok_or_else(|| format!("{file} is empty"))
-        };
+        let first = |field: &str| first(test, field, read);
         let template = gatekeeper::template(&first("template")?)?;
         if let Some(why) = &template.refused {
             return Err(Fault::Other(format!("refused: {why}")));
@@ -422,30 +473,6 @@ impl Prepared {
             constraint,
             expansions,
         })
-    }
-
-    fn case(&self, case: &Value, read: &ReadFile<'_>, language: Language) -> Result<(), String> {
-        let file = text(case, "object");
-        if file.is_empty() {
-            return Err("the case has no object".into());
-        }
-        if list(case, "assertions").next().is_none() {
-            return Err("the case has no assertions".into());
-        }
-        let objects = read_objects(file, read)?;
-        let [object] = objects.as_slice() else {
-            return Err(format!("{file} holds {} objects, not one", objects.len()));
-        };
-        let mut known = Vec::new();
-        for file in list(case, "inventory").filter_map(Value::as_str) {
-            known.extend(read_objects(file, read)?);
-        }
-        let world = World::gather(Some(&Synced::Everything), &known);
-        let messages = self.messages(object, &world, language)?;
-        for assertion in list(case, "assertions") {
-            assert(assertion, &messages)?;
-        }
-        Ok(())
     }
 
     fn messages(

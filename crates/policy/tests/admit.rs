@@ -61,7 +61,7 @@ fn now() -> Timestamp {
 }
 
 fn admitter(library: &Library, world: &str, failure: Failure) -> Admitter {
-    let world = World::read(library, [("w.yaml", world.as_bytes())]).unwrap();
+    let world = World::read(library, [("w.yaml", world.as_bytes())], &[]).unwrap();
     let options = AdmitOptions {
         failure,
         ..AdmitOptions::default()
@@ -341,4 +341,224 @@ fn operations_and_the_clock_are_the_reviews() {
         admitter.admit(&bare("UPDATE"), now()).outcome,
         Outcome::Allowed
     );
+}
+
+#[test]
+fn policies_that_cannot_be_used_are_refused_when_they_are_applied() {
+    let schema = r#"
+apiVersion: templates.gatekeeper.sh/v1
+kind: ConstraintTemplate
+metadata: {name: sized}
+spec:
+  crd:
+    spec:
+      names: {kind: Sized}
+      validation:
+        openAPIV3Schema:
+          type: object
+          properties: {most: {type: integer, maximum: 9}, unit: {type: string, default: "Mi"}}
+          required: [unit]
+  targets:
+  - target: admission.k8s.gatekeeper.sh
+    rego: |
+      package sized
+      violation[{"msg": "no"}] { input.parameters.most > 3 }
+"#;
+    let assign = json!({"apiVersion": "mutations.gatekeeper.sh/v1", "kind": "Assign", "metadata": {"name": "a"},
+        "spec": {"applyTo": [{"groups": [""], "versions": ["v1"], "kinds": ["Pod"]}], "location": "spec.x.y",
+            "parameters": {"assign": {"value": 1}}}});
+    let library = library(&[schema, &assign.to_string()]);
+    let mut admitter = admitter(&library, "", Failure::Open);
+    let mut told = |kind: (&str, &str, &str), object: Value| {
+        let (group, version, word) = kind;
+        let mut object = object;
+        object["apiVersion"] = format!("{group}/{version}").into();
+        object["kind"] = word.into();
+        let mut asked = review("CREATE", object, Value::Null);
+        asked.kind.group = group.to_owned();
+        asked.kind.version = version.to_owned();
+        let response = admitter.admit(&asked, now()).response();
+        assert_eq!(response.allowed, response.code != 422);
+        match response.allowed {
+            true => response.warnings.join("; "),
+            false => response.message,
+        }
+    };
+    const CONSTRAINT: (&str, &str, &str) = ("constraints.gatekeeper.sh", "v1beta1", "Sized");
+    let constraint = |spec: Value| json!({"metadata": {"name": "c"}, "spec": spec});
+    assert_eq!(
+        told(CONSTRAINT, constraint(json!({"parameters": {"most": 3}}))),
+        ""
+    );
+    for (spec, why) in [
+        (
+            json!({"parameters": {"most": 10}}),
+            "spec.parameters.most is too large",
+        ),
+        (
+            json!({"parameters": {"most": "3"}}),
+            "spec.parameters.most must be of type integer",
+        ),
+        (
+            json!({"enforcementAction": "shout"}),
+            "spec.enforcementAction \"shout\"",
+        ),
+        (
+            json!({"enforcementAction": "scoped", "scopedEnforcementActions": [{"action": "deny", "enforcementPoints": [{"name": "moon"}]}]}),
+            "spec.scopedEnforcementActions[0].enforcementPoints[0].name \"moon\"",
+        ),
+        (
+            json!({"match": {"kind": []}}),
+            "spec.match.kind is not known",
+        ),
+        (json!({"match": {"scope": "Namespace"}}), "spec.match.scope"),
+        (
+            json!({"match": {"labelSelector": {"matchExpressions": [{"key": "a", "operator": "Is"}]}}}),
+            "operator",
+        ),
+    ] {
+        let message = told(CONSTRAINT, constraint(spec));
+        assert!(message.contains(why), "{message}");
+    }
+    let unknown = ("constraints.gatekeeper.sh", "v1beta1", "Other");
+    assert!(told(unknown, constraint(json!({}))).contains("no ConstraintTemplate of kind Other"));
+
+    const TEMPLATE: (&str, &str, &str) = ("templates.gatekeeper.sh", "v1", "ConstraintTemplate");
+    let template = |rego: &str| {
+        json!({"metadata": {"name": "t"}, "spec": {"crd": {"spec": {"names": {"kind": "T"}}},
+        "targets": [{"target": "admission.k8s.gatekeeper.sh", "rego": rego}]}})
+    };
+    assert_eq!(
+        told(
+            TEMPLATE,
+            template("package t\nviolation[{\"msg\": \"x\"}] { true }")
+        ),
+        ""
+    );
+    let broken = told(
+        TEMPLATE,
+        template("package t\nviolation[{\"msg\": x}] {\n  x := \n}"),
+    );
+    assert!(
+        broken.starts_with("spec.targets[0]: ") && broken.contains("template.rego:2"),
+        "{broken}"
+    );
+    let unknown = told(
+        TEMPLATE,
+        template("package t\nviolation[{\"msg\": \"x\"}] { gone(1) }"),
+    );
+    assert!(unknown.contains("gone"), "{unknown}");
+    let mut wrong = template("package t\nviolation[{\"msg\": \"x\"}] { true }");
+    wrong["spec"]["crd"]["spec"]["validation"] =
+        json!({"openAPIV3Schema": {"properties": {"a": {"type": "text"}}}});
+    assert!(told(TEMPLATE, wrong).contains("openAPIV3Schema.properties.a.type"));
+
+    let assigns = ("mutations.gatekeeper.sh", "v1", "Assign");
+    let mut other = assign.clone();
+    other["metadata"]["name"] = "b".into();
+    other["spec"]["location"] = "spec.x[name: y].z".into();
+    assert!(told(assigns, other.clone()).contains("contradicts Assign a"));
+    other["spec"]["location"] = "spec.x[".into();
+    assert!(told(assigns, other).contains("the location"));
+    let config = ("config.gatekeeper.sh", "v1alpha1", "Config");
+    assert_eq!(
+        told(config, json!({"metadata": {"name": "x"}})),
+        "config resource must have name 'config'"
+    );
+    let sync = ("syncset.gatekeeper.sh", "v1alpha1", "SyncSet");
+    let set =
+        json!({"metadata": {"name": "s"}, "spec": {"gvks": [{"group": "", "version": "v1"}]}});
+    assert!(told(sync, set).contains("spec.gvks[0]"));
+    let expansion = ("expansion.gatekeeper.sh", "v1beta1", "ExpansionTemplate");
+    assert!(told(expansion, json!({"metadata": {"name": "e"}})).contains("spec.templateSource"));
+    let provider = ("externaldata.gatekeeper.sh", "v1beta1", "Provider");
+    assert!(
+        told(
+            provider,
+            json!({"metadata": {"name": "p"}, "spec": {"url": "http://x"}})
+        )
+        .contains("spec.url")
+    );
+    let exception = ("bartizan.dev", "v1", "PolicyException");
+    let lax = json!({"metadata": {"name": "e"}, "spec": {"policies": ["*"], "owner": "me", "reason": "x"}});
+    assert_eq!(told(exception, lax), "spec.expires is missing");
+}
+
+#[test]
+fn a_constraint_whose_parameters_do_not_fit_is_unknown() {
+    let template = TEMPLATE.replace(
+        "names: {kind: NeedsLabel}",
+        "names: {kind: NeedsLabel}, validation: {openAPIV3Schema: {properties: {label: {type: string}}}}",
+    );
+    let wrong = constraint("owner", &json!({"parameters": {"label": 7}}));
+    let library = library(&[&template, &wrong]);
+    assert!(
+        library.notices()[0]
+            .text
+            .contains("spec.parameters.label must be of type string")
+    );
+    let pod =
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "a"}});
+    let mut admitter = admitter(&library, "", Failure::Open);
+    let verdict = admitter.admit(&review("CREATE", pod, Value::Null), now());
+    assert_eq!(verdict.outcome, Outcome::Unknown);
+    assert!(verdict.untold[0].why.contains("spec.parameters.label"));
+}
+
+#[test]
+fn pod_security_is_judged_where_it_is_wanted() {
+    let world = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a, labels: {pod-security.kubernetes.io/enforce: baseline, pod-security.kubernetes.io/audit: restricted}}\n";
+    let library = library(&[]);
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "a"},
+        "spec": {"hostPID": true, "containers": [{"name": "c", "image": "x"}]}});
+    let asked = |namespace: &str, operation: &str| {
+        let mut pod = pod.clone();
+        pod["metadata"]["namespace"] = namespace.into();
+        let mut review = match operation {
+            "DELETE" => review(operation, Value::Null, pod),
+            _ => review(operation, pod, Value::Null),
+        };
+        review.resource.resource = "pods".to_owned();
+        review
+    };
+    let mut admitter = admitter(&library, world, Failure::Open);
+    assert_eq!(
+        admitter.admit(&asked("a", "CREATE"), now()).outcome,
+        Outcome::Allowed
+    );
+    admitter.judge_pod_security(Arc::default());
+    let verdict = admitter.admit(&asked("a", "CREATE"), now());
+    assert_eq!(verdict.outcome, Outcome::Denied);
+    let response = verdict.response();
+    assert_eq!(
+        (response.code, response.message.as_str()),
+        (
+            403,
+            "[pod-security] pods \"p\" is forbidden: violates PodSecurity \"baseline:latest\": host namespaces (hostPID=true)"
+        )
+    );
+    assert_eq!(
+        response.audit_annotations["pod-security.enforce-policy"],
+        "baseline:latest"
+    );
+    let told: Vec<_> = verdict
+        .explains
+        .iter()
+        .map(|e| (e.policy.as_str(), e.actions[0]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("pod-security/kubernetes/enforce", "deny"),
+            ("pod-security/kubernetes/audit", "dryrun")
+        ]
+    );
+    assert_eq!(
+        admitter.admit(&asked("a", "DELETE"), now()).outcome,
+        Outcome::Allowed
+    );
+    // A Namespace that is not known is no pass.
+    let verdict = admitter.admit(&asked("b", "CREATE"), now());
+    assert_eq!(verdict.outcome, Outcome::Unknown);
+    assert!(verdict.untold[0].why.contains("namespace \"b\""));
 }

@@ -1,4 +1,4 @@
-//! A snapshot rendered for people and machines: terminal, JSON, SARIF, HTML, CSV.
+//! A snapshot rendered for people and machines: terminal, JSON, SARIF, HTML, CSV, PolicyReport.
 //!
 //! **Invariant:** no queries, no clock; whoever calls gathers a [`Snapshot`] and gives the
 //! time. Everything in it is taken as hostile text and escaped here, at the edge: control
@@ -8,6 +8,7 @@ pub mod csv;
 mod host;
 pub mod html;
 pub mod json;
+pub mod policy_report;
 pub mod sarif;
 pub mod snapshot;
 pub mod terminal;

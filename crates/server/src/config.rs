@@ -37,6 +37,10 @@ pub struct Config {
     pub lease: Duration,
     /// The admission webhook; none does not serve it.
     pub admission: Option<crate::admission::Config>,
+    /// Policies that live in a cluster; the webhook waits for them.
+    pub watched: Option<std::sync::Arc<crate::cluster::Watched>>,
+    /// The audit of a cluster by the webhook's policies; none does not audit.
+    pub audit: Option<crate::audit::Config>,
     /// Bounds.
     pub limits: Limits,
     /// How long sign-ins last.
@@ -124,6 +128,8 @@ impl Default for Config {
             workers: 1,
             lease: Duration::from_secs(30),
             admission: None,
+            watched: None,
+            audit: None,
             limits: Limits::default(),
             sessions: Sessions::default(),
         }

@@ -8,7 +8,9 @@
 
 pub mod admission;
 pub mod api;
+pub mod audit;
 pub mod auth;
+pub mod cluster;
 pub mod config;
 mod console;
 pub mod error;

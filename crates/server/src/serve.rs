@@ -71,6 +71,8 @@ pub async fn serve(
     crate::metrics::install();
     let mut config = config;
     let admission = config.admission.take();
+    let audit = config.audit.take();
+    let watched = config.watched.take();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
     // The socket first: a port in use should be told before anything is made.
@@ -94,6 +96,14 @@ pub async fn serve(
     let work_shutdown = CancellationToken::new();
     let work = tokio::spawn(Work::run(state.clone(), work_shutdown.clone()));
     let chores = tokio::spawn(chores(state.clone(), work_shutdown.clone()));
+    let watching = watched.map(|watched| {
+        let (of, stop) = (Arc::clone(&watched), shutdown.clone());
+        (watched, tokio::spawn(async move { of.run(stop).await }))
+    });
+    if let Some((watched, _)) = &watching {
+        // Half a set of policies would let pass what the other half denies.
+        watched.ready(&shutdown).await;
+    }
     let webhook = match admission {
         Some(config) => Some(Admission::open(config, &state).await?),
         None => None,
@@ -108,6 +118,7 @@ pub async fn serve(
         state: state.clone(),
     });
     let webhook = webhook.map(|w| tokio::spawn(w.run(state.clone(), shutdown.clone())));
+    let audit = audit.map(|a| tokio::spawn(crate::audit::run(state.clone(), a, shutdown.clone())));
     let (live, stopping) = (state.clone(), shutdown.clone());
     tokio::spawn(async move {
         stopping.cancelled().await;
@@ -120,6 +131,16 @@ pub async fn serve(
         None => None,
     } {
         tracing::error!(%error, "the webhook ended badly");
+    }
+    if let Some(task) = audit
+        && let Err(error) = task.await
+    {
+        tracing::error!(%error, "the audit ended badly");
+    }
+    if let Some((_, task)) = watching
+        && let Err(error) = task.await
+    {
+        tracing::error!(%error, "the watch of policies ended badly");
     }
     work_shutdown.cancel();
     for (task, name) in [(work, "work"), (chores, "chores")] {

@@ -5,6 +5,7 @@ mod bench;
 mod conformance;
 mod licences;
 mod pages;
+mod peers;
 mod report;
 mod rules;
 mod tree;

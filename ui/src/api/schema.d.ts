@@ -194,6 +194,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/cluster": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the audit of the cluster stands: what is known, what is due, what each constraint found. */
+        get: operations["getClusterAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/decisions": {
         parameters: {
             query?: never;
@@ -585,6 +602,26 @@ export interface paths {
         put?: never;
         /** Try policies on manifests as if the API server had asked. Nothing is stored. */
         post: operations["tryPolicies"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/policy-reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download a scope's results as PolicyReport and ClusterPolicyReport objects.
+         * @description Of `wgpolicyk8s.io/v1alpha2`. Accepted failures are `warn`, unknown is `error`.
+         */
+        get: operations["getPolicyReports"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1351,6 +1388,77 @@ export interface components {
              * @description For how many seconds to wait for work, 50 at most; the answer may come earlier.
              */
             wait_seconds?: number;
+        };
+        /** @description How the audit of a cluster stands. */
+        ClusterAudit: {
+            /** @description The constraints that are asked. */
+            constraints: components["schemas"]["ClusterAuditConstraint"][];
+            /**
+             * Format: int64
+             * @description Objects that wait because they changed.
+             */
+            due: number;
+            /**
+             * Format: int64
+             * @description Objects judged since the audit began.
+             */
+            judged: number;
+            /** @description The kinds that are followed. */
+            kinds: components["schemas"]["ClusterAuditKind"][];
+            /**
+             * Format: int64
+             * @description Objects that are known.
+             */
+            objects: number;
+            /**
+             * Format: date-time
+             * @description When it ended; none while it is under way.
+             */
+            pass_finished?: string | null;
+            /**
+             * Format: date-time
+             * @description When the last full pass began.
+             */
+            pass_started?: string | null;
+            /** @description What is audited. */
+            scope: string;
+            /**
+             * Format: int64
+             * @description Walks over a whole kind that are under way, because a policy changed.
+             */
+            sweeps: number;
+            /** @description Why nothing can be judged now. */
+            waiting?: string | null;
+        };
+        /** @description A constraint and what it found. */
+        ClusterAuditConstraint: {
+            /** @description What it does at the audit. */
+            actions: string[];
+            /** @description Its kind. */
+            kind: string;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Its violations.
+             */
+            violations: number;
+        };
+        /** @description A kind that is followed. */
+        ClusterAuditKind: {
+            /** @description Whether all of them are known. */
+            complete: boolean;
+            /** @description The group; empty for the core. */
+            group: string;
+            /** @description The kind. */
+            kind: string;
+            /**
+             * Format: int64
+             * @description Objects that are known.
+             */
+            objects: number;
+            /** @description Why not, where an error is the reason. */
+            trouble?: string | null;
         };
         /** @description How a scan ended. */
         CompleteTask: {
@@ -2312,6 +2420,8 @@ export interface components {
         };
         /** @description The policies by which the webhook judges. */
         PolicySet: {
+            /** @description Whether a cluster is audited by them; `GET /cluster` then tells how that stands. */
+            audited: boolean;
             /** @description The digest of everything that was read; decisions name it. */
             digest?: string | null;
             exceptions: components["schemas"]["ExceptionView"][];
@@ -3268,6 +3378,41 @@ export interface operations {
             };
         };
     };
+    getClusterAudit: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterAudit"];
+                };
+            };
+            /** @description No cluster is audited here */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listDecisions: {
         parameters: {
             query?: {
@@ -4045,6 +4190,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TrialResult"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getPolicyReports: {
+        parameters: {
+            query?: {
+                /**
+                 * @description `yaml` (default): a document for each object; `json`: one list of kind `List`. Both are
+                 *     what `kubectl apply -f` reads.
+                 */
+                format?: string;
+                /** @description The most recently scanned scope when absent. */
+                scope?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                    "application/yaml": string;
                 };
             };
             /** @description A problem: what is wrong and what to try. */

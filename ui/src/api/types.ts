@@ -470,6 +470,7 @@ export interface PolicyException {
 }
 export interface PolicySet {
   serving: boolean;
+  audited: boolean;
   digest?: string | null;
   items: Policy[];
   exceptions: PolicyException[];
@@ -526,4 +527,19 @@ export interface TrialResult {
   items: Tried[];
   notices: { at: string; text: string }[];
   micros: number;
+}
+
+/** How the audit of a cluster stands. */
+export interface ClusterAudit {
+  scope: string;
+  objects: number;
+  due: number;
+  sweeps: number;
+  judged: number;
+  pass_started?: string | null;
+  /** Null while a pass is under way. */
+  pass_finished?: string | null;
+  waiting?: string | null;
+  kinds: { group: string; kind: string; objects: number; complete: boolean; trouble?: string | null }[];
+  constraints: { kind: string; name: string; actions: string[]; violations: number }[];
 }

@@ -12,6 +12,7 @@ export const fits: [
   Fits<Theirs['Attestation'], Ours.Attestation>,
   Fits<Theirs['AuditEntry'], Ours.AuditEntry>,
   Fits<Theirs['Check'], Ours.Check>,
+  Fits<Theirs['ClusterAudit'], Ours.ClusterAudit>,
   Fits<Theirs['ControlDetail'], Ours.ControlDetail>,
   Fits<Theirs['ControlRow'], Ours.ControlRow>,
   Fits<Theirs['Decision'], Ours.Decision>,
@@ -41,4 +42,4 @@ export const fits: [
   Fits<Theirs['TrialResult'], Ours.TrialResult>,
   Fits<Theirs['User'], Ours.User>,
   Fits<Theirs['Verdict'], Ours.VerifyAnswer>,
-] = Array.from({ length: 34 }, () => (answer: unknown) => answer) as never;
+] = Array.from({ length: 35 }, () => (answer: unknown) => answer) as never;

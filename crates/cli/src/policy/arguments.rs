@@ -117,6 +117,9 @@ pub enum CheckFormat {
     Yaml,
     Sarif,
     Junit,
+    /// PolicyReport and ClusterPolicyReport objects of wgpolicyk8s.io/v1alpha2, as YAML
+    #[value(name = "policyreport")]
+    PolicyReport,
 }
 
 #[derive(Args)]

@@ -7,6 +7,7 @@ use crate::{Verdict, show};
 use anyhow::{Result, bail};
 use bartizan_policy::check::{Language, Violated};
 use bartizan_policy::{Checked, Checker, Object};
+use bartizan_report::policy_report::{self, Line, Object as Subject, Options, Word};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -46,6 +47,7 @@ pub fn run(options: &Check) -> Result<Verdict> {
             write::yaml(&Value::Array(all))
         }
         CheckFormat::Sarif => write::json(&sarif(&violations, &untold))? + "\n",
+        CheckFormat::PolicyReport => write::documents(&reports(&violations, &untold)),
         CheckFormat::Junit => junit(checker.objects(), &violations, &untold),
     };
     show::bytes(text.as_bytes())?;
@@ -157,6 +159,54 @@ fn sarif(violations: &[Violated], untold: &[String]) -> Value {
             "results": results
         }]
     })
+}
+
+/// What is wrong as PolicyReports. What passes is not among them: `gator` does not tell it.
+fn reports(violations: &[Violated], untold: &[String]) -> Vec<Value> {
+    let at = Some(now());
+    let wrong = violations.iter().map(|violated| {
+        let object = &violated.object;
+        let said = |path| text(object, path).to_owned();
+        Line {
+            policy: text(&violated.constraint, "/kind").to_owned(),
+            rule: text(&violated.constraint, "/metadata/name").to_owned(),
+            category: String::new(),
+            severity: None,
+            subject: Subject {
+                api_version: said("/apiVersion"),
+                kind: said("/kind"),
+                namespace: said("/metadata/namespace"),
+                name: said("/metadata/name"),
+                uid: said("/metadata/uid"),
+            },
+            outcome: if violated.denies() {
+                Word::Fail
+            } else {
+                Word::Warn
+            },
+            message: violated.message.clone(),
+            at,
+            properties: BTreeMap::from([
+                ("enforcementAction".to_owned(), violated.action.clone()),
+                (
+                    "location".to_owned(),
+                    format!("{}:{}", violated.file, violated.line),
+                ),
+            ]),
+        }
+    });
+    let unknown = untold.iter().map(|why| Line {
+        policy: "not judged".to_owned(),
+        rule: String::new(),
+        category: String::new(),
+        severity: None,
+        subject: Subject::default(),
+        outcome: Word::Error,
+        message: why.clone(),
+        at,
+        properties: BTreeMap::new(),
+    });
+    policy_report::reports(wrong.chain(unknown), Options::new("check"))
 }
 
 /// A path as a relative reference.

@@ -1,20 +1,25 @@
 //! External data over HTTP: the `Provider` objects that policies and mutators name are asked by
-//! POST, over TLS 1.3 with the authority that they give.
+//! POST, over TLS 1.3 with the authority that they give. The webhook presents its own certificate
+//! to those that ask for one, as Gatekeeper does; it may be another after each renewal.
 //!
 //! All keys of a question that are not known yet go in one request. What is told of a key is
-//! known for three minutes, as in Gatekeeper. An answer is read up to a limit and within the
+//! known for three minutes, as in Gatekeeper, or as long as the operator says. An answer is read up to a limit and within the
 //! provider's timeout; whatever goes wrong is the question's error, never an empty answer.
 
 use anyhow::{Context, Result};
 use bartizan_policy::Object;
 use bartizan_policy::providers::{Answer, Item, Provider, Providers, answer, request};
 use reqwest::blocking::Client;
+use rustls::client::{ResolvesClientCert, Resumption};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
 use std::collections::HashMap;
 use std::io::Read;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long an answer counts.
+/// How long an answer counts where nothing is said.
 const LIFE: Duration = Duration::from_secs(180);
 /// Answers that are kept.
 const MOST: usize = 10_000;
@@ -27,6 +32,7 @@ const ANSWER: u64 = 8 << 20;
 pub struct HttpProviders {
     all: HashMap<String, (Provider, Client)>,
     known: Mutex<HashMap<(String, String), Known>>,
+    life: Duration,
 }
 
 struct Known {
@@ -51,14 +57,34 @@ impl HttpProviders {
 
     /// Of Providers that were read already.
     pub fn of_parsed(providers: &[Provider]) -> Result<Self> {
+        Self::made(providers, None, LIFE)
+    }
+
+    /// Of Providers that were read already, asked in the name of the webhook; answers count for
+    /// so long.
+    pub fn presenting(
+        providers: &[Provider],
+        identity: Arc<dyn ResolvesClientCert>,
+        life: Duration,
+    ) -> Result<Self> {
+        Self::made(providers, Some(identity), life)
+    }
+
+    fn made(
+        providers: &[Provider],
+        identity: Option<Arc<dyn ResolvesClientCert>>,
+        life: Duration,
+    ) -> Result<Self> {
         let mut all = HashMap::new();
         for provider in providers {
-            let client = client(provider).with_context(|| format!("Provider {}", provider.name))?;
+            let client = client(provider, identity.clone())
+                .with_context(|| format!("Provider {}", provider.name))?;
             all.insert(provider.name.clone(), (provider.clone(), client));
         }
         Ok(Self {
             all,
             known: Mutex::default(),
+            life,
         })
     }
 
@@ -87,13 +113,30 @@ impl HttpProviders {
     }
 }
 
-fn client(provider: &Provider) -> Result<Client> {
-    let authority = reqwest::Certificate::from_pem_bundle(provider.ca_bundle.as_bytes());
+fn client(provider: &Provider, identity: Option<Arc<dyn ResolvesClientCert>>) -> Result<Client> {
+    let mut authorities = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(provider.ca_bundle.as_bytes()) {
+        authorities
+            .add(certificate.context("spec.caBundle")?)
+            .context("spec.caBundle")?;
+    }
+    let suite = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let tls = ClientConfig::builder_with_provider(suite)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_root_certificates(authorities);
+    let tls = match identity {
+        Some(identity) => {
+            let mut tls = tls.with_client_cert_resolver(identity);
+            // A session that is taken up again would go by the certificate of before.
+            tls.resumption = Resumption::disabled();
+            tls
+        }
+        None => tls.with_no_client_auth(),
+    };
     let builder = Client::builder()
         .user_agent(concat!("bartizan/", env!("CARGO_PKG_VERSION")))
         .https_only(true)
-        .tls_version_min(reqwest::tls::Version::TLS_1_3)
-        .tls_certs_only(authority.context("spec.caBundle")?)
+        .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(provider.timeout)
         .timeout(provider.timeout);
@@ -124,7 +167,7 @@ impl Providers for HttpProviders {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             for key in keys {
                 match known.get(&place(key)) {
-                    Some(told) if told.since.elapsed() < LIFE => {
+                    Some(told) if told.since.elapsed() < self.life => {
                         answer.items.push(told.item.clone());
                         answer.idempotent &= told.idempotent;
                     }
@@ -136,7 +179,7 @@ impl Providers for HttpProviders {
             let new = self.post(provider, batch)?;
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if known.len() + new.items.len() > MOST {
-                known.retain(|_, told| told.since.elapsed() < LIFE);
+                known.retain(|_, told| told.since.elapsed() < self.life);
             }
             if known.len() + new.items.len() > MOST {
                 known.clear();
@@ -165,7 +208,6 @@ mod tests {
     use bartizan_policy::check;
     use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     struct Fake {
@@ -175,11 +217,27 @@ mod tests {
 
     /// A provider that answers keys in capitals; `slow` it keeps waiting, `huge` it floods.
     fn fake(timeout: u32) -> Fake {
+        fake_for(timeout, None)
+    }
+
+    /// One that answers only whom this authority has signed for, where there is one.
+    fn fake_for(timeout: u32, clients: Option<&str>) -> Fake {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der());
-        let config = rustls::ServerConfig::builder()
-            .with_no_client_auth()
+        let config = rustls::ServerConfig::builder();
+        let config = match clients {
+            None => config.with_no_client_auth(),
+            Some(pem) => {
+                let mut roots = RootCertStore::empty();
+                for authority in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+                    roots.add(authority.unwrap()).unwrap();
+                }
+                let verifier = rustls::server::WebPkiClientVerifier::builder(Arc::new(roots));
+                config.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        let config = config
             .with_single_cert(vec![made.cert.der().clone()], key.unwrap())
             .unwrap();
         let config = Arc::new(config);
@@ -294,6 +352,47 @@ mod tests {
     }
 
     #[test]
+    fn the_webhooks_certificate_is_presented_also_after_its_renewal() {
+        use bartizan_model::Timestamp;
+        use bartizan_server::admission::certs::Certs;
+        use bartizan_server::admission::{Certificates, Identity};
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let folder = tempfile::tempdir().unwrap();
+        let source = Certificates::Made {
+            names: vec!["localhost".into()],
+            days: 90,
+            look: Duration::from_secs(1),
+        };
+        let identity: Arc<Identity> = Arc::default();
+        let wall = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = Timestamp::from_micros(wall.unwrap().as_micros() as i64);
+        let certs = Certs::open(&source, folder.path(), now, &identity).unwrap();
+        let fake = fake_for(5, certs.ca().as_deref());
+        let provider = Provider::read(&fake.objects[0]).unwrap().unwrap();
+        let keys = ["a".to_owned()];
+        let ask = |p: &HttpProviders| p.ask("p", &keys);
+        // Whoever presents nothing is not answered.
+        let stranger = HttpProviders::of_parsed(std::slice::from_ref(&provider)).unwrap();
+        assert!(ask(&stranger).is_err());
+        let own = || Arc::<Identity>::clone(&identity);
+        let providers =
+            HttpProviders::presenting(std::slice::from_ref(&provider), own(), Duration::ZERO);
+        let providers = providers.unwrap();
+        assert_eq!(ask(&providers).unwrap().items[0].value, "A");
+        assert!(certs.turn(now.plus_seconds(61 * 86_400)).unwrap());
+        // Days begin at midnight: what is made for later is not valid yet, what is there was.
+        let asked = fake.asked.load(Ordering::SeqCst);
+        assert!(ask(&providers).is_err());
+        assert_eq!(fake.asked.load(Ordering::SeqCst), asked);
+        certs.turn(now).unwrap();
+        let renewed = Certs::open(&source, folder.path(), now, &identity).unwrap();
+        assert_eq!(renewed.ca(), certs.ca());
+        // Nothing is kept where answers count for no time.
+        assert_eq!(ask(&providers).unwrap().items[0].value, "A");
+        assert_eq!(fake.asked.load(Ordering::SeqCst), asked + 1);
+    }
+
+    #[test]
     fn what_goes_wrong_is_an_error() {
         let fake = fake(1);
         let mut providers = HttpProviders::of(&fake.objects).unwrap();
@@ -313,7 +412,7 @@ mod tests {
             ca_bundle: other.ca_bundle,
             ..own
         };
-        let both = client(&mixed).unwrap();
+        let both = client(&mixed, None).unwrap();
         let right = HttpProviders::of(&fake.objects).unwrap();
         providers.all.insert("p".into(), (mixed, both));
         let why = ask(&providers, "a");

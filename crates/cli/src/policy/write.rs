@@ -28,6 +28,16 @@ pub fn yaml(value: &Value) -> String {
     out
 }
 
+/// Objects as one YAML stream, as `kubectl apply` reads it.
+pub fn documents(all: &[Value]) -> String {
+    let mut out = String::new();
+    for value in all {
+        out.push_str("---\n");
+        out.push_str(&yaml(value));
+    }
+    out
+}
+
 fn block(value: &Value, indent: usize, out: &mut String) {
     let margin = " ".repeat(indent);
     match value {

@@ -361,6 +361,80 @@ fn objects_are_mutated_and_providers_are_asked() {
 }
 
 #[test]
+fn kubernetes_own_policies_and_policies_themselves_are_judged() {
+    let rules = |operations: Value| {
+        json!({"resourceRules": [
+        {"apiGroups": [""], "apiVersions": ["v1"], "operations": operations, "resources": ["pods"]}]})
+    };
+    let registration = "admissionregistration.k8s.io/v1";
+    let all = json!([
+        {"apiVersion": registration, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "images"},
+         "spec": {"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
+                  "matchConstraints": rules(json!(["CREATE"])),
+                  "validations": [{"expression": "object.spec.containers.all(c, c.image.startsWith(params.data.registry))",
+                                   "messageExpression": "'images come from ' + params.data.registry"}]}},
+        {"apiVersion": registration, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "ours"},
+         "spec": {"policyName": "images", "validationActions": ["Deny"],
+                  "paramRef": {"name": "registry", "namespace": "shop", "parameterNotFoundAction": "Deny"}}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "registry", "namespace": "shop"},
+         "data": {"registry": "reg.example/"}},
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop",
+         "labels": {"pod-security.kubernetes.io/enforce": "baseline"}}},
+        {"apiVersion": registration, "kind": "MutatingAdmissionPolicy", "metadata": {"name": "grace"},
+         "spec": {"matchConstraints": rules(json!(["*"])), "mutations": [{"patchType": "JSONPatch", "jsonPatch":
+            {"expression": "[JSONPatch{op: 'add', path: '/spec/terminationGracePeriodSeconds', value: object.spec.grace}]"}}]}},
+        {"apiVersion": registration, "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": "grace"},
+         "spec": {"policyName": "grace"}},
+    ]);
+    let (folder, arguments) = served(&["--pod-security"]);
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": all});
+    fs::write(folder.path().join("native.json"), list.to_string()).unwrap();
+    let place = Installation::with(&backends()[0], &arguments);
+    let webhook = Webhook::of(&place);
+    let pod = |uid: &str, spec: Value| {
+        let mut pod = review(uid, "Pod", "shop", &json!({"owner": "x"}));
+        pod["request"]["resource"]["resource"] = "pods".into();
+        pod["request"]["object"]["spec"] = spec;
+        pod
+    };
+    let good = json!({"containers": [{"name": "a", "image": "reg.example/a"}], "grace": 5});
+    let bad = json!({"hostPID": true, "containers": [{"name": "a", "image": "else/a"}]});
+    let answer = webhook.ask("/v1/admit?timeout=10s", &pod("n1", good.clone()));
+    assert_eq!(answer["allowed"], true, "{answer}");
+    let answer = webhook.ask("/v1/admit?timeout=10s", &pod("n2", bad.clone()));
+    assert_eq!(
+        answer["status"]["message"],
+        "[pod-security] pods \"web\" is forbidden: violates PodSecurity \"baseline:latest\": \
+         host namespaces (hostPID=true)\n[ours] images come from reg.example/"
+    );
+    let answer = webhook.ask("/v1/mutate?timeout=10s", &pod("n3", good));
+    let patch = STANDARD.decode(answer["patch"].as_str().unwrap()).unwrap();
+    let patch: Value = serde_json::from_slice(&patch).unwrap();
+    assert_eq!(
+        patch,
+        json!([{"op": "add", "path": "/spec/terminationGracePeriodSeconds", "value": 5}])
+    );
+    // An error is a denial where the policy does not say otherwise.
+    let answer = webhook.ask("/v1/mutate?timeout=10s", &pod("n4", bad));
+    assert_eq!(answer["allowed"], false, "{answer}");
+    let message = answer["status"]["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("[grace] ") && message.contains("grace"),
+        "{message}"
+    );
+    // A policy that could not be used.
+    let mut config = review("n5", "Config", "gatekeeper-system", &json!({}));
+    config["request"]["kind"] =
+        json!({"group": "config.gatekeeper.sh", "version": "v1alpha1", "kind": "Config"});
+    let answer = webhook.ask("/v1/admit?timeout=10s", &config);
+    assert_eq!(answer["status"]["code"], 422);
+    assert_eq!(
+        answer["status"]["message"],
+        "config resource must have name 'config'"
+    );
+}
+
+#[test]
 fn hostile_reviews_leave_it_answering() {
     let (_folder, arguments) = served(&["--admission-failure", "closed"]);
     let place = Installation::with(&bartizan_xtask::running::Backend::Sqlite, &arguments);

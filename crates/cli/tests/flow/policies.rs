@@ -119,6 +119,16 @@ fn check_writes_every_format() {
     let place = &result["locations"][0]["physicalLocation"];
     assert_eq!(place["artifactLocation"]["uri"], "stdin");
     assert!(place["region"]["startLine"].as_u64() > Some(1));
+    let reports = check(&["--format", "policyreport"], &deny).out;
+    for line in [
+        "---\napiVersion: wgpolicyk8s.io/v1alpha2\nkind: PolicyReport\n",
+        "\n  namespace: default\n",
+        "\n  policy: NeedsLabel\n",
+        "\n  result: fail\n",
+        "\n  fail: 1\n",
+    ] {
+        assert!(reports.contains(line), "{line}: {reports}");
+    }
     let junit = check(&["--format", "junit"], &deny).out;
     assert!(
         junit.contains("tests=\"4\" failures=\"1\" errors=\"0\""),

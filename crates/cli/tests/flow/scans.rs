@@ -70,6 +70,9 @@ fn every_format_is_what_it_says() {
             .iter()
             .any(|r| r["level"] == "error")
     );
+    let reports = scan("policyreport");
+    assert!(reports.starts_with("---\napiVersion: wgpolicyk8s.io/v1alpha2\nkind: "));
+    assert!(reports.contains("\n  result: fail\n"), "{reports}");
     let html = scan("html");
     assert!(html.starts_with("<!doctype html>") && html.contains("privileged"));
     assert!(!html.contains("<script"));

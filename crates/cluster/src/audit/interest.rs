@@ -27,7 +27,8 @@ impl Kind {
         Self::new(&resource.group, &resource.kind)
     }
 
-    pub(crate) fn namespace() -> Self {
+    /// Namespaces, which decide about others.
+    pub fn namespace() -> Self {
         Self::new("", "Namespace")
     }
 }
@@ -74,7 +75,8 @@ pub struct Interest {
 }
 
 impl Interest {
-    pub(crate) fn looks_at(&self, kind: &Kind) -> bool {
+    /// Whether objects of a kind may be judged.
+    pub fn looks_at(&self, kind: &Kind) -> bool {
         // An empty list of groups or kinds matches all, as in Gatekeeper.
         let among = |wanted: &[String], have: &str| {
             wanted.is_empty() || wanted.iter().any(|w| w == "*" || w == have)

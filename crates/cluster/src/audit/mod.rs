@@ -208,6 +208,14 @@ impl Audit {
         self.changed.insert(key, merged);
     }
 
+    /// An object is due once more under one policy, if both are there.
+    pub fn again(&mut self, kind: &Kind, name: &Name, policy: &str) {
+        if self.knows(kind, name) && self.policies.contains_key(policy) {
+            let only = BTreeSet::from([policy.to_owned()]);
+            self.mark(kind, name, Which::Only(only));
+        }
+    }
+
     /// What is in a namespace is due under the policies that select by its labels.
     fn relabelled(&mut self, namespace: &str) {
         let mut due = Vec::new();
@@ -385,6 +393,36 @@ impl Audit {
                     || (interest.by_namespace && **k == Kind::namespace())
             })
             .collect()
+    }
+
+    /// Whether an object waits to be judged because it changed.
+    pub fn is_due(&self, kind: &Kind, name: &Name) -> bool {
+        self.changed.contains_key(&(kind.clone(), name.clone()))
+    }
+
+    /// How many objects wait because they changed, and how many walks over a kind are under way.
+    pub fn due(&self) -> (usize, usize) {
+        (self.changed.len(), self.sweeps.len())
+    }
+
+    /// Whether an object is there.
+    pub fn knows(&self, kind: &Kind, name: &Name) -> bool {
+        self.kinds.get(kind).is_some_and(|f| f.names.contains(name))
+    }
+
+    /// Whether all objects of a kind are known.
+    pub fn is_settled(&self, kind: &Kind) -> bool {
+        self.kinds.get(kind).is_some_and(|f| f.settled)
+    }
+
+    /// The names of the objects of a kind.
+    pub fn names(&self, kind: &Kind) -> impl Iterator<Item = &Name> {
+        self.kinds.get(kind).into_iter().flat_map(|f| &f.names)
+    }
+
+    /// The kinds that are followed, each with the number of its objects.
+    pub fn kinds(&self) -> impl Iterator<Item = (&Kind, usize)> {
+        self.kinds.iter().map(|(kind, f)| (kind, f.names.len()))
     }
 
     /// How many objects are known.

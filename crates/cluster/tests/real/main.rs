@@ -12,5 +12,6 @@ mod admission;
 mod api;
 mod bartizan;
 mod install;
+mod live;
 mod setup;
 mod webhook;

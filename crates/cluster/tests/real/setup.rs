@@ -62,7 +62,7 @@ impl Real {
         self.kubectl_with(&["apply", "-f", "-"], &objects.to_string());
     }
 
-    fn kubectl_with(&self, arguments: &[&str], input: &str) -> String {
+    pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> String {
         let output = self.try_kubectl(arguments, input);
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "kubectl {arguments:?}: {error}");

@@ -48,7 +48,7 @@ pub struct Pair {
 }
 
 const KEYS: [&str; 6] = ["a", "b", "c", "name", "items", "x-y"];
-const TEXTS: [&str; 10] = [
+const TEXTS: [&str; 30] = [
     "a",
     "b",
     "",
@@ -59,7 +59,32 @@ const TEXTS: [&str; 10] = [
     "Ab",
     "100Mi",
     "10.0.0.1",
+    "é",
+    "日本語",
+    "😀a",
+    " a ",
+    "a\nb",
+    "10.0.0.0/8",
+    "10.1.0.0/16",
+    "fe80::/10",
+    "1.2.3",
+    "1.2.3-rc.1",
+    "2024-02-29T12:00:00Z",
+    "1h30m",
+    "1.5K",
+    "-2",
+    "1e3",
+    "{\"a\":[1,{}]}",
+    "YWJj",
+    "%41+b",
+    "[a-c]+",
+    "616263",
 ];
+
+/// A text as Rego writes it.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
 
 /// Any JSON value.
 pub fn value(r: &mut Random, depth: usize) -> Value {
@@ -76,8 +101,21 @@ pub fn value(r: &mut Random, depth: usize) -> Value {
             }
             Value::Object(map)
         }
-        0 => json!(r.pick(&[0, 1, 2, 3, -1, 10], 0)),
-        1 => json!(r.pick(&[1.5, -0.5, 2.25], 1.5)),
+        0 => json!(r.pick(
+            &[
+                0,
+                1,
+                2,
+                3,
+                -1,
+                10,
+                -7,
+                4_294_967_296,
+                9_007_199_254_740_993_i64
+            ],
+            0
+        )),
+        1 => json!(r.pick(&[1.5, -0.5, 2.25, 0.1, 1e-7, 2e10], 1.5)),
         2 => json!(r.chance(60)),
         3 => Value::Null,
         _ => json!(r.pick(&TEXTS, "a")),
@@ -247,12 +285,18 @@ impl Maker<'_> {
         let body = self.body(2);
         let key = self.string(1);
         let term = self.term(1);
+        let path = self.r.chance(30);
         let mut body = body;
         for used in self.unused(0, &body, &format!("{key} {term}")) {
             let _ = writeln!(body, "\t{used}");
         }
         let equals = if self.v1 { ":=" } else { "=" };
-        let rule = self.head(&format!("{name}[{key}] {equals} {term}"), &body);
+        let head = match (path, self.r.chance(50)) {
+            (false, _) => format!("{name}[{key}] {equals} {term}"),
+            (true, true) => format!("{name}.k.l {equals} {term}"),
+            (true, false) => format!("{name}.k[{key}] {equals} {term}"),
+        };
+        let rule = self.head(&head, &body);
         let asked = self.head(
             &format!("of_{name} {equals} v0"),
             &format!("\tv0 := {name}\n"),
@@ -268,6 +312,10 @@ impl Maker<'_> {
             self.r.pick(&["=", ":="], "=")
         };
         let mut closed = true;
+        if self.r.chance(15) {
+            let all = vec!["_"; arity].join(", ");
+            let _ = writeln!(text, "default {name}({all}) {equals} {}", self.literal(1));
+        }
         for _ in 0..1 + self.r.below(3) {
             self.scope.clear();
             let mut arguments = Vec::new();
@@ -370,7 +418,30 @@ impl Maker<'_> {
     }
 
     fn statement(&mut self, depth: usize) -> String {
-        match self.r.below(20) {
+        match self.r.below(24) {
+            20 => {
+                let reference = self.reference();
+                let (path, item) = (self.fresh(), self.fresh());
+                self.scope.extend([path.clone(), item.clone()]);
+                format!("walk({reference}, [{path}, {item}])")
+            }
+            21 => {
+                let reference = self.reference();
+                let item = self.fresh();
+                self.scope.push(item.clone());
+                let key = self.r.pick(&KEYS[..5], "a");
+                format!("{{\"{key}\": {item}}} = {reference}")
+            }
+            22 => {
+                let condition = self.condition(depth);
+                let (one, two) = (self.literal(1), self.literal(1));
+                format!("{condition} with input.a as {one} with input.b as {two}")
+            }
+            23 => {
+                let condition = self.condition(depth);
+                let name = self.r.pick(&["count", "lower", "is_array"], "count");
+                format!("{condition} with {name} as {}", self.scalar())
+            }
             0..=2 => {
                 let term = self.term(depth);
                 let name = self.fresh();

@@ -13,8 +13,12 @@
 
 mod images;
 mod implied;
+pub(crate) mod native;
+mod pod_security;
+mod renew;
 mod verdict;
 
+pub use renew::Renewed;
 pub use verdict::{Excepted, Explain, Failure, Outcome, Untold, Verdict};
 
 use crate::ask::{Ask, Known, Parameters};
@@ -26,14 +30,17 @@ use crate::gatekeeper::Constraint;
 use crate::images::Images;
 use crate::library::{Library, Policy};
 use crate::matching::{Target, Verdict as Match};
+use crate::pod_security::admission::Configuration;
 use crate::providers::Providers;
 use crate::redact;
 use crate::rego::builtins::external::with_providers;
 use crate::review::{Operation, Review};
 use crate::unit::Unit;
-use bartizan_model::Timestamp;
+use crate::vap::set::Index;
+use crate::vet;
+use bartizan_model::{CheckUid, Timestamp};
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,9 +67,11 @@ pub struct Admitter {
     units: Vec<Result<Unit, String>>,
     rules: Vec<Rule>,
     index: HashMap<Key, Arc<[usize]>>,
+    index_of_natives: Index,
     namespaces: HashMap<String, Shared>,
     providers: Option<Arc<dyn Providers + Send + Sync>>,
     images: Option<Arc<dyn Images + Send + Sync>>,
+    pod_security: Option<Arc<Configuration>>,
 }
 
 // Admitters are made off the request's path and handed to their worker.
@@ -95,7 +104,9 @@ impl Admitter {
         options: AdmitOptions,
         now: Timestamp,
     ) -> Self {
-        let inventory = world.inventory().map(Shared::of);
+        // It may be there for parameters alone.
+        let inventory = world.inventory().filter(|_| library.asks_inventory());
+        let inventory = inventory.map(Shared::of);
         let mut rules = Vec::new();
         let mut units = Vec::new();
         for (p, policy) in library.policies.iter().enumerate() {
@@ -120,9 +131,11 @@ impl Admitter {
             units,
             rules,
             index: HashMap::new(),
+            index_of_natives: Index::default(),
             namespaces: HashMap::new(),
             providers: None,
             images: None,
+            pod_security: None,
         }
     }
 
@@ -158,8 +171,20 @@ impl Admitter {
         now: Timestamp,
         remaining: &mut Remaining<'_>,
     ) -> Verdict {
+        let mut found = Found::default();
+        if vet::concerns(&review.kind.group) {
+            match vet::vet(review, &self.library) {
+                Ok(warnings) => found.warnings = warnings,
+                Err(why) => return Verdict::invalid(why),
+            }
+        }
         if let Some(why) = self.left_out(review) {
-            return Verdict::excluded(why);
+            self.native(review, now, remaining, &mut found);
+            self.pods(review, now, &mut found);
+            return match found.is_empty() {
+                true => Verdict::excluded(why),
+                false => found.verdict(self.options.failure),
+            };
         }
         let forms = match Forms::of(review) {
             Ok(forms) => forms,
@@ -172,22 +197,14 @@ impl Admitter {
             _ => &review.object,
         };
         let ask = Ask::new(object, &review.old_object, namespace, &review.request);
-        let mut found = Found::default();
         for at in self.candidates(&forms).iter() {
             self.rule(*at, review, &forms, &ask, now, remaining, &mut found);
         }
         self.implied(review, now, remaining, &mut found);
+        self.native(review, now, remaining, &mut found);
+        self.pods(review, now, &mut found);
         self.images(review, &forms, now, remaining, &mut found);
-        found.explains.sort_by(|a, b| {
-            let key = |e: &Explain| (e.kind.clone(), e.constraint.clone(), e.message.clone());
-            key(a).cmp(&key(b))
-        });
-        Verdict::of(
-            found.explains,
-            found.untold,
-            found.evaluated,
-            self.options.failure,
-        )
+        found.verdict(self.options.failure)
     }
 
     /// Whether the namespace is left out: by Config for the webhook, or by label.
@@ -257,6 +274,10 @@ impl Admitter {
             Match::Unknown(why) => return found.untold.push(untold(why)),
             Match::Yes => {}
         }
+        if let Some(why) = &constraint.refused {
+            let why = format!("the constraint cannot be used: {why}");
+            return found.untold.push(untold(why));
+        }
         let time = remaining().min(self.options.budget.time);
         if time.is_zero() {
             return found
@@ -277,24 +298,7 @@ impl Admitter {
             Ok(violations) => violations,
             Err(why) => return found.untold.push(untold(why)),
         };
-        let exceptions = self.library.exceptions.iter();
-        let exception = exceptions
-            .filter(|e| {
-                let uid = &policy.check.uid;
-                e.covers(
-                    uid,
-                    &constraint.name,
-                    &forms.targets,
-                    self.world.namespaces(),
-                    now,
-                )
-            })
-            .map(|e| Excepted {
-                name: e.name.clone(),
-                owner: e.owner.clone(),
-                reason: e.reason.clone(),
-            })
-            .next();
+        let exception = self.excepted(&policy.check.uid, &constraint.name, forms, now);
         for violation in violations {
             let one = explain(
                 policy,
@@ -305,6 +309,25 @@ impl Admitter {
             );
             found.explains.push(one);
         }
+    }
+
+    /// The exception that lets a violation pass.
+    fn excepted(
+        &self,
+        check: &CheckUid,
+        constraint: &str,
+        forms: &Forms<'_>,
+        now: Timestamp,
+    ) -> Option<Excepted> {
+        let namespaces = self.world.namespaces();
+        let mut exceptions = self.library.exceptions.iter();
+        let found =
+            exceptions.find(|e| e.covers(check, constraint, &forms.targets, namespaces, now));
+        found.map(|e| Excepted {
+            name: e.name.clone(),
+            owner: e.owner.clone(),
+            reason: e.reason.clone(),
+        })
     }
 
     fn namespace<'w>(&mut self, world: &'w World, name: &str) -> Option<Known<'w>> {
@@ -355,6 +378,28 @@ struct Found {
     explains: Vec<Explain>,
     untold: Vec<Untold>,
     evaluated: usize,
+    annotations: BTreeMap<String, String>,
+    warnings: Vec<String>,
+}
+
+impl Found {
+    fn is_empty(&self) -> bool {
+        self.explains.is_empty()
+            && self.untold.is_empty()
+            && self.warnings.is_empty()
+            && self.evaluated == 0
+    }
+
+    fn verdict(mut self, failure: Failure) -> Verdict {
+        self.explains.sort_by(|a, b| {
+            let key = |e: &Explain| (e.kind.clone(), e.constraint.clone(), e.message.clone());
+            key(a).cmp(&key(b))
+        });
+        let mut verdict = Verdict::of(self.explains, self.untold, self.evaluated, failure);
+        verdict.annotations = self.annotations;
+        verdict.warnings = self.warnings;
+        verdict
+    }
 }
 
 fn explain(

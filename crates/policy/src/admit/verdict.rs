@@ -111,8 +111,14 @@ pub struct Verdict {
     pub untold: Vec<Untold>,
     /// Why nothing was asked.
     pub excluded: Option<&'static str>,
-    /// How many constraints were evaluated.
+    /// How many constraints and bindings were evaluated.
     pub evaluated: usize,
+    /// What policies want in the audit log, by name.
+    pub annotations: BTreeMap<String, String>,
+    /// Why the object itself, a policy, cannot be used; nothing was asked then.
+    pub invalid: Option<String>,
+    /// What else the user should hear.
+    pub warnings: Vec<String>,
 }
 
 /// A message that goes back is cut here; an API server cuts warnings much earlier.
@@ -140,6 +146,9 @@ impl Verdict {
             untold,
             excluded: None,
             evaluated,
+            annotations: BTreeMap::new(),
+            invalid: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -154,6 +163,15 @@ impl Verdict {
         Self::of(Vec::new(), vec![untold], 0, failure)
     }
 
+    /// The object is a policy that cannot be used.
+    pub(crate) fn invalid(why: String) -> Self {
+        let mut verdict = Self::of(Vec::new(), Vec::new(), 0, Failure::Closed);
+        verdict.outcome = Outcome::Denied;
+        verdict.allowed = false;
+        verdict.invalid = Some(why);
+        verdict
+    }
+
     pub(crate) fn excluded(why: &'static str) -> Self {
         Self {
             outcome: Outcome::Excluded,
@@ -162,6 +180,9 @@ impl Verdict {
             untold: Vec::new(),
             excluded: Some(why),
             evaluated: 0,
+            annotations: BTreeMap::new(),
+            invalid: None,
+            warnings: Vec::new(),
         }
     }
 
@@ -173,12 +194,15 @@ impl Verdict {
         };
         let denials: Vec<String> = told(Action::Deny).collect();
         let mut warnings: Vec<String> = told(Action::Warn).collect();
+        warnings.extend(self.warnings.iter().cloned());
         let doubts = self.untold.iter().map(|u| match u.constraint.as_str() {
             "" => format!("not judged: {}", u.why),
             name => format!("[{name}] not judged: {}", u.why),
         });
         let mut doubts: Vec<String> = doubts.collect();
-        let (code, reason, message) = if !denials.is_empty() {
+        let (code, reason, message) = if let Some(why) = &self.invalid {
+            (422, "Invalid", why.clone())
+        } else if !denials.is_empty() {
             warnings.append(&mut doubts);
             (403, "Forbidden", denials.join("\n"))
         } else if !self.allowed {
@@ -188,7 +212,7 @@ impl Verdict {
             let code = if warnings.is_empty() { 200 } else { 299 };
             (code, "", self.excluded.unwrap_or_default().to_owned())
         };
-        let mut annotations = BTreeMap::new();
+        let mut annotations = self.annotations.clone();
         if !matches!(self.outcome, Outcome::Allowed) {
             annotations.insert("outcome".to_owned(), self.outcome.word().to_owned());
         }

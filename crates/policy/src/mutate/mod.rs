@@ -16,11 +16,13 @@ mod apply;
 mod external;
 mod image;
 mod location;
+mod native;
 mod patch;
 mod read;
 mod schema;
 
 pub(crate) use location::reads_what_it_prints;
+pub use native::Mutation;
 pub use patch::json_patch;
 pub(crate) use read::apply_to;
 
@@ -293,6 +295,17 @@ impl Mutators {
                 Err(fault) => faults.push(fault),
             }
         }
+        Self::of(by_id, faults)
+    }
+
+    /// With others, which take the place of those of their identities.
+    pub(crate) fn with(&self, others: Self) -> Self {
+        let all = self.all.iter().cloned().chain(others.all);
+        let by_id = all.map(|m| (m.id.clone(), m)).collect();
+        Self::of(by_id, others.faults)
+    }
+
+    fn of(by_id: BTreeMap<Id, Mutator>, faults: Vec<MutatorFault>) -> Self {
         let all: Vec<Mutator> = by_id.into_values().collect();
         let bindings: Vec<Vec<Binding>> = all.iter().map(Mutator::bindings).collect();
         let statements = all.iter().zip(&bindings).map(|(mutator, bindings)| {
@@ -398,6 +411,21 @@ impl Mutators {
         world: &World,
         providers: &dyn Providers,
     ) -> Result<Option<Vec<Value>>, MutateError> {
+        let changed = self.changed(review, &review.object, library, world, providers)?;
+        let patch = changed.map(|object| json_patch(&review.object, &object));
+        Ok(patch.filter(|patch| !patch.is_empty()))
+    }
+
+    /// The object of a review, as others have left it, with the mutators' changes; none where
+    /// there are none.
+    fn changed(
+        &self,
+        review: &Review,
+        object: &Value,
+        library: &Library,
+        world: &World,
+        providers: &dyn Providers,
+    ) -> Result<Option<Value>, MutateError> {
         let mutable = matches!(review.operation, Operation::Create | Operation::Update);
         // Policies are not changed by policies.
         let own = review.kind.group.ends_with("gatekeeper.sh");
@@ -406,7 +434,7 @@ impl Mutators {
             _ => review.namespace.as_str(),
         };
         let excluded = library.exclusions.leave_out("mutation-webhook", namespace);
-        if !mutable || own || excluded || review.object.is_null() {
+        if self.all.is_empty() || !mutable || own || excluded || object.is_null() {
             return Ok(None);
         }
         let about = About {
@@ -415,9 +443,8 @@ impl Mutators {
             username: &review.user.username,
             ..About::default()
         };
-        let mutated = self.mutate(&review.object, &about, world, providers)?;
-        let patch = json_patch(&review.object, &mutated.object);
-        Ok((!patch.is_empty()).then_some(patch))
+        let mutated = self.mutate(object, &about, world, providers)?;
+        Ok((mutated.object != *object).then_some(mutated.object))
     }
 }
 

@@ -29,6 +29,27 @@ impl Default for Configuration {
 }
 
 impl Configuration {
+    /// Reads a file of YAML or JSON: a `PodSecurityConfiguration`, or an API server's
+    /// `AdmissionConfiguration` that has one for its plugin `PodSecurity`.
+    pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, String> {
+        let documents = crate::suite::documents(name, bytes)?;
+        let [document] = documents.as_slice() else {
+            return Err(format!("{name}: it must hold one document"));
+        };
+        let mut found = document;
+        if document.get("kind").and_then(Value::as_str) == Some("AdmissionConfiguration") {
+            let plugins = document.get("plugins").and_then(Value::as_array);
+            let mut plugins = plugins.into_iter().flatten();
+            found = plugins
+                .find(|p| p.get("name").and_then(Value::as_str) == Some("PodSecurity"))
+                .and_then(|p| p.get("configuration"))
+                .ok_or_else(|| {
+                    format!("{name}: no plugin PodSecurity has a configuration in it")
+                })?;
+        }
+        Self::read(found).map_err(|why| format!("{name}: {why}"))
+    }
+
     /// Reads a `PodSecurityConfiguration`; the error names the field.
     pub fn read(value: &Value) -> Result<Self, String> {
         let kind = value.get("kind").and_then(Value::as_str);
@@ -117,6 +138,24 @@ mod tests {
         assert_eq!(read.defaults.enforce.to_string(), "baseline:v1.9");
         assert_eq!(read.defaults.warn.to_string(), "privileged:latest");
         assert_eq!(read.users, ["a"]);
+    }
+
+    #[test]
+    fn files_of_an_api_server() {
+        let own = "apiVersion: pod-security.admission.config.k8s.io/v1\nkind: PodSecurityConfiguration\ndefaults: {enforce: baseline}\n";
+        let parsed = Configuration::parse("own.yaml", own.as_bytes()).unwrap();
+        assert_eq!(parsed.defaults.enforce.to_string(), "baseline:latest");
+        let outer = "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n- name: PodSecurity\n  configuration: {apiVersion: pod-security.admission.config.k8s.io/v1, kind: PodSecurityConfiguration, defaults: {enforce: baseline}}\n";
+        assert_eq!(
+            Configuration::parse("outer.yaml", outer.as_bytes()),
+            Ok(parsed)
+        );
+        let none = outer.replace("PodSecurity\n", "Other\n");
+        let fault = Configuration::parse("none.yaml", none.as_bytes()).unwrap_err();
+        assert!(fault.starts_with("none.yaml: no plugin"), "{fault}");
+        let wrong = own.replace("baseline", "strict");
+        let fault = Configuration::parse("wrong.yaml", wrong.as_bytes()).unwrap_err();
+        assert!(fault.contains("defaults.enforce"), "{fault}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Calls of built-ins that the engine lacks, has otherwise, or must not have.
 
+use super::builtins::OPERATORS;
 use super::syntax::{Text, apply, variant, visit};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,21 @@ const MISSING_TOO: [&str; 5] = [
     "strings.render_template",
     "uri.",
     "yaml.is_valid",
+];
+
+/// Operators by their names as functions, and what they are called here.
+const OPERATIONS: [(&str, &str); 11] = [
+    ("and", "and"),
+    ("div", "div"),
+    ("gt", "gt"),
+    ("gte", "ge"),
+    ("lt", "lt"),
+    ("lte", "le"),
+    ("minus", "minus"),
+    ("mul", "mul"),
+    ("or", "or"),
+    ("plus", "plus"),
+    ("rem", "rem"),
 ];
 
 /// Deprecated built-ins, defined in [`DEPRECATED_MODULE`].
@@ -124,6 +140,8 @@ pub(crate) fn rewrite(source: &str, tree: &Value) -> Result<String, String> {
         let compact: String = called.split_whitespace().collect();
         if let Some((name, why)) = FORBIDDEN.iter().find(|(n, _)| *n == compact) {
             refused.get_or_insert(format!("it calls {name}, which is not available: {why}"));
+        } else if let Some((_, ours)) = OPERATIONS.iter().find(|(n, _)| *n == compact) {
+            edits.push((start, end, format!("{OPERATORS}.{ours}")));
         } else if compact == "re_match" {
             edits.push((start, end, "regex.match".into()));
         } else if DEPRECATED.contains(&compact.as_str()) {
@@ -261,6 +279,10 @@ mod tests {
         assert_eq!(
             rewritten("package a\np { re_match(`^x`, input.a); any([true]); x := time.now_ns() }"),
             Ok("package a\np { regex.match(`^x`, input.a); data.bartizan_builtins.any([true]); x := data.bartizan_now.ns }".into())
+        );
+        assert_eq!(
+            rewritten("package a\np { minus(input.a, 1) == 2 }"),
+            Ok("package a\np { bartizan_op.minus(input.a, 1) == 2 }".into())
         );
         let own = "package a\nany(x) { x }\np { any(1) }";
         assert_eq!(rewritten(own), Ok(own.into()));

@@ -21,16 +21,14 @@ use std::collections::BTreeSet;
 /// Hoists until nothing is left to hoist.
 pub(crate) fn rewrite(mut source: String, v1: bool) -> Result<String, String> {
     let mut next = 0;
-    // Each turn rewrites one statement; a module has at most some hundred negations.
-    for _ in 0..2_000 {
+    // Each turn rewrites statements that do not hold each other, the outer ones first.
+    for _ in 0..200 {
         let tree = parse(&source, v1)?;
         let text = Text::new(&source)?;
         let rules = rule_names(&tree, &text);
-        let mut found: Option<Result<Vec<Edit>, String>> = None;
+        let mut edits: Vec<Edit> = Vec::new();
+        let mut fault = None;
         statements(&tree, &mut |statement| {
-            if found.is_some() {
-                return;
-            }
             let mut hoister = Hoister {
                 text: &text,
                 rules: &rules,
@@ -40,17 +38,25 @@ pub(crate) fn rewrite(mut source: String, v1: bool) -> Result<String, String> {
                 fault: None,
             };
             hoister.statement(statement);
-            if let Some(why) = hoister.fault {
-                found = Some(Err(why));
-            } else if !hoister.edits.is_empty() {
+            let begin = hoister.edits.iter().map(|(start, ..)| *start).min();
+            let end = hoister.edits.iter().map(|(_, end, _)| *end).max();
+            let (Some(begin), Some(end)) = (begin, end) else {
+                fault = fault.take().or(hoister.fault);
+                return;
+            };
+            if edits.iter().all(|(b, e, _)| *e < begin || *b > end) {
+                fault = fault.take().or(hoister.fault);
                 next = hoister.next;
-                found = Some(Ok(hoister.edits));
+                edits.append(&mut hoister.edits);
             }
         });
-        match found {
-            None => return Ok(source),
-            Some(edits) => source = apply(&source, edits?),
+        if let Some(why) = fault {
+            return Err(why);
         }
+        if edits.is_empty() {
+            return Ok(source);
+        }
+        source = apply(&source, edits);
     }
     Err("too many negations".into())
 }

@@ -14,7 +14,11 @@
 //! | operators and `some … in` fail where OPA is undefined for a wrong type | calls of our own ([`operators`]) |
 //! | a head that is undefined for one value ends the rule | what may be undefined is moved to the end of the body ([`heads`]) |
 //! | a comprehension in a rule's head is not planned | the same |
-//! | `p[x].r contains …` mixes up results | refused ([`heads`]) |
+//! | `p[x].r contains …` mixes up results; `p.q.r := …` and `p.q contains …` leave out empty parts | refused ([`heads`]) |
+//! | `{"k": x} = y` matches more keys than `k` | refused ([`heads`]) |
+//! | `if { a \| b }` is a body with a union; to OPA a comprehension | refused ([`repair`]) |
+//! | `net.cidr_expand` makes a list | our own ([`builtins`]) |
+//! | `net.cidr_is_valid`, `base64.is_valid` and `regex.is_valid` fail on what is no text; `urlquery.decode` takes any escape | our own ([`builtins`]) |
 //! | sets are ordered before objects | comparisons, `sort`, `min`, `max` of our own ([`operators`], [`builtins`]) |
 //! | `in` with an undefined operand is false | a call of our own ([`operators`]) |
 //! | `strings.count`, `indexof_n`, `json.is_valid`, `numbers.range` differ or fall over | our own ([`builtins`]) |
@@ -22,6 +26,8 @@
 //! | deprecated built-ins (`re_match`, `any`, `all`, `cast_*`, `set_diff`) are missing | replaced or defined ([`calls`]) |
 //! | `time.now_ns` reads the clock | reads the time that the caller gave ([`calls`]) |
 //! | `with time.now_ns as` and the like | refused: the name is not called here ([`calls`]) |
+//! | functions that call themselves use up the stack | refused ([`recursion`]) |
+//! | `substring` takes fractions | our own ([`builtins`]) |
 //! | built-ins that reach out, are random or are missing | refused ([`calls`]) |
 
 pub(crate) mod builtins;
@@ -30,6 +36,7 @@ pub(crate) mod heads;
 pub(crate) mod hoist;
 pub(crate) mod lexer;
 pub(crate) mod operators;
+pub(crate) mod recursion;
 pub(crate) mod repair;
 pub(crate) mod syntax;
 pub(crate) mod typed;
@@ -53,6 +60,8 @@ pub(crate) struct Module {
     pub inventory: bool,
     /// What places within the object its violations name.
     pub loci: Loci,
+    /// Which of its rules names which.
+    pub links: Vec<recursion::Link>,
 }
 
 /// Prepares one module; the error says why it cannot be run faithfully.
@@ -69,11 +78,14 @@ pub(crate) fn prepare(source: &str, v1: bool) -> Result<Module, String> {
     let hoisted = heads::rewrite(hoisted, v1)?;
     let tree = syntax::parse(&hoisted, v1)?;
     let traits = syntax::traits(&tree, &hoisted);
+    let text = syntax::Text::new(&hoisted)?;
+    let links = recursion::links(&tree, &text, &traits.package);
     Ok(Module {
         package: traits.package,
         v1,
         inventory: traits.inventory,
         loci: traits.loci,
+        links,
         source: hoisted,
     })
 }

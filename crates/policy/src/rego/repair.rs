@@ -6,6 +6,7 @@ use super::lexer::{Kind, Token, tokens};
 pub(crate) fn repair(source: &str) -> Result<String, String> {
     let all = tokens(source)?;
     bounded(&all, source)?;
+    told_apart(&all, source)?;
     let mut inserts: Vec<(usize, String)> = Vec::new();
     let mut depth = 0_usize;
     // Where the rule at hand begins, its head's end, and whether its last body just closed.
@@ -105,6 +106,30 @@ fn bounded(all: &[Token], source: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Refuses `if { a | b }`: to OPA it is a comprehension, to the engine a body with a union.
+fn told_apart(all: &[Token], source: &str) -> Result<(), String> {
+    for (at, pair) in all.windows(2).enumerate() {
+        if !matches!(pair, [a, b] if a.text(source) == "if" && b.text(source) == "{") {
+            continue;
+        }
+        let mut depth = 0_usize;
+        for (n, token) in all.iter().skip(at + 2).enumerate() {
+            match token.text(source) {
+                "|" if depth == 0 => {
+                    return Err("a body that begins with a union reads as a comprehension".into());
+                }
+                ";" if depth == 0 => break,
+                _ if depth == 0 && token.fresh && n > 0 => break,
+                "{" | "[" | "(" => depth += 1,
+                "}" | "]" | ")" if depth == 0 => break,
+                "}" | "]" | ")" => depth -= 1,
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Whether an expression may end with this token.
 fn ends_value(token: &Token, source: &str) -> bool {
     const OPEN_WORDS: [&str; 9] = [
@@ -149,6 +174,14 @@ mod tests {
                 .unwrap(),
             "p {\n  a := input.x;\n  (a - 1) >= b\n  f(\n   (1))\n  c := 1 +\n (2)\n}"
         );
+    }
+
+    #[test]
+    fn bodies_that_are_comprehensions_to_opa_are_refused() {
+        assert!(repair("package a\np if { {1} | input.a == 1 }").is_err());
+        assert!(repair("package a\np if { x } else if {\n{1} | input.a\n}").is_err());
+        assert!(repair("package a\np if { [x | x := 1]\n y := a | b }").is_ok());
+        assert!(repair("package a\np if { f(a | b); y := a | b }").is_ok());
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Values of the engine as JSON that keeps sets apart from arrays: `{"$set": […]}`.
 
-use super::builtins::format::opa_text;
 use regorus::Value;
 use serde_json::json;
 
@@ -23,7 +22,8 @@ pub(crate) fn typed(value: &Value) -> Option<serde_json::Value> {
         Value::Object(map) => {
             let key = |k: &Value| match k {
                 Value::String(text) => text.to_string(),
-                other => opa_text(other),
+                // As OPA writes such keys in JSON.
+                other => other.to_json_str().unwrap_or_default(),
             };
             let fields = map
                 .iter()

@@ -13,8 +13,9 @@ pub trait Params {
 /// The objects of one kind.
 #[derive(Debug, Clone)]
 pub struct Kind<'p> {
-    /// Whether objects of the kind live in namespaces.
-    pub namespaced: bool,
+    /// Whether objects of the kind live in namespaces; none where that is not known, because
+    /// there is no object.
+    pub namespaced: Option<bool>,
     /// The objects.
     pub objects: Vec<&'p Value>,
 }
@@ -34,6 +35,15 @@ pub struct Binding {
     pub(super) actions: Vec<String>,
     matching: Match,
     params: Option<ParamRef>,
+}
+
+/// Why there are no parameters to judge with.
+#[derive(Debug)]
+pub(super) enum Missing {
+    /// An error in the API server, too.
+    Error(String),
+    /// It is not known here.
+    Unknown(String),
 }
 
 #[derive(Debug)]
@@ -73,6 +83,21 @@ impl Binding {
         })
     }
 
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What a failure leads to, the worst last.
+    pub(crate) fn acts(&self) -> Vec<crate::enforce::Action> {
+        super::set::actions(&self.actions)
+    }
+
+    /// The name of its policy.
+    pub fn policy(&self) -> &str {
+        &self.policy
+    }
+
     pub(super) fn test(&self, request: &Request<'_>) -> Result<bool, String> {
         self.matching.test(request)
     }
@@ -84,23 +109,24 @@ impl Binding {
         kind: Option<&(String, String)>,
         request: &Request<'_>,
         params: &'p dyn Params,
-    ) -> Result<Vec<&'p Value>, String> {
+    ) -> Result<Vec<&'p Value>, Missing> {
         let (Some((version, kind)), Some(reference)) = (kind, &self.params) else {
             return Ok(vec![&Value::Null]);
         };
-        let known = params
-            .of_kind(version, kind)
-            .ok_or_else(|| format!("the kind {kind} of its parameters is not known"))?;
+        let known = params.of_kind(version, kind).ok_or_else(|| {
+            Missing::Unknown(format!("the kind {kind} of its parameters is not known"))
+        })?;
+        let error = |why: &str| Err(Missing::Error(why.to_owned()));
         let namespace = match (known.namespaced, &reference.namespace) {
-            (false, Some(_)) => {
-                return Err("paramRef.namespace is set, and its kind has none".into());
+            (Some(false), Some(_)) => {
+                return error("paramRef.namespace is set, and its kind has none");
             }
-            (false, None) => None,
-            (true, Some(namespace)) => Some(namespace.as_str()),
-            (true, None) if request.namespace().is_empty() => {
-                return Err("its parameters are in namespaces, and the request is in none".into());
+            (Some(false), None) => None,
+            (_, Some(namespace)) => Some(namespace.as_str()),
+            (Some(true), None) if request.namespace().is_empty() => {
+                return error("its parameters are in namespaces, and the request is in none");
             }
-            (true, None) => Some(request.namespace()),
+            (_, None) => Some(request.namespace()),
         };
         let meta = |object: &Value, field: &str| {
             let found = object.get("metadata").and_then(|m| m.get(field));
@@ -115,7 +141,7 @@ impl Binding {
                 }
         });
         if found.is_empty() && reference.deny {
-            return Err("its parameters are missing, and parameterNotFoundAction is Deny".into());
+            return error("its parameters are missing, and parameterNotFoundAction is Deny");
         }
         Ok(found)
     }

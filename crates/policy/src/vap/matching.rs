@@ -67,6 +67,16 @@ impl Match {
         !self.rules.is_empty()
     }
 
+    /// Whether any request about a resource may be looked at; for indexes.
+    pub(super) fn reaches(&self, group: &str, resource: &str, sub: &str, operation: &str) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| {
+            listed(&rule.operations, operation)
+                && rule.names_resource(resource, sub)
+                && (listed(&rule.groups, group) || rule.moved(group, resource))
+        })
+    }
+
     /// Whether the request is looked at; the error says why that is not known.
     pub(super) fn test(&self, request: &Request<'_>) -> Result<bool, String> {
         let namespaces = self.namespace(request);
@@ -140,7 +150,6 @@ impl Rule {
     }
 
     fn fit(&self, request: &Request<'_>) -> Fit {
-        let listed = |list: &[String], item: &str| list.iter().any(|x| x == "*" || x == item);
         let cluster = request.is_namespace() || request.namespace().is_empty();
         let scope = match self.scope {
             Scope::All => true,
@@ -150,11 +159,7 @@ impl Rule {
         let names =
             self.names.is_empty() || self.names.iter().any(|n| n == request.text(&["name"]));
         let resource = request.text(&["resource", "resource"]);
-        let sub = request.text(&["subResource"]);
-        let resources = self.resources.iter().any(|wanted| {
-            let (res, rest) = wanted.split_once('/').unwrap_or((wanted, ""));
-            (res == "*" || res == resource) && (rest == "*" || rest == sub)
-        });
+        let resources = self.names_resource(resource, request.text(&["subResource"]));
         if !(scope && names && resources && listed(&self.operations, request.operation())) {
             return Fit::No;
         }
@@ -163,16 +168,31 @@ impl Rule {
         if group_fits && listed(&self.versions, request.text(&["resource", "version"])) {
             return Fit::Yes;
         }
-        let moved = MOVED.iter().any(|(name, groups)| {
-            let others = |g: &&&str| listed(&self.groups, g);
-            *name == resource && groups.contains(&group) && groups.iter().any(|g| others(&g))
-        });
-        if group_fits || moved {
+        if group_fits || self.moved(group, resource) {
             Fit::Perhaps
         } else {
             Fit::No
         }
     }
+
+    fn names_resource(&self, resource: &str, sub: &str) -> bool {
+        self.resources.iter().any(|wanted| {
+            let (res, rest) = wanted.split_once('/').unwrap_or((wanted, ""));
+            (res == "*" || res == resource) && (rest == "*" || rest == sub)
+        })
+    }
+
+    /// Whether it names the resource by another group that has it, too.
+    fn moved(&self, group: &str, resource: &str) -> bool {
+        let mut same = MOVED.iter().filter(|(name, _)| *name == resource);
+        same.any(|(_, groups)| {
+            groups.contains(&group) && groups.iter().any(|other| listed(&self.groups, other))
+        })
+    }
+}
+
+fn listed(list: &[String], item: &str) -> bool {
+    list.iter().any(|x| x == "*" || x == item)
 }
 
 /// Resources that are the same in several groups.

@@ -6,21 +6,25 @@
 //! spent is Unknown under both, with a mark of which it was.
 //!
 //! **What is not known is not guessed.** An object is not converted to another version, so a
-//! rule that `matchPolicy: Equivalent` might fit is an error, not a miss. A policy that asks
-//! the authorizer is refused when it is read.
+//! rule that `matchPolicy: Equivalent` might fit is Unknown, not a miss; so is what lacks the
+//! Namespace or the parameters' kind. A policy that asks the authorizer is refused when it is
+//! read. `set` holds what a library has of them.
 
 mod binding;
 mod generate;
+pub(crate) mod manifest;
 mod matching;
 mod merge;
 mod mutating;
 mod patch;
+pub(crate) mod set;
 #[cfg(test)]
 mod tests;
 mod validating;
 
 pub use binding::{Binding, Kind, Params};
 pub use generate::{binding_of, policy_of};
+pub(crate) use mutating::mutate_in_order;
 pub use mutating::{Mutated, MutatingPolicy, mutate};
 pub use validating::{Failure, Validated, ValidatingPolicy, validate};
 

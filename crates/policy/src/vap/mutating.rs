@@ -1,6 +1,6 @@
 //! MutatingAdmissionPolicy.
 
-use super::binding::{Binding, Params};
+use super::binding::{Binding, Missing, Params};
 use super::matching::Match;
 use super::patch::{Fault, Operation};
 use super::{
@@ -42,7 +42,9 @@ pub struct Mutated {
 
 /// How a mutation ended that was not made.
 enum Failed {
-    Limit(String),
+    /// Because of what is not known here, or a budget that is spent.
+    Unknown(String),
+    /// As in the API server.
     Error(String),
 }
 
@@ -98,6 +100,26 @@ impl MutatingPolicy {
         &self.name
     }
 
+    /// Whether it is asked again when others have changed the object.
+    pub(crate) fn again(&self) -> bool {
+        self.again
+    }
+
+    /// Whether a request about this resource may be looked at at all.
+    pub(crate) fn may_match(&self, request: &Request<'_>) -> bool {
+        self.matching.reaches(
+            request.text(&["resource", "group"]),
+            request.text(&["resource", "resource"]),
+            request.text(&["subResource"]),
+            request.operation(),
+        )
+    }
+
+    /// The version and kind of its parameters.
+    pub(crate) fn param_kind(&self) -> Option<&(String, String)> {
+        self.params.as_ref()
+    }
+
     fn fault(&self, binding: Option<&Binding>, failed: Failed, into: &mut Mutated) {
         let binding = binding.map(|b| b.name.clone());
         let policy = self.name.clone();
@@ -109,7 +131,7 @@ impl MutatingPolicy {
                 message,
                 reason: "Invalid".into(),
             }),
-            Failed::Error(why) | Failed::Limit(why) => into.unknown.push(Unknown {
+            Failed::Error(why) | Failed::Unknown(why) => into.unknown.push(Unknown {
                 policy,
                 binding,
                 why,
@@ -140,7 +162,7 @@ impl MutatingPolicy {
             Ok(None) => None,
             Ok(Some(Told::MatchError(why))) => Some(Failed::Error(why)),
             Ok(Some(_)) => return false,
-            Err(why) => Some(Failed::Limit(why.to_string())),
+            Err(why) => Some(Failed::Unknown(why.to_string())),
         };
         if let Some(failed) = failed {
             self.fault(Some(binding), failed, into);
@@ -153,7 +175,7 @@ impl MutatingPolicy {
             self.rules.beyond(&mut session, request.namespace_object());
             let made = match session.evaluate(program) {
                 Ok(value) => patched(*kind, &now, &value),
-                Err(why) if why.is_limit() => Err(Failed::Limit(why.to_string())),
+                Err(why) if why.is_limit() => Err(Failed::Unknown(why.to_string())),
                 Err(why) => {
                     let text = program.text().trim();
                     let why = format!("expression '{text}' resulted in error: {why}");
@@ -226,6 +248,22 @@ pub fn mutate(
     params: &dyn Params,
     budget: Budget,
 ) -> Mutated {
+    let mut order: Vec<(&MutatingPolicy, &Binding)> = Vec::new();
+    for policy in policies {
+        let own = bindings.iter().filter(|b| b.policy == policy.name);
+        order.extend(own.map(|binding| (policy, binding)));
+    }
+    order.sort_by(|(a, x), (b, y)| (&a.name, &x.name).cmp(&(&b.name, &y.name)));
+    mutate_in_order(&order, request, params, budget)
+}
+
+/// The same with policies and bindings in their order.
+pub(crate) fn mutate_in_order(
+    order: &[(&MutatingPolicy, &Binding)],
+    request: &Request<'_>,
+    params: &dyn Params,
+    budget: Budget,
+) -> Mutated {
     let mut out = Mutated {
         object: request.object.clone(),
         denied: Vec::new(),
@@ -234,12 +272,6 @@ pub fn mutate(
     if request.exempt() || request.object.is_null() {
         return out;
     }
-    let mut order: Vec<(&MutatingPolicy, &Binding)> = Vec::new();
-    for policy in policies {
-        let own = bindings.iter().filter(|b| b.policy == policy.name);
-        order.extend(own.map(|binding| (policy, binding)));
-    }
-    order.sort_by(|(a, x), (b, y)| (&a.name, &x.name).cmp(&(&b.name, &y.name)));
     let limits = Limits::from(budget);
     let mut ran = Vec::new();
     let mut last_change = None;
@@ -247,9 +279,14 @@ pub fn mutate(
         // Selectors look at the object as it came, conditions and mutations as it is now.
         let found = match (policy.matching.test(request), binding.test(request)) {
             (Ok(false), _) | (_, Ok(false)) => continue,
-            (Ok(true), Ok(true)) => binding.params(policy.params.as_ref(), request, params),
-            (Err(why), _) => Err(format!("failed to configure policy: {why}")),
-            (_, Err(why)) => Err(format!("failed to configure binding: {why}")),
+            (Ok(true), Ok(true)) => match binding.params(policy.params.as_ref(), request, params) {
+                Ok(found) => Ok(found),
+                Err(Missing::Unknown(why)) => Err(Failed::Unknown(why)),
+                Err(Missing::Error(why)) => {
+                    Err(Failed::Error(format!("failed to configure binding: {why}")))
+                }
+            },
+            (Err(why), _) | (_, Err(why)) => Err(Failed::Unknown(why)),
         };
         match found {
             Ok(found) => {
@@ -260,7 +297,7 @@ pub fn mutate(
                     ran.push((place, params));
                 }
             }
-            Err(why) => policy.fault(Some(binding), Failed::Error(why), &mut out),
+            Err(failed) => policy.fault(Some(binding), failed, &mut out),
         }
     }
     for (place, params) in ran {

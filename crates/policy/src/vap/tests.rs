@@ -44,7 +44,7 @@ struct Known(Vec<Value>);
 impl Params for Known {
     fn of_kind(&self, version: &str, kind: &str) -> Option<Kind<'_>> {
         (version == "v1" && kind == "ConfigMap").then(|| Kind {
-            namespaced: true,
+            namespaced: Some(true),
             objects: self.0.iter().collect(),
         })
     }
@@ -141,7 +141,8 @@ fn what_matches() {
     );
     // Another version of the same resource is no miss: it is not known.
     let other = denied(with(rules("apps", "v1beta1", "deployments")), none());
-    assert!(other.denied[0].message.contains("another version"));
+    assert!(other.denied.is_empty() && other.unknown[0].fail);
+    assert!(other.unknown[0].why.contains("another version"));
     let mut exact = rules("apps", "v1beta1", "deployments");
     exact["matchPolicy"] = "Exact".into();
     assert_eq!(denied(with(exact), none()), Validated::default());
@@ -235,7 +236,7 @@ fn parameters() {
         &deployment(3),
         &(),
     );
-    assert!(said.denied[0].message.contains("not known"));
+    assert!(said.denied.is_empty() && said.unknown[0].why.contains("not known"));
     assert!(Binding::read(&binding(json!({"paramRef": {}}))).is_err());
 }
 
@@ -426,7 +427,7 @@ fn policies_are_generated_from_templates() {
     impl Params for Constraints {
         fn of_kind(&self, _: &str, kind: &str) -> Option<Kind<'_>> {
             (kind == "K8sLimit").then(|| Kind {
-                namespaced: false,
+                namespaced: Some(false),
                 objects: vec![&self.0],
             })
         }

@@ -15,11 +15,12 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, date_time_ymd,
 };
-use rustls::ServerConfig;
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, SignatureScheme};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -85,12 +86,37 @@ struct Current {
 
 type Seen = [Option<(SystemTime, u64)>; 2];
 
+/// The certificate that the webhook presents now, for whatever this process asks in its name:
+/// providers of external data take it for the webhook's, as they do of Gatekeeper.
+#[derive(Debug, Default)]
+pub struct Identity(RwLock<Option<Arc<CertifiedKey>>>);
+
+impl Identity {
+    fn set(&self, key: &Arc<CertifiedKey>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(key));
+    }
+}
+
+impl ResolvesClientCert for Identity {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
 /// Certificates, present and future.
 #[derive(Debug)]
 pub struct Certs {
     source: Source,
     folder: PathBuf,
     current: RwLock<Current>,
+    identity: Arc<Identity>,
 }
 
 impl ResolvesServerCert for Certs {
@@ -101,14 +127,21 @@ impl ResolvesServerCert for Certs {
 }
 
 impl Certs {
-    /// Reads or makes what is presented first.
-    pub fn open(source: &Source, data: &Path, now: Timestamp) -> Result<Self, CertsError> {
+    /// Reads or makes what is presented first, also as the identity.
+    pub fn open(
+        source: &Source,
+        data: &Path,
+        now: Timestamp,
+        identity: &Arc<Identity>,
+    ) -> Result<Self, CertsError> {
         let folder = data.join("admission");
         let current = obtain(source, &folder, now)?;
+        identity.set(&current.key);
         Ok(Self {
             source: source.clone(),
             folder,
             current: RwLock::new(current),
+            identity: Arc::clone(identity),
         })
     }
 
@@ -146,6 +179,7 @@ impl Certs {
             return Ok(false);
         }
         let next = obtain(&self.source, &self.folder, now)?;
+        self.identity.set(&next.key);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(true)
     }
@@ -236,7 +270,10 @@ fn authority_params(now: Timestamp) -> Result<CertificateParams, CertsError> {
 }
 
 /// The authority of the folder; a new one where there is none, or it is about to expire.
-fn authority(folder: &Path, now: Timestamp) -> Result<Issuer<'static, KeyPair>, CertsError> {
+pub(super) fn authority(
+    folder: &Path,
+    now: Timestamp,
+) -> Result<Issuer<'static, KeyPair>, CertsError> {
     let fault = |why: String| CertsError::Authority {
         folder: folder.to_owned(),
         why,
@@ -278,7 +315,7 @@ fn authority(folder: &Path, now: Timestamp) -> Result<Issuer<'static, KeyPair>, 
 }
 
 /// Writes a file that its owner alone reads, whole or not at all.
-fn private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(super) fn private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let beside = path.with_extension("new");
     let mut file = fs::OpenOptions::new()
@@ -303,7 +340,10 @@ fn serving(
     let mut params = CertificateParams::new(names.to_vec()).map_err(made)?;
     let name = names.first().map_or("bartizan", String::as_str);
     params.distinguished_name.push(DnType::CommonName, name);
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
     // Days count by midnights and months end at 28 here: some more, so that it lives as long
@@ -352,16 +392,16 @@ mod tests {
     fn the_authority_stays_and_the_certificate_is_renewed() {
         let folder = tempfile::tempdir().unwrap();
         let now = Timestamp::parse("2026-11-25T10:00:00Z").unwrap();
-        let certs = Certs::open(&source(), folder.path(), now).unwrap();
+        let certs = Certs::open(&source(), folder.path(), now, &Arc::default()).unwrap();
         let (ca, first) = (certs.ca().unwrap(), presented(&certs));
         assert!(!certs.turn(now.plus_seconds(59 * DAY)).unwrap());
         assert_eq!(presented(&certs), first);
         assert!(certs.turn(now.plus_seconds(61 * DAY)).unwrap());
         assert_ne!(presented(&certs), first);
-        let again = Certs::open(&source(), folder.path(), now).unwrap();
+        let again = Certs::open(&source(), folder.path(), now, &Arc::default()).unwrap();
         assert_eq!(again.ca().unwrap(), ca);
         let late = now.plus_seconds(3_600 * DAY);
-        let successor = Certs::open(&source(), folder.path(), late).unwrap();
+        let successor = Certs::open(&source(), folder.path(), late, &Arc::default()).unwrap();
         let bundle = successor.ca().unwrap();
         assert_eq!(bundle.matches("BEGIN CERTIFICATE").count(), 2);
         assert!(bundle.contains(ca.trim()));
@@ -385,7 +425,7 @@ mod tests {
             look: Duration::from_secs(1),
         };
         let now = Timestamp::from_micros(0);
-        let certs = Certs::open(&source, folder.path(), now).unwrap();
+        let certs = Certs::open(&source, folder.path(), now, &Arc::default()).unwrap();
         let first = presented(&certs);
         assert!(!certs.turn(now).unwrap());
         fs::write(&tls.cert, "half").unwrap();

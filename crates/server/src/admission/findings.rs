@@ -83,7 +83,7 @@ impl Gathered {
             failing.insert(one.policy.clone(), check.clone());
             self.checks.entry(one.policy.clone()).or_insert(check);
             let result = said.entry(one.policy.clone()).or_insert_with(|| {
-                let mut result = result(&one.policy, &asset, Told::Fail);
+                let mut result = CheckResult::whole(&one.policy, &asset, Told::Fail);
                 result.severity = Some(one.severity);
                 result.suppression.clone_from(&suppression);
                 result
@@ -110,7 +110,8 @@ impl Gathered {
         }
         // What could not be told closes nothing.
         let unsure: BTreeSet<_> = verdict.untold.iter().map(|u| u.policy.clone()).collect();
-        let judged = verdict.outcome != Outcome::Excluded && !unsure.contains(&None);
+        let asked = verdict.outcome != Outcome::Excluded && verdict.invalid.is_none();
+        let judged = asked && !unsure.contains(&None);
         if let Some(before) = self.failed.get(&asset).filter(|_| judged) {
             for (uid, check) in before {
                 if said.contains_key(uid) || unsure.contains(&Some(uid.clone())) {
@@ -125,7 +126,7 @@ impl Gathered {
                 self.checks
                     .entry(uid.clone())
                     .or_insert_with(|| check.clone());
-                said.insert(uid.clone(), result(uid, &asset, outcome));
+                said.insert(uid.clone(), CheckResult::whole(uid, &asset, outcome));
             }
         }
         if said.is_empty() {
@@ -140,7 +141,7 @@ impl Gathered {
                 .or_default()
                 .extend(failing);
         }
-        self.started.get_or_insert(item.decision.at);
+        self.started.get_or_insert(item.at);
         let body = redact::object(review.subject());
         let observation = Observation {
             asset: Asset {
@@ -189,19 +190,5 @@ impl Gathered {
                 None
             }
         }
-    }
-}
-
-fn result(check: &CheckUid, asset: &AssetUid, outcome: Told) -> CheckResult {
-    CheckResult {
-        check: check.clone(),
-        asset: asset.clone(),
-        locus: String::new(),
-        message: outcome.why().unwrap_or_default().to_owned(),
-        outcome,
-        severity: None,
-        evidence: Vec::new(),
-        location: None,
-        suppression: None,
     }
 }

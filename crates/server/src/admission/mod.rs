@@ -12,6 +12,7 @@
 //! console, certificates of its own. What cannot be told in time, for whatever reason, is
 //! answered by the failure setting, counted, and recorded as unknown.
 
+mod authority;
 pub mod certs;
 mod findings;
 mod http;
@@ -20,13 +21,14 @@ pub mod policies;
 pub mod pool;
 pub mod record;
 
-pub use certs::{CertsError, Source as Certificates};
+pub use certs::{CertsError, Identity, Source as Certificates};
 pub use policies::{InForce, Loaded, Policies};
 
 use crate::config::Limits;
 use crate::listen::{ListenError, Listener};
 use crate::state::AppState;
 use bartizan_model::Scope;
+pub use bartizan_policy::pod_security::admission::Configuration as PodSecurity;
 use bartizan_policy::{Budget, Failure};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -42,10 +44,12 @@ pub const GK_VALIDATION_SECONDS: &str = "gatekeeper_validation_request_duration_
 pub const GK_MUTATIONS: &str = "gatekeeper_mutation_request_count";
 /// Gatekeeper's histogram: seconds, by `mutation_status`.
 pub const GK_MUTATION_SECONDS: &str = "gatekeeper_mutation_request_duration_seconds";
-/// Gatekeeper's gauge: constraints in force at the webhook, by `enforcement_action`.
+/// Gatekeeper's gauge: known constraints, by `enforcement_action` and `status` (`active`, `error`).
 pub const GK_CONSTRAINTS: &str = "gatekeeper_constraints";
 /// Gatekeeper's gauge: templates, by `status` (`active`, `error`).
 pub const GK_TEMPLATES: &str = "gatekeeper_constraint_templates";
+/// Gauge: Kubernetes' own admission policies that are judged here, by `kind` and `status`.
+pub const NATIVE_POLICIES: &str = "bartizan_admission_native_policies";
 /// Counter: reviews answered, by `outcome`.
 pub const REVIEWS: &str = "bartizan_admission_reviews_total";
 /// Counter: reviews that could not be told, by `reason` (`policy`, `timeout`, `full`,
@@ -85,14 +89,20 @@ pub struct Config {
     pub look: Duration,
     /// Certificates.
     pub certificates: Certificates,
+    /// Who presents the same certificate where it asks others.
+    pub identity: Arc<Identity>,
     /// The folder of everything that is kept.
     pub data: PathBuf,
     /// What is judged, for findings: a cluster.
     pub scope: Scope,
     /// Namespaces that may carry the label `admission.gatekeeper.sh/ignore`, with wildcards.
     pub exempt: Vec<String>,
+    /// The Pod Security Standards, where they are judged here.
+    pub pod_security: Option<Arc<PodSecurity>>,
     /// Decisions that are kept.
     pub keep: u64,
+    /// The webhook configurations that are to trust us; none where others see to it.
+    pub trust: Option<crate::cluster::Trust>,
 }
 
 /// Why the webhook cannot start.
@@ -107,6 +117,9 @@ pub enum AdmissionError {
     /// Configuration: the policies cannot be used.
     #[error("the policies of the webhook cannot be used: {0}")]
     Policies(String),
+    /// The cluster, or damage there: the authority that replicas share.
+    #[error("the webhook's certificate authority: {0}")]
+    Authority(String),
     /// The machine: no thread.
     #[error("a worker of the webhook cannot be started: {0}")]
     Thread(#[from] std::io::Error),
@@ -123,14 +136,26 @@ pub struct Admission {
 impl Admission {
     /// Makes certificates, loads policies, binds.
     pub async fn open(config: Config, state: &AppState) -> Result<Self, AdmissionError> {
-        let certs = certs::Certs::open(&config.certificates, &config.data, state.now())?;
+        if let Some(trust) = &config.trust
+            && let Some(secret) = &trust.secret
+        {
+            authority::share(trust.cluster.as_ref(), secret, &config.data, state.now())
+                .await
+                .map_err(AdmissionError::Authority)?;
+        }
+        let (source, identity) = (&config.certificates, &config.identity);
+        let certs = certs::Certs::open(source, &config.data, state.now(), identity)?;
         let certs = Arc::new(certs);
         let listener = Listener::with_tls(config.listen, certs.server_config()?).await?;
         let pool = pool::Pool::start(&config)?;
         let loaded = policies::load(&config)
             .await
             .map_err(AdmissionError::Policies)?;
-        pool.replace(&loaded, state.now());
+        let (pool, with, now) = (Arc::new(pool), loaded.clone(), state.now());
+        let at = Arc::clone(&pool);
+        pool::aside(move || at.replace(&with, now))
+            .await
+            .ok_or_else(|| AdmissionError::Policies("compiling them ended badly".to_owned()))?;
         policies::tell(&loaded, &pool);
         state.work.in_force.set(&loaded);
         let recorder = record::Recorder::new();
@@ -140,6 +165,7 @@ impl Admission {
             recorder,
             clock: Arc::clone(&state.clock),
             failure: config.failure,
+            budget: config.budget,
             exempt: config.exempt.clone(),
         });
         Ok(Self {
@@ -181,18 +207,64 @@ impl Admission {
             Arc::clone(&state.clock),
             shutdown.clone(),
         ));
+        let trust = self.config.trust.clone().map(|trust| {
+            let certs = Arc::clone(&self.certs);
+            let stop = shutdown.clone();
+            tokio::spawn(crate::cluster::trust::keep(trust, move || certs.ca(), stop))
+        });
         let limits = Limits {
             connections: 4_096,
             ..state.config.limits.clone()
         };
         let app = http::router(Arc::clone(&self.shared));
-        self.listener.run(app, &limits, shutdown).await;
+        let threads = (self.config.workers / 4).max(1);
+        answer(self.listener, app, limits, threads, shutdown).await;
         recording.cancel();
-        for task in [record, look, renew] {
+        for task in [record, look, renew].into_iter().chain(trust) {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task of the webhook ended badly");
             }
         }
         self.shared.pool.stop();
     }
+}
+
+/// Serves on a runtime of its own until `shutdown`: whatever imports, reports and the API do on
+/// theirs, answers and deadlines do not wait behind it.
+async fn answer(
+    listener: Listener,
+    app: axum::Router,
+    limits: Limits,
+    threads: usize,
+    shutdown: CancellationToken,
+) {
+    const NAME: &str = "admission-io";
+    let (ended, end) = tokio::sync::oneshot::channel::<()>();
+    let cancel = shutdown.clone();
+    let serve = move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name(NAME)
+            .enable_all()
+            .build();
+        match runtime {
+            Ok(runtime) => {
+                runtime.block_on(listener.run(app, &limits, shutdown));
+                // A mutation that does not end holds nobody up.
+                runtime.shutdown_timeout(Duration::from_secs(1));
+            }
+            Err(error) => failed(&error, &shutdown),
+        }
+        drop(ended);
+    };
+    if let Err(error) = std::thread::Builder::new().name(NAME.into()).spawn(serve) {
+        failed(&error, &cancel);
+    }
+    let _ = end.await;
+}
+
+/// Better no process than one that seems to serve the webhook.
+fn failed(error: &std::io::Error, shutdown: &CancellationToken) {
+    tracing::error!(%error, "the webhook cannot be served");
+    shutdown.cancel();
 }

@@ -1,4 +1,5 @@
-//! Changes to objects as the cluster is asked for them: Gatekeeper's mutators, a JSON Patch out.
+//! Changes to objects as the cluster is asked for them: Kubernetes' MutatingAdmissionPolicies and
+//! Gatekeeper's mutators, a JSON Patch out. What a policy refuses is recorded as a decision.
 //!
 //! What does not come in time or does not converge is answered by the failure setting: open lets
 //! the object pass as it is, closed refuses it. Either is counted as an error.
@@ -10,10 +11,12 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Request;
 use axum::response::Response;
+use bartizan_policy::admit::Untold;
 use bartizan_policy::review::Response as Answer;
-use bartizan_policy::{Failure, NoProviders, Providers};
+use bartizan_policy::{Failure, Mutation, NoProviders, Outcome, Providers};
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub(super) async fn mutate(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response {
     let asked = match read(&shared, request).await {
@@ -21,14 +24,35 @@ pub(super) async fn mutate(State(shared): State<Arc<Shared>>, request: Request<B
         Err(refusal) => return refusal,
     };
     let told = match shared.in_force.get() {
-        Some(loaded) => patch(&asked, loaded).await,
+        Some(loaded) => mutation(&asked, loaded, &shared).await,
         None => Err("no policies are loaded".to_owned()),
     };
     let (status, answer) = match told {
         Ok(None) => ("skip", allowed()),
-        Ok(Some(patch)) => {
-            let patch = Some(Value::Array(patch));
-            ("allow", Answer { patch, ..allowed() })
+        Ok(Some((mut told, digest))) => {
+            let status = match (&told.patch, told.verdict.outcome) {
+                (_, Outcome::Denied) => "deny",
+                (_, Outcome::Unknown) => "error",
+                (None, _) => "skip",
+                (Some(_), _) => "allow",
+            };
+            let answer = Answer {
+                patch: told.patch.map(Value::Array),
+                ..told.verdict.response()
+            };
+            if told.verdict.outcome != Outcome::Allowed {
+                // It closes no finding of what is validated.
+                told.verdict.untold.push(Untold {
+                    policy: None,
+                    constraint: String::new(),
+                    denies: false,
+                    why: "only policies that mutate were asked".to_owned(),
+                });
+                let (review, took) = (&asked.review, asked.begun.elapsed());
+                let recorder = &shared.recorder;
+                recorder.take(review, told.verdict, digest.into(), asked.at, took);
+            }
+            (status, answer)
         }
         Err(why) => ("error", failed(shared.failure, &why)),
     };
@@ -38,21 +62,31 @@ pub(super) async fn mutate(State(shared): State<Arc<Shared>>, request: Request<B
     json(answer.bytes(&asked.review.api_version, &asked.review.uid))
 }
 
-async fn patch(asked: &Asked, loaded: Loaded) -> Result<Option<Vec<Value>>, String> {
-    if loaded.library.mutators().is_empty() {
+async fn mutation(
+    asked: &Asked,
+    loaded: Loaded,
+    shared: &Shared,
+) -> Result<Option<(Mutation, String)>, String> {
+    if !loaded.library.mutates() {
         return Ok(None);
     }
     let review = Arc::clone(&asked.review);
+    let (failure, mut budget) = (shared.failure, shared.budget);
+    let left = asked.deadline.saturating_duration_since(Instant::now());
+    budget.time = budget.time.min(left);
     let work = tokio::task::spawn_blocking(move || {
         let library = &loaded.library;
-        let mutators = library.mutators();
         let providers: &dyn Providers = match &loaded.providers {
             Some(providers) => providers.as_ref(),
             None => &NoProviders,
         };
-        mutators
-            .review(&review, library, &loaded.world, providers)
-            .map_err(|why| why.to_string())
+        let told = library.mutate(&review, &loaded.world, providers, budget, failure);
+        let told = told.map_err(|why| why.to_string())?;
+        let digest = match told.verdict.outcome {
+            Outcome::Allowed => String::new(),
+            _ => library.digest().to_string(),
+        };
+        Ok(Some((told, digest)))
     });
     match tokio::time::timeout_at(asked.deadline.into(), work).await {
         Ok(Ok(told)) => told,

@@ -2,8 +2,10 @@
 
 use super::{
     Config, GENERATION, GK_CONSTRAINTS, GK_TEMPLATES, LOADS, UNUSED_EXCEPTIONS, http, pool::Pool,
+    pool::aside,
 };
 use crate::state::AppState;
+use bartizan_model::Digest;
 use bartizan_policy::{Images, Library, Point, Providers, World};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
@@ -42,8 +44,14 @@ impl std::fmt::Debug for InForce {
 
 impl InForce {
     /// From now on it judges by these.
-    pub(super) fn set(&self, loaded: &Loaded) {
+    pub(crate) fn set(&self, loaded: &Loaded) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(loaded.clone());
+    }
+
+    /// What tells them from others.
+    pub fn digest(&self) -> Option<Digest> {
+        let held = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().map(|loaded| loaded.library.digest())
     }
 
     /// None where this process serves no webhook.
@@ -53,12 +61,12 @@ impl InForce {
     }
 }
 
-/// Reads on a thread that may block.
+/// Reads on a thread of its own.
 pub(super) async fn load(config: &Config) -> Result<Loaded, String> {
     let source = Arc::clone(&config.policies);
-    tokio::task::spawn_blocking(move || source.load())
+    aside(move || source.load())
         .await
-        .map_err(|error| error.to_string())?
+        .unwrap_or_else(|| Err("reading the policies ended badly".to_owned()))
 }
 
 /// Says what is in force now.
@@ -70,8 +78,14 @@ pub(super) fn tell(loaded: &Loaded, pool: &Pool) {
     metrics::gauge!(GK_TEMPLATES, "status" => "error").set(refused as f64);
     let active = library.all_checks().len().saturating_sub(refused);
     metrics::gauge!(GK_TEMPLATES, "status" => "active").set(active as f64);
-    metrics::gauge!(GK_CONSTRAINTS, "enforcement_action" => "total")
-        .set(library.constraints_at(Point::Webhook) as f64);
+    for ((action, status), count) in library.constraint_counts() {
+        metrics::gauge!(GK_CONSTRAINTS, "enforcement_action" => action, "status" => status)
+            .set(count as f64);
+    }
+    for (kind, status, count) in library.native_counts() {
+        metrics::gauge!(super::NATIVE_POLICIES, "kind" => kind, "status" => status)
+            .set(count as f64);
+    }
     for notice in library.notices() {
         tracing::warn!(file = %notice.file, line = notice.line, "{}", notice.text);
     }
@@ -110,14 +124,25 @@ pub(super) async fn watch(
             continue;
         }
         match load(&config).await {
-            Ok(loaded) => {
+            Ok(mut loaded) => {
+                if let Some(before) = state.work.in_force.get() {
+                    loaded.library = loaded.library.continuing(&before.library);
+                }
                 seen = found;
+                let before = shared.pool.generation();
                 failed = None;
                 let (at, with, now) = (Arc::clone(&shared), loaded.clone(), state.now());
-                let compiled = tokio::task::spawn_blocking(move || at.pool.replace(&with, now));
-                if compiled.await.is_ok() {
-                    tell(&loaded, &shared.pool);
+                let compiled = aside(move || at.pool.replace(&with, now));
+                if compiled.await.is_some() {
+                    if shared.pool.generation() != before {
+                        tell(&loaded, &shared.pool);
+                    }
                     state.work.in_force.set(&loaded);
+                } else {
+                    metrics::counter!(LOADS, "outcome" => "failed").increment(1);
+                    tracing::error!(
+                        "compiling the policies ended badly: the old ones stay in force"
+                    );
                 }
             }
             // Tried again at every look, told once.

@@ -4,16 +4,19 @@
 //! New policies are compiled on a thread of their own, once for each worker, and left at the
 //! worker's door; it takes them between two reviews. So a review is judged by one set, whole.
 
-use super::Config;
 use super::policies::Loaded;
+use super::{Config, PodSecurity};
 use bartizan_model::Timestamp;
-use bartizan_policy::admit::AdmitOptions;
+use bartizan_policy::admit::{AdmitOptions, Renewed};
 use bartizan_policy::{Admitter, Review, Verdict};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+
+/// Bytes of stack of a thread that evaluates policies.
+const STACK: usize = 16 << 20;
 
 /// A review on its way.
 pub struct Task {
@@ -47,7 +50,15 @@ struct Door {
     pending: AtomicUsize,
     /// Whether something waits at the door.
     left: AtomicBool,
-    next: Mutex<Option<Box<Ready>>>,
+    next: Mutex<Next>,
+}
+
+/// What waits at a worker's door.
+#[derive(Default)]
+struct Next {
+    ready: Option<Box<Ready>>,
+    /// Another world for the policies that were left here last.
+    renewed: Option<Box<Renewed>>,
 }
 
 struct Worker {
@@ -55,11 +66,26 @@ struct Worker {
     door: Arc<Door>,
 }
 
+impl Worker {
+    fn leave(&self, what: impl FnOnce(&mut Next)) {
+        let mut next = self
+            .door
+            .next
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        what(&mut next);
+        self.door.left.store(true, Ordering::Release);
+    }
+}
+
 /// The threads.
 pub struct Pool {
     workers: Vec<Worker>,
     options: AdmitOptions,
+    pod_security: Option<Arc<PodSecurity>>,
     generation: AtomicU64,
+    /// The digest of the policies that were compiled last.
+    compiled: Mutex<Option<Arc<str>>>,
     stopped: Arc<AtomicBool>,
 }
 
@@ -73,12 +99,12 @@ impl Pool {
             let door = Arc::new(Door {
                 pending: AtomicUsize::new(0),
                 left: AtomicBool::new(false),
-                next: Mutex::new(None),
+                next: Mutex::default(),
             });
             let (at, stop) = (Arc::clone(&door), Arc::clone(&stopped));
             std::thread::Builder::new()
                 .name(format!("admission-{n}"))
-                .stack_size(16 << 20)
+                .stack_size(STACK)
                 .spawn(move || work(&tasks, &at, &stop))?;
             workers.push(Worker { sender, door });
         }
@@ -88,7 +114,9 @@ impl Pool {
                 budget: config.budget,
                 failure: config.failure,
             },
+            pod_security: config.pod_security.clone(),
             generation: AtomicU64::new(0),
+            compiled: Mutex::default(),
             stopped,
         })
     }
@@ -97,6 +125,13 @@ impl Pool {
     /// where that does no harm.
     pub fn replace(&self, loaded: &Loaded, now: Timestamp) -> u64 {
         let digest: Arc<str> = loaded.library.digest().to_string().into();
+        let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        // Providers and exceptions are part of the policies: what has the same digest differs in
+        // what is known of the cluster alone.
+        if compiled.as_ref() == Some(&digest) {
+            self.renew(loaded, now);
+            return self.generation();
+        }
         // All are compiled before the first is handed out: workers change as one, nearly.
         let mut made: Vec<Box<Ready>> = Vec::new();
         for _ in &self.workers {
@@ -108,21 +143,34 @@ impl Pool {
             if let Some(images) = &loaded.images {
                 admitter.ask_images(Arc::clone(images));
             }
+            if let Some(configuration) = &self.pod_security {
+                admitter.judge_pod_security(Arc::clone(configuration));
+            }
             made.push(Box::new(Ready {
                 admitter,
                 digest: Arc::clone(&digest),
             }));
         }
         for (worker, ready) in self.workers.iter().zip(made) {
-            let mut next = worker
-                .door
-                .next
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *next = Some(ready);
-            worker.door.left.store(true, Ordering::Release);
+            worker.leave(|next| {
+                *next = Next {
+                    ready: Some(ready),
+                    renewed: None,
+                }
+            });
         }
+        // Not before: a set whose compilation panicked is no set to renew.
+        *compiled = Some(digest);
         self.generation.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The policies are the same, the cluster is another.
+    fn renew(&self, loaded: &Loaded, now: Timestamp) {
+        for worker in &self.workers {
+            let world = Arc::clone(&loaded.world);
+            let renewed = Renewed::new(&loaded.library, world, self.options, now);
+            worker.leave(|next| next.renewed = Some(Box::new(renewed)));
+        }
     }
 
     /// How many sets there were.
@@ -159,6 +207,29 @@ impl Pool {
     }
 }
 
+/// Does work that may take long on a thread of its own, behind all who answer: of lower priority,
+/// and with a stack that compiling policies fits into. None where it panicked.
+pub(super) async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    const NICE: i32 = 10;
+    let (done, told) = oneshot::channel();
+    let runtime = tokio::runtime::Handle::current();
+    let thread = std::thread::Builder::new()
+        .name("admission-load".to_owned())
+        .stack_size(STACK)
+        .spawn(move || {
+            // Linux takes it as this thread's alone; without the right to it, it is as before.
+            let _best_effort = rustix::process::setpriority_process(None, NICE);
+            let _entered = runtime.enter();
+            let _ = done.send(work());
+        });
+    if let Err(error) = thread {
+        tracing::error!(%error, "a thread for policies cannot be started");
+    }
+    told.await.ok()
+}
+
 fn work(tasks: &Receiver<Task>, door: &Door, stopped: &AtomicBool) {
     let mut ready: Option<Box<Ready>> = None;
     while !stopped.load(Ordering::Relaxed) {
@@ -168,14 +239,13 @@ fn work(tasks: &Receiver<Task>, door: &Door, stopped: &AtomicBool) {
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => return,
         };
-        if door.left.swap(false, Ordering::Acquire)
-            && let Some(next) = door
-                .next
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take()
-        {
-            ready = Some(next);
+        if door.left.swap(false, Ordering::Acquire) {
+            let next =
+                std::mem::take(&mut *door.next.lock().unwrap_or_else(PoisonError::into_inner));
+            ready = next.ready.or(ready);
+            if let (Some(ready), Some(renewed)) = (&mut ready, next.renewed) {
+                ready.admitter.renew(*renewed);
+            }
         }
         let Some(task) = task else {
             continue;

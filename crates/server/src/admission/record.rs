@@ -28,11 +28,13 @@ const REPORT: Duration = Duration::from_secs(5);
 /// Old decisions are removed after so many batches.
 const PRUNE: u64 = 200;
 
-/// A decision and what findings are made of.
+/// What decisions and findings are made of.
 pub(super) struct Item {
     pub review: Arc<Review>,
     pub verdict: Verdict,
-    pub decision: Decision,
+    pub at: Timestamp,
+    policies: Arc<str>,
+    took: Duration,
 }
 
 /// Takes decisions from the handlers.
@@ -57,7 +59,7 @@ impl Recorder {
         &self,
         review: &Arc<Review>,
         verdict: Verdict,
-        policies: &str,
+        policies: Arc<str>,
         at: Timestamp,
         took: Duration,
     ) {
@@ -66,27 +68,33 @@ impl Recorder {
             metrics::counter!(DECISIONS_SHED).increment(1);
             return;
         };
-        let decision = decision(review, &verdict, policies, at, took);
+        // The decision is made of it where it is stored: the answer has not left yet.
         place.send(Item {
             review: Arc::clone(review),
             verdict,
-            decision,
+            at,
+            policies,
+            took,
         });
     }
 }
 
-fn decision(
-    review: &Review,
-    verdict: &Verdict,
-    policies: &str,
-    at: Timestamp,
-    took: Duration,
-) -> Decision {
+fn decision(item: Item) -> Decision {
+    let Item {
+        review,
+        verdict,
+        at,
+        policies,
+        took,
+    } = item;
     const MOST: usize = 50;
     let told = verdict.explains.iter().map(|e| json!(e));
     let untold = verdict.untold.iter().map(|u| json!(u));
     let mut reasons: Vec<_> = told.chain(untold).take(MOST).collect();
     if let Some(why) = verdict.excluded {
+        reasons.push(json!({"message": why}));
+    }
+    if let Some(why) = &verdict.invalid {
         reasons.push(json!({"message": why}));
     }
     let count = verdict.explains.len() + verdict.untold.len();
@@ -109,7 +117,7 @@ fn decision(
         allowed: verdict.allowed,
         dry_run: review.dry_run,
         micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        policies: policies.to_owned(),
+        policies: policies.as_ref().to_owned(),
         reasons,
     }
 }
@@ -172,7 +180,7 @@ pub(super) async fn run(
 
 /// One transaction; tried again while the store does not answer, for as long as others wait.
 async fn store(state: &AppState, shared: &http::Shared, batch: &mut Vec<Item>) {
-    let decisions: Vec<Decision> = batch.drain(..).map(|item| item.decision).collect();
+    let decisions: Vec<Decision> = batch.drain(..).map(decision).collect();
     let shed = shared.recorder.shed.swap(0, Ordering::Relaxed);
     for attempt in 1..=5_u32 {
         let stored = async {

@@ -12,6 +12,7 @@ pub mod artifacts;
 pub mod attestations;
 pub mod audit;
 pub mod checks;
+pub mod cluster;
 pub mod decisions;
 mod export;
 pub mod findings;
@@ -22,6 +23,7 @@ pub mod keys;
 pub mod ledger;
 pub mod overview;
 pub mod policies;
+pub mod policy_reports;
 pub mod reports;
 pub mod results;
 pub mod scans;
@@ -44,6 +46,7 @@ pub fn routes() -> Vec<Route> {
         attestations::routes(),
         audit::routes(),
         checks::routes(),
+        cluster::routes(),
         decisions::routes(),
         findings::routes(),
         frameworks::routes(),
@@ -53,6 +56,7 @@ pub fn routes() -> Vec<Route> {
         ledger::routes(),
         overview::routes(),
         policies::routes(),
+        policy_reports::routes(),
         reports::routes(),
         results::routes(),
         scans::routes(),

@@ -125,6 +125,8 @@ pub(crate) struct PolicyNotice {
 pub(crate) struct PolicySet {
     /// Whether this process serves the webhook; else nothing is listed.
     serving: bool,
+    /// Whether a cluster is audited by them; `GET /cluster` then tells how that stands.
+    audited: bool,
     /// The digest of everything that was read; decisions name it.
     digest: Option<String>,
     items: Vec<PolicyView>,
@@ -142,6 +144,7 @@ pub(crate) async fn list_policies(
     let Some(library) = in_force(&state, &caller) else {
         return Ok(Json(PolicySet {
             serving: false,
+            audited: false,
             digest: None,
             items: Vec::new(),
             exceptions: Vec::new(),
@@ -158,6 +161,7 @@ pub(crate) async fn list_policies(
     let exceptions = library.exception_outline(state.now()).into_iter();
     Ok(Json(PolicySet {
         serving: true,
+        audited: state.work.audit.get().is_some(),
         digest: Some(library.digest().to_string()),
         items: items.collect(),
         exceptions: exceptions.map(ExceptionView::from).collect(),

@@ -53,6 +53,8 @@ pub struct Work {
     pub decisions: decisions::Live,
     /// The webhook's policies.
     pub in_force: Arc<InForce>,
+    /// How the audit of a cluster stands.
+    pub audit: crate::audit::Live,
     /// Runners that wait for tasks.
     pub waiting: waiting::Waiting,
     jobs: Notify,
@@ -97,6 +99,7 @@ impl Work {
             keys: Arc::new(keys),
             decisions: decisions::Live::default(),
             in_force: Arc::default(),
+            audit: crate::audit::Live::default(),
             waiting: waiting::Waiting::new(config.limits.concurrency),
             jobs: Notify::new(),
             entries: Notify::new(),

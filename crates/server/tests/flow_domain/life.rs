@@ -240,6 +240,29 @@ both!(filters_export_and_reports, |w| async move {
         let report = w.fetch(&format!("/reports?format={format}")).await;
         assert_eq!(report.status, 200, "{}", report.text());
     }
+    let listed = w.get("/policy-reports?format=json").await;
+    let reports = listed["items"].as_array().unwrap();
+    let sum = |word: &str| -> u64 {
+        let counts = reports.iter().map(|r| r["summary"][word].as_u64().unwrap());
+        counts.sum()
+    };
+    for (word, outcome) in [
+        ("fail", "fail"),
+        ("pass", "pass"),
+        ("error", "unknown"),
+        ("skip", "not_applicable"),
+    ] {
+        let path = format!("/results?scope=cluster%3Aprod&outcome={outcome}");
+        let results = w.get(&path).await;
+        let results = results["items"].as_array().unwrap().len() as u64;
+        assert_eq!(sum(word), results, "{word}");
+    }
+    assert!(sum("fail") > 0 && sum("pass") > 0, "{listed}");
+    assert_eq!(reports[0]["apiVersion"], "wgpolicyk8s.io/v1alpha2");
+    let yaml = w.fetch("/policy-reports?scope=cluster%3Aprod").await;
+    assert_eq!(yaml.headers["content-type"], "application/yaml");
+    assert_eq!(yaml.text().matches("---\n").count(), reports.len());
+    assert_eq!(w.fetch("/policy-reports?format=x").await.status, 400);
     let unknown = w.get("/results?outcome=pass").await;
     assert_eq!(unknown["items"][0]["asset"]["name"], "web");
     assert_eq!(

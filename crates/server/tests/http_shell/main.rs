@@ -10,6 +10,7 @@
 
 mod limits;
 mod listener;
+mod monitoring;
 mod people;
 mod roles;
 mod session;

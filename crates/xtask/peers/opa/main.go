@@ -42,6 +42,19 @@ type answer struct {
 	Value     any    `json:"value"`
 }
 
+// keyText is a key that is no string as OPA writes it in JSON.
+func keyText(k *ast.Term) string {
+	value, err := ast.JSON(k.Value)
+	if err != nil {
+		return k.Value.String()
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return k.Value.String()
+	}
+	return string(text)
+}
+
 // plain keeps sets apart from arrays, and keys that are no strings apart from those that are.
 func plain(v ast.Value) any {
 	switch v := v.(type) {
@@ -69,7 +82,7 @@ func plain(v ast.Value) any {
 			if s, ok := k.Value.(ast.String); ok {
 				out[string(s)] = plain(x.Value)
 			} else {
-				out[k.Value.String()] = plain(x.Value)
+				out[keyText(k)] = plain(x.Value)
 			}
 		})
 		return out

@@ -12,7 +12,7 @@ pub fn run(options: &Options) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for backend in backends(options) {
         let name = backend.name();
-        let (_data, server) = server(&backend)?;
+        let (_data, server) = server(options, &backend)?;
         std::thread::sleep(std::time::Duration::from_secs(2));
         let idle = server.memory("VmRSS")?;
         figures.push(Figure::under(

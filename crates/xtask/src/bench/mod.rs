@@ -1,14 +1,17 @@
 //! Benches: each names its input and command and compares with its requirement in one run.
 
 mod admission;
+mod audit;
 mod import;
 mod queries;
 mod scap;
+mod webhook;
 
 use crate::report::{Figure, print};
 use crate::tree;
 use anyhow::{Context, Result, bail};
 use bartizan_xtask::running::{Backend, Server, Setup};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// What to measure.
@@ -32,9 +35,20 @@ pub struct Options {
     /// Host compliance.
     #[command(flatten)]
     race: scap::Race,
+    /// The binary under test; without, it is built.
+    #[arg(long)]
+    binary: Option<PathBuf>,
     /// Admission.
     #[command(flatten)]
     library: admission::Library,
+}
+
+impl Options {
+    /// The binary under test.
+    fn binary(&self) -> PathBuf {
+        let built = || tree::root().join("target/debug/bartizan");
+        self.binary.clone().unwrap_or_else(built)
+    }
 }
 
 type Bench = (&'static str, fn(&Options) -> Result<Vec<Figure>>);
@@ -42,7 +56,10 @@ type Bench = (&'static str, fn(&Options) -> Result<Vec<Figure>>);
 const BENCHES: &[Bench] = &[
     ("evaluate", evaluate),
     ("admission", admission::run),
+    ("webhook", webhook::run),
+    ("audit", audit::run),
     ("hostile", admission::hostile),
+    ("mixed", webhook::mixed),
     ("ledger", ledger),
     ("import", import::run),
     ("queries", queries::run),
@@ -51,7 +68,9 @@ const BENCHES: &[Bench] = &[
 
 /// Runs the chosen benches; fails when a requirement does not hold.
 pub fn run(options: &Options) -> Result<()> {
-    tree::cargo(&["build", "--quiet", "--package", "bartizan-cli"])?;
+    if options.binary.is_none() {
+        tree::cargo(&["build", "--quiet", "--package", "bartizan-cli"])?;
+    }
     let mut broken = 0;
     for (name, bench) in BENCHES {
         if options
@@ -150,9 +169,9 @@ fn backends(options: &Options) -> Vec<Backend> {
 }
 
 /// A server of the built binary on a fresh data folder and database, signed in.
-fn server(backend: &Backend) -> Result<(tempfile::TempDir, Server)> {
+fn server(options: &Options, backend: &Backend) -> Result<(tempfile::TempDir, Server)> {
     let data = tempfile::tempdir()?;
-    let mut setup = Setup::new(tree::root().join("target/debug/bartizan"), data.path());
+    let mut setup = Setup::new(options.binary(), data.path());
     setup.database = backend.fresh()?;
     let mut server = Server::start(&setup)?;
     server.sign_in()?;

@@ -13,7 +13,7 @@ const SAMPLES: usize = 30;
 pub fn run(options: &Options) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
     for backend in backends(options) {
-        let (_data, server) = server(&backend)?;
+        let (_data, server) = server(options, &backend)?;
         // Half of the results fail, so twice as many results make the findings.
         let parts = 4;
         for part in 0..parts {

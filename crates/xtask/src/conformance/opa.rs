@@ -1,6 +1,6 @@
 //! OPA as a peer: built from its Go modules, asked over stdin by one process.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::ffi::OsStr;
 use std::process::Command;
 
@@ -20,27 +20,13 @@ pub struct Options {
 
 /// Builds the peer where Go is there, and compares.
 pub fn run(options: &Options) -> Result<()> {
-    let root = crate::tree::root();
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    let peer = target.join("opa-peer");
-    let built = Command::new("go")
-        .args([
-            OsStr::new("build"),
-            OsStr::new("-o"),
-            peer.as_os_str(),
-            OsStr::new("."),
-        ])
-        .current_dir(root.join("crates/xtask/peers/opa"))
-        .status();
-    match built {
-        Err(_) => {
-            println!("skipped: OPA is built from its Go modules, and there is no Go here");
+    let peer = match crate::peers::built("opa")? {
+        Ok(peer) => peer,
+        Err(why) => {
+            println!("skipped: {why}");
             return Ok(());
         }
-        Ok(status) if !status.success() => bail!("OPA's Go modules could not be built"),
-        Ok(_) => {}
-    }
+    };
     let version = Command::new(&peer)
         .arg("version")
         .output()

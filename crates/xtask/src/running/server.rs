@@ -164,6 +164,12 @@ impl Server {
         Ok(self.send(path, self.client.get(self.url(path)))?.json()?)
     }
 
+    /// What a Prometheus would read.
+    pub fn metrics(&self) -> Result<String> {
+        let url = format!("{}/metrics", self.address);
+        Ok(self.client.get(url).send()?.error_for_status()?.text()?)
+    }
+
     /// GET, as bytes.
     pub fn download(&self, path: &str) -> Result<Vec<u8>> {
         Ok(self

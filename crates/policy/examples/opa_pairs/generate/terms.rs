@@ -1,14 +1,20 @@
 //! What stands in statements: terms, references, calls of functions and built-ins.
 
-use super::{KEYS, Kind, Maker, TEXTS, value};
+use super::{KEYS, Kind, Maker, TEXTS, quoted, value};
 use std::fmt::Write;
 
 impl Maker<'_> {
     pub(super) fn scalar(&mut self) -> String {
         match self.r.below(5) {
-            0 => self.r.pick(&["0", "1", "2", "-1", "1.5"], "0").to_owned(),
+            0 => self
+                .r
+                .pick(
+                    &["0", "1", "2", "-1", "1.5", "-3", "1e2", "100000000000"],
+                    "0",
+                )
+                .to_owned(),
             1 => self.r.pick(&["true", "false", "null"], "true").to_owned(),
-            _ => format!("{:?}", self.r.pick(&TEXTS, "a")),
+            _ => quoted(self.r.pick(&TEXTS, "a")),
         }
     }
 
@@ -72,7 +78,18 @@ impl Maker<'_> {
                 _ => self.reference(),
             };
         }
-        match self.r.below(16) {
+        match self.r.below(19) {
+            16 => {
+                let sign = self.r.pick(&["&", "|", "-"], "|");
+                format!(
+                    "{{{}, {}}} {sign} {}",
+                    self.scalar(),
+                    self.reference(),
+                    self.reference()
+                )
+            }
+            17 => format!("{{\"k\": {{{}, {}}}}}", self.scalar(), self.reference()),
+            18 if self.v1 && self.r.chance(10) => format!("$\"a{{{}}}\"", self.reference()),
             0..=1 => self.scalar(),
             2..=5 => self.reference(),
             6 => format!("[{}, {}]", self.term(depth - 1), self.term(depth - 1)),
@@ -139,7 +156,21 @@ impl Maker<'_> {
         match self.r.below(4) {
             0 => self
                 .r
-                .pick(&["0", "1", "2", "-1", "1.5", "7"], "0")
+                .pick(
+                    &[
+                        "0",
+                        "1",
+                        "2",
+                        "-1",
+                        "1.5",
+                        "7",
+                        "-3",
+                        "1e2",
+                        "4294967296",
+                        "0.1",
+                    ],
+                    "0",
+                )
                 .to_owned(),
             1 if depth > 0 => format!("count({})", self.collection(depth - 1)),
             _ => self.reference(),
@@ -148,10 +179,16 @@ impl Maker<'_> {
 
     pub(super) fn string(&mut self, depth: usize) -> String {
         match self.r.below(6) {
-            0..=2 => format!("{:?}", self.r.pick(&TEXTS, "a")),
+            0..=2 => quoted(self.r.pick(&TEXTS, "a")),
             3 if depth > 0 => {
                 let term = self.term(depth - 1);
-                let verb = self.r.pick(&["%v", "%s", "%d", "%v %v", "x"], "%v");
+                let verb = self.r.pick(
+                    &[
+                        "%v", "%s", "%d", "%v %v", "x", "%q", "%05d", "%x", "%X", "%.2f", "%5s|",
+                        "%-5v|", "%t", "%c", "%%", "%e", "%+d", "%o", "%b", "%[1]v", "%6.1f", "%T",
+                    ],
+                    "%v",
+                );
                 format!("sprintf(\"{verb}\", [{term}])")
             }
             _ => self.reference(),
@@ -237,8 +274,58 @@ impl Maker<'_> {
             ("all", "0"),
             ("re_match", "1"),
             ("time.parse_rfc3339_ns", "s"),
+            ("bits.or", "nn"),
+            ("bits.xor", "nn"),
+            ("bits.lsh", "nm"),
+            ("bits.rsh", "nm"),
+            ("bits.negate", "n"),
+            ("time.parse_duration_ns", "s"),
+            ("time.date", "m"),
+            ("time.weekday", "m"),
+            ("time.clock", "m"),
+            ("time.add_date", "mmmm"),
+            ("time.diff", "mm"),
+            ("time.format", "m"),
+            ("regex.is_valid", "s"),
+            ("regex.find_all_string_submatch_n", "Rsm"),
+            ("regex.match", "ss"),
+            ("glob.quote_meta", "s"),
+            ("urlquery.decode", "s"),
+            ("urlquery.encode_object", "o"),
+            ("urlquery.decode_object", "s"),
+            ("base64url.encode", "s"),
+            ("base64url.decode", "s"),
+            ("base64url.encode_no_pad", "s"),
+            ("base64.is_valid", "s"),
+            ("hex.decode", "s"),
+            ("crypto.sha256", "s"),
+            ("crypto.md5", "s"),
+            ("net.cidr_intersects", "ss"),
+            ("net.cidr_is_valid", "s"),
+            ("net.cidr_merge", "c"),
+            ("net.cidr_expand", "S"),
+            ("object.union_n", "a"),
+            ("strings.any_suffix_match", "sc"),
+            ("strings.split_n", "ssm"),
+            ("numbers.range_step", "mmm"),
+            ("array.flatten", "a"),
+            ("to_number", "s"),
+            ("json.marshal_with_options", "tP"),
+            ("yaml.marshal", "t"),
+            ("yaml.unmarshal", "s"),
+            ("is_number", "t"),
+            ("strings.replace_n", "Os"),
+            ("json.patch", "oa"),
+            ("glob.match", "sds"),
+            ("contains", "ss"),
+            ("minus", "nn"),
+            ("rem", "nn"),
         ];
         let mut at = self.r.below(SHAPES.len());
+        // Refused at load: now and then is enough.
+        if SHAPES.get(at).is_some_and(|(n, _)| *n == "json.patch") && !self.r.chance(10) {
+            at = 0;
+        }
         if self.v1 && SHAPES.get(at).is_some_and(|(_, s)| matches!(*s, "0" | "1")) {
             at = 0;
         }
@@ -278,6 +365,12 @@ impl Maker<'_> {
                         "\"*\"",
                     )
                     .to_owned(),
+                'S' => self
+                    .r
+                    .pick(&["\"10.0.0.0/30\"", "\"fe80::/126\"", "input.a"], "input.a")
+                    .to_owned(),
+                'P' => "{\"pretty\": false}".to_owned(),
+                'O' => "{\"a\": \"b\", \"é\": \"\"}".to_owned(),
                 'o' | 'a' | 'e' => self.reference(),
                 _ => self.term(below),
             })

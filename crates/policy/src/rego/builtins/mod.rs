@@ -6,6 +6,7 @@
 
 mod arithmetic;
 mod crypto;
+mod encoding;
 pub(crate) mod external;
 pub(crate) mod format;
 mod net;
@@ -38,9 +39,10 @@ type Builtin = (&'static str, u8, Function);
 pub(crate) const OPERATORS: &str = "bartizan_op";
 
 fn all() -> impl Iterator<Item = &'static Builtin> {
-    let tables: [&'static [Builtin]; 7] = [
+    let tables: [&'static [Builtin]; 8] = [
         arithmetic::TABLE,
         crypto::TABLE,
+        encoding::TABLE,
         external::TABLE,
         format::TABLE,
         net::TABLE,

@@ -8,8 +8,27 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub(super) const TABLE: &[Builtin] = &[
     ("net.cidr_intersects", 2, intersects),
     ("net.cidr_contains_matches", 2, contains_matches),
+    ("net.cidr_expand", 1, expand),
+    ("net.cidr_is_valid", 1, is_valid),
     ("net.cidr_merge", 1, merge),
 ];
+
+/// All addresses of a range, as a set.
+fn expand(arguments: &[Value]) -> Result<Value, Fault> {
+    const MOST: u128 = 1 << 16;
+    let range = Range::of(string(arguments, 0)?)?;
+    if range.last - range.first >= MOST {
+        return Err(Fault::Unknown("more than 65,536 addresses".into()));
+    }
+    let all = (range.first..=range.last).map(|n| Value::from(range.show(n).to_string().as_str()));
+    Ok(Value::from(all.collect::<BTreeSet<_>>()))
+}
+
+/// What is no text is no range either.
+fn is_valid(arguments: &[Value]) -> Result<Value, Fault> {
+    let valid = string(arguments, 0).is_ok_and(|text| Range::of(text).is_ok());
+    Ok(Value::from(valid))
+}
 
 /// A range of addresses of one family.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -18,6 +18,7 @@ pub(super) const TABLE: &[Builtin] = &[
     ("regex.split", 2, regex_split),
     ("strings.count", 2, count),
     ("strings.split_n", 3, split_n),
+    ("substring", 3, substring),
 ];
 
 fn flatten(arguments: &[Value]) -> Result<Value, Fault> {
@@ -130,6 +131,16 @@ fn split_n(arguments: &[Value]) -> Result<Value, Fault> {
     Ok(Value::from(parts.collect::<Vec<_>>()))
 }
 
+/// In characters; a negative length goes to the end.
+fn substring(arguments: &[Value]) -> Result<Value, Fault> {
+    let text = string(arguments, 0)?;
+    let (start, length) = (integer(arguments, 1)?, integer(arguments, 2)?);
+    let start = usize::try_from(start).map_err(|_| Fault::error("negative offset"))?;
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let part: String = text.chars().skip(start).take(length).collect();
+    Ok(Value::from(part.as_str()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::call;
@@ -172,5 +183,13 @@ mod tests {
         assert_eq!(split(-2), Some(json!(["b", "c"])));
         assert_eq!(split(0), Some(json!([])));
         assert_eq!(split(9), Some(json!(["a", "b", "c"])));
+        let part = |start: serde_json::Value, length: i64| {
+            call("substring", &[json!("héllo"), start, json!(length)])
+        };
+        assert_eq!(part(json!(1), 2), Some(json!("él")));
+        assert_eq!(part(json!(4), -1), Some(json!("o")));
+        assert_eq!(part(json!(9), 2), Some(json!("")));
+        assert_eq!(part(json!(-1), 2), None);
+        assert_eq!(part(json!(1.5), 1), None);
     }
 }

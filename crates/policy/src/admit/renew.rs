@@ -1,0 +1,50 @@
+//! The cluster changes, the policies do not: what reads the inventory is compiled again, beside
+//! the path of reviews, and taken up between two of them.
+
+use super::{AdmitOptions, Admitter};
+use crate::engine::Shared;
+use crate::evaluate::World;
+use crate::library::Library;
+use crate::unit::Unit;
+use bartizan_model::Timestamp;
+use std::sync::Arc;
+
+/// Another world for one admitter of the same library.
+pub struct Renewed {
+    world: Arc<World>,
+    /// By place among the policies.
+    units: Vec<(usize, Result<Unit, String>)>,
+}
+
+impl Renewed {
+    /// Compiles what reads the inventory; takes its time.
+    pub fn new(
+        library: &Library,
+        world: Arc<World>,
+        options: AdmitOptions,
+        now: Timestamp,
+    ) -> Self {
+        let inventory = world.inventory().map(Shared::of);
+        let readers = library.policies.iter().enumerate();
+        let readers = readers.filter(|(_, policy)| policy.template.inventory);
+        let unit = |(at, policy): (usize, &crate::library::Policy)| {
+            let unit = Unit::new(&policy.template, inventory.as_ref(), now, options.budget);
+            (at, unit)
+        };
+        let units = readers.map(unit).collect();
+        Self { world, units }
+    }
+}
+
+impl Admitter {
+    /// Judges by another world from now on; it must have been made of the same library.
+    pub fn renew(&mut self, renewed: Renewed) {
+        self.world = renewed.world;
+        self.namespaces.clear();
+        for (at, unit) in renewed.units {
+            if let Some(place) = self.units.get_mut(at) {
+                *place = unit;
+            }
+        }
+    }
+}
