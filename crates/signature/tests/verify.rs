@@ -1,5 +1,7 @@
 //! Single signatures, of keys and of certificates, whole and tampered with.
 
+#![allow(clippy::unwrap_used, reason = "a test may end by panicking")]
+
 mod lab;
 
 use bartizan_model::Digest;
