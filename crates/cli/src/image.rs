@@ -1,5 +1,6 @@
 //! `bartizan image`: signatures and attestations of container images.
 
+pub mod arguments;
 pub mod judge;
 pub mod layout;
 pub mod registry;
@@ -8,10 +9,10 @@ use crate::arguments::Output;
 use crate::{Verdict, files, show};
 use anyhow::{Context, Result, bail, ensure};
 use bartizan_model::Outcome;
-use bartizan_policy::Object;
+use bartizan_policy::{Failure, Object};
 use bartizan_signature::{Judged, Subject};
 use clap::{Args, Subcommand};
-use judge::{Judge, Source};
+use judge::Judge;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,27 +48,20 @@ pub struct Verify {
     /// ClusterImagePolicy and TrustRoot objects; a file or folder, repeatable
     #[arg(long, value_name = "PATH", conflicts_with_all = ["key", "certificate_identity"])]
     pub policy: Vec<PathBuf>,
-    /// Fulcio's authorities, Rekor's keys, CT logs: a trusted_root.json
-    #[arg(long, value_name = "FILE")]
-    pub trusted_root: Option<PathBuf>,
     /// Do not ask that a signature by a key stands in a transparency log
     #[arg(long)]
     pub insecure_ignore_tlog: bool,
     /// An OCI layout folder in place of a registry
     #[arg(long, value_name = "DIR")]
     pub layout: Option<PathBuf>,
-    /// A docker config.json with logins for registries
-    #[arg(long, value_name = "FILE", env = "BARTIZAN_REGISTRY_CONFIG")]
-    pub registry_config: Option<PathBuf>,
-    /// Another host for a registry; repeatable
-    #[arg(long, value_name = "REGISTRY=HOST")]
-    pub registry_mirror: Vec<String>,
     /// Seconds that fetching may take
     #[arg(long, default_value_t = 60, value_name = "N")]
     pub timeout: u64,
     /// How to show the result
     #[arg(long, value_enum, default_value_t)]
     pub format: Output,
+    #[command(flatten)]
+    pub signatures: arguments::Signatures,
 }
 
 pub fn run(command: &Image) -> Result<Verdict> {
@@ -132,18 +126,14 @@ fn verify(options: &Verify) -> Result<Verdict> {
             read.map_err(anyhow::Error::msg)?
         }
     };
-    let root = judge::trust(options.trusted_root.as_ref())?;
-    let source = || {
-        Ok(match &options.layout {
-            Some(path) => Source::Layout(layout::Layout(path.clone())),
-            None => Source::Registry(registry::Registry::new(
-                options.registry_config.as_deref(),
-                &options.registry_mirror,
-            )?),
-        })
-    };
-    let made = Judge::of(&objects, root, source)?;
-    let (judge, said) = made.context("there is no ClusterImagePolicy among the objects")?;
+    let signatures = &options.signatures;
+    let trust = signatures.trust(signatures.root()?.as_deref())?;
+    let source = signatures.source(options.layout.as_ref())?;
+    let (judge, said) = Judge::of(&objects, trust, source, Failure::Closed)?;
+    ensure!(
+        !judge.is_empty(),
+        "there is no ClusterImagePolicy among the objects"
+    );
     for line in said {
         show::remark(&line);
     }

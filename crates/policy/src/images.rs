@@ -3,7 +3,9 @@
 //! This crate asks through [`Images`] and verifies nothing itself: signatures are fetched from a
 //! registry and judged by another stage.
 
+use crate::admit::Failure;
 use crate::expand::template_path;
+use crate::object::Object;
 use crate::review::{Operation, Review};
 use serde_json::Value;
 use std::time::Duration;
@@ -45,10 +47,20 @@ pub struct Pointed {
     pub why: String,
 }
 
+/// Whether an object says who must have signed images, or by what that is verified.
+pub(crate) fn wants(object: &Object) -> bool {
+    let kind = matches!(object.kind.as_str(), "ClusterImagePolicy" | "TrustRoot");
+    kind && object.group == "policy.sigstore.dev"
+}
+
 /// Judges images by their signatures.
 pub trait Images {
-    /// Whether any policy may look at an object of this kind; cheap.
-    fn any(&self) -> bool;
+    /// Whether any policy looks at one of the images; cheap.
+    fn look_at(&self, about: &Pictured<'_>) -> bool;
+
+    /// What is answered where it cannot be told. The registry that gives no answer is named by
+    /// whoever asks for the image, so that this is no matter of how policies fail in general.
+    fn failure(&self) -> Failure;
 
     /// What is wrong with the images of an object. An implementation ends within the time; what
     /// it has no time for is untold.

@@ -3,30 +3,68 @@
 use super::layout::Layout;
 use super::registry::Registry;
 use crate::verify::now;
-use anyhow::{Context, Result};
-use bartizan_model::Outcome;
+use bartizan_model::{Digest, Outcome};
 use bartizan_policy::images::{Images, Pictured, Pointed};
-use bartizan_policy::{Budget, Object, comply};
-use bartizan_signature::{Judged, Material, Mode, Policies, Rego, Subject, Trust};
+use bartizan_policy::{Budget, Failure, Object, comply};
+use bartizan_signature::{Absent, Judged, Material, Mode, Policies, Reference, Rego};
+use bartizan_signature::{Subject, Trust};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Rego by the policy stage's engine.
-pub struct Engine;
+/// Rego by the policy stage's engine, until all must be over.
+struct Engine {
+    until: Instant,
+}
 
 impl Rego for Engine {
     fn complies(&self, module: &str, input: &Value) -> Result<Option<String>, String> {
-        comply::complies(module, input, now(), Budget::default())
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err("there is no time left".into());
+        }
+        let mut budget = Budget::default();
+        budget.time = budget.time.min(left);
+        comply::complies(module, input, now(), budget)
     }
 }
 
 /// Where signatures come from.
 pub enum Source {
     Layout(Layout),
-    Registry(Registry),
+    Registry(Arc<Registry>),
+    /// Nowhere; whatever needs one cannot be told.
+    Nowhere,
+}
+
+/// No material at all.
+struct Nothing;
+
+impl Nothing {
+    fn told<T>() -> Result<T, Absent> {
+        let why = "no place to look for signatures was given: --registries or --layout";
+        Err(Absent::Failed(why.into()))
+    }
+}
+
+impl Material for Nothing {
+    fn resolve(&self, _: &Reference) -> Result<Digest, Absent> {
+        Self::told()
+    }
+
+    fn manifest(&self, _: &Reference) -> Result<Vec<u8>, Absent> {
+        Self::told()
+    }
+
+    fn referrers(&self, _: &Reference) -> Result<Vec<u8>, Absent> {
+        Self::told()
+    }
+
+    fn blob(&self, _: &Reference, _: &Digest, _: usize) -> Result<Vec<u8>, Absent> {
+        Self::told()
+    }
 }
 
 /// How long a verdict counts: a signature may be withdrawn, and a trusted root changes.
@@ -39,69 +77,86 @@ pub struct Judge {
     policies: Policies,
     places: BTreeMap<String, String>,
     source: Source,
+    failure: Failure,
     known: Mutex<HashMap<String, (Instant, Judged)>>,
 }
 
-/// A trusted root from a file.
-pub fn trust(path: Option<&PathBuf>) -> Result<Option<Arc<Trust>>> {
-    let Some(path) = path else {
-        return Ok(None);
-    };
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let trust = Trust::from_json(&bytes);
-    let trust = trust.with_context(|| format!("cannot use {}", path.display()))?;
-    Ok(Some(Arc::new(trust)))
+/// An object that is no policy: nothing is judged then, since what is missing would look like a
+/// pass.
+#[derive(Debug)]
+pub struct Broken {
+    pub file: String,
+    pub line: u32,
+    pub why: String,
 }
 
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, line, why } = self;
+        write!(f, "{file}:{line}: this is no ClusterImagePolicy: {why}")
+    }
+}
+
+impl std::error::Error for Broken {}
+
 impl Judge {
-    /// The ClusterImagePolicies among the objects, and what to say of them; none where there are
-    /// none. An object that is no policy is an error with its place.
-    pub fn of(
-        objects: &[Object],
+    /// The ClusterImagePolicies among the objects, and what to say of them.
+    pub fn of<'o>(
+        objects: impl IntoIterator<Item = &'o Object>,
         root: Option<Arc<Trust>>,
-        source: impl FnOnce() -> Result<Source>,
-    ) -> Result<Option<(Self, Vec<String>)>> {
+        source: Source,
+        failure: Failure,
+    ) -> Result<(Self, Vec<String>), Broken> {
         let wanted = |o: &&Object| Policies::wants(&o.group, &o.kind);
-        let ours: Vec<&Object> = objects.iter().filter(wanted).collect();
-        let place = |at: usize| match ours.get(at) {
-            Some(o) => format!("{}:{}", o.location.file, o.location.line),
-            None => String::new(),
+        let ours: Vec<&Object> = objects.into_iter().filter(wanted).collect();
+        let place = |at: usize| {
+            let found = ours.get(at).map(|o| &o.location);
+            let file = found.map(|l| l.file.clone()).unwrap_or_default();
+            (file, found.map_or(1, |l| l.line))
         };
         let values: Vec<&Value> = ours.iter().map(|o| &o.value).collect();
-        let read = Policies::read(&values, root);
-        let (policies, notices) = read.map_err(|n| {
-            anyhow::anyhow!("{}: this is no ClusterImagePolicy: {}", place(n.at), n.text)
+        let (policies, notices) = Policies::read(&values, root).map_err(|notice| {
+            let (file, line) = place(notice.at);
+            let why = notice.text;
+            Broken { file, line, why }
         })?;
-        if policies.is_empty() {
-            return Ok(None);
-        }
-        let said = notices
-            .iter()
-            .map(|n| format!("{}: {}", place(n.at), n.text));
+        let said = notices.iter().map(|notice| {
+            let (file, line) = place(notice.at);
+            format!("{file}:{line}: {}", notice.text)
+        });
         let said = said.collect();
-        let places = ours
-            .iter()
-            .enumerate()
-            .map(|(at, o)| (o.name.clone(), place(at)));
+        let names = ours.iter().filter(|o| o.kind == "ClusterImagePolicy");
+        let places = names.map(|o| {
+            let at = format!("{}:{}", o.location.file, o.location.line);
+            (o.name.clone(), at)
+        });
         let places = places.collect();
         let judge = Self {
             policies,
             places,
-            source: source()?,
+            source,
+            failure,
             known: Mutex::default(),
         };
-        Ok(Some((judge, said)))
+        Ok((judge, said))
+    }
+
+    /// Whether there is no policy at all.
+    pub fn is_empty(&self) -> bool {
+        self.policies.is_empty()
     }
 
     /// What all policies say of an image.
     pub fn ask(&self, subject: &Subject<'_>, time: Duration) -> Judged {
+        let until = Instant::now() + time;
         match &self.source {
-            Source::Layout(layout) => self.by(subject, layout),
-            Source::Registry(registry) => self.by(subject, &registry.within(time)),
+            Source::Layout(layout) => self.by(subject, layout, until),
+            Source::Registry(registry) => self.by(subject, &registry.until(until), until),
+            Source::Nowhere => self.by(subject, &Nothing, until),
         }
     }
 
-    fn by(&self, subject: &Subject<'_>, material: &dyn Material) -> Judged {
+    fn by(&self, subject: &Subject<'_>, material: &dyn Material, until: Instant) -> Judged {
         // A tag may move, so only what is asked for by digest is known from before.
         let fixed = subject.image.contains("@sha256:");
         let key = self.policies.fingerprint(subject).filter(|_| fixed);
@@ -114,7 +169,7 @@ impl Judge {
                 return judged.clone();
             }
         }
-        let judged = self.policies.judge(subject, material, &Engine);
+        let judged = self.policies.judge(subject, material, &Engine { until });
         let told = |v: &bartizan_signature::Verdict| !matches!(v.outcome, Outcome::Unknown { .. });
         if let Some(key) = key.filter(|_| judged.verdicts.iter().all(told)) {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -127,24 +182,32 @@ impl Judge {
     }
 }
 
+fn subject<'s>(about: &'s Pictured<'_>, image: &'s str) -> Subject<'s> {
+    Subject {
+        image,
+        group: about.group,
+        version: about.version,
+        resource: &about.resource,
+        object: about.object,
+    }
+}
+
 impl Images for Judge {
-    fn any(&self) -> bool {
-        !self.policies.is_empty()
+    fn look_at(&self, about: &Pictured<'_>) -> bool {
+        let mut images = about.images.iter();
+        images.any(|(_, image)| self.policies.look_at(&subject(about, image)))
+    }
+
+    fn failure(&self) -> Failure {
+        self.failure
     }
 
     fn judge(&self, about: &Pictured<'_>, time: Duration) -> Vec<Pointed> {
         let until = Instant::now() + time;
         let mut all = Vec::new();
         for (path, image) in &about.images {
-            let subject = Subject {
-                image,
-                group: about.group,
-                version: about.version,
-                resource: &about.resource,
-                object: about.object,
-            };
             let left = until.saturating_duration_since(Instant::now());
-            for verdict in self.ask(&subject, left).verdicts {
+            for verdict in self.ask(&subject(about, image), left).verdicts {
                 let untold = match verdict.outcome {
                     Outcome::Fail => false,
                     Outcome::Unknown { .. } => true,

@@ -3,12 +3,16 @@
 //! Over TLS, save for a registry on this machine itself. Every answer has a time limit and a
 //! bound on its bytes. Credentials come from a docker `config.json`, go to the registry that they
 //! are for and to the token server it names over TLS, and stand in no message.
+//!
+//! A registry that let a question run out of time is not asked for a while: who needs it hears at
+//! once that it cannot be told, in place of waiting as long again.
 
 use anyhow::{Context, Result};
 use bartizan_model::Digest;
 use bartizan_signature::{Absent, MAX_MANIFEST, Material, Reference};
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
+use reqwest::redirect::{Action, Attempt};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::io::Read;
@@ -24,6 +28,12 @@ const ACCEPT: &str = "application/vnd.oci.image.manifest.v1+json, \
 const TOKEN: usize = 64 << 10;
 /// Blobs and manifests by digest that are kept.
 const KEPT: usize = 64 << 20;
+/// How long a connection may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long a registry that did not answer is not asked.
+const REST: Duration = Duration::from_secs(10);
+/// Who had less time than this says nothing about the registry.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A registry client.
 pub struct Registry {
@@ -32,6 +42,8 @@ pub struct Registry {
     mirrors: HashMap<String, String>,
     tokens: Mutex<HashMap<String, String>>,
     kept: Mutex<(usize, HashMap<Digest, Vec<u8>>)>,
+    /// Registries that did not answer, and until when they are not asked.
+    silent: Mutex<HashMap<String, Instant>>,
 }
 
 /// The same with a moment at which all must be over.
@@ -56,8 +68,8 @@ impl Registry {
         }
         let client = Client::builder()
             .user_agent(concat!("bartizan/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(Duration::from_secs(5))
-            .redirect(reqwest::redirect::Policy::limited(5))
+            .connect_timeout(CONNECT)
+            .redirect(reqwest::redirect::Policy::custom(redirect))
             .build()?;
         Ok(Self {
             client,
@@ -65,15 +77,32 @@ impl Registry {
             mirrors: hosts,
             tokens: Mutex::default(),
             kept: Mutex::default(),
+            silent: Mutex::default(),
         })
     }
 
-    /// To be done within this time.
-    pub fn within(&self, time: Duration) -> Hurried<'_> {
-        Hurried {
-            registry: self,
-            until: Instant::now() + time,
+    /// To be done by then.
+    pub fn until(&self, until: Instant) -> Hurried<'_> {
+        let registry = self;
+        Hurried { registry, until }
+    }
+
+    fn rests(&self, host: &str) -> bool {
+        let silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent
+            .get(host)
+            .is_some_and(|until| *until > Instant::now())
+    }
+
+    /// The registry did not answer somebody who had waited since then.
+    fn silent(&self, host: &str, since: Instant) {
+        if since.elapsed() < PATIENCE {
+            return;
         }
+        let now = Instant::now();
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        silent.retain(|_, until| *until > now);
+        silent.insert(host.to_owned(), now + REST);
     }
 
     fn known(&self, digest: &Digest) -> Option<Vec<u8>> {
@@ -130,13 +159,41 @@ fn failed(error: &reqwest::Error) -> Absent {
     Absent::Failed(text)
 }
 
-fn read(response: Response, most: usize) -> Result<Vec<u8>, Absent> {
+fn read(response: impl Read, most: usize) -> Result<Vec<u8>, Absent> {
     let mut bytes = Vec::new();
     let told = response.take(most as u64 + 1).read_to_end(&mut bytes);
     told.map_err(|e| Absent::Failed(format!("the answer broke off: {e}")))?;
     match bytes.len() > most {
         true => Err(Absent::TooLarge(most)),
         false => Ok(bytes),
+    }
+}
+
+/// A few, and none that leaves TLS.
+fn redirect(attempt: Attempt<'_>) -> Action {
+    let plain = |url: &reqwest::Url| url.scheme() != "https";
+    let secure = attempt.previous().last().is_some_and(|url| !plain(url));
+    if attempt.previous().len() > 5 {
+        return attempt.error("it redirects too often");
+    }
+    match secure && plain(attempt.url()) {
+        true => attempt.error("it redirects to a place without TLS"),
+        false => attempt.follow(),
+    }
+}
+
+/// What is left of an answer; the client's own limit begins anew with each part of it.
+struct Timed {
+    response: Response,
+    until: Instant,
+}
+
+impl Read for Timed {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self.until > Instant::now() {
+            true => self.response.read(buffer),
+            false => Err(std::io::ErrorKind::TimedOut.into()),
+        }
     }
 }
 
@@ -158,12 +215,45 @@ impl Hurried<'_> {
         }
     }
 
-    fn get(&self, place: &Reference, path: &str, accept: &str) -> Result<Response, Absent> {
+    fn read(&self, response: Response, most: usize) -> Result<Vec<u8>, Absent> {
+        let until = self.until;
+        read(Timed { response, until }, most)
+    }
+
+    fn get(
+        &self,
+        place: &Reference,
+        path: &str,
+        accept: &str,
+        most: usize,
+    ) -> Result<Vec<u8>, Absent> {
         let registry = self.registry;
         let host = registry
             .mirrors
             .get(&place.registry)
             .unwrap_or(&place.registry);
+        if registry.rests(host) {
+            let why = format!("{host} gave no answer a moment ago");
+            return Err(Absent::Failed(why));
+        }
+        let since = Instant::now();
+        let told = self.fetch(host, place, path, accept);
+        let told = told.and_then(|response| self.read(response, most));
+        let late = self.left().is_err() || since.elapsed() >= CONNECT;
+        if late && matches!(told, Err(Absent::Failed(_))) {
+            registry.silent(host, since);
+        }
+        told
+    }
+
+    fn fetch(
+        &self,
+        host: &str,
+        place: &Reference,
+        path: &str,
+        accept: &str,
+    ) -> Result<Response, Absent> {
+        let registry = self.registry;
         let url = format!("{}://{host}/v2/{}/{path}", scheme(host), place.repository);
         let scope = format!("{host}/{}", place.repository);
         let token = {
@@ -250,7 +340,7 @@ impl Hurried<'_> {
                 response.status()
             )));
         }
-        let bytes = read(response, TOKEN)?;
+        let bytes = self.read(response, TOKEN)?;
         let answer: Value =
             serde_json::from_slice(&bytes).map_err(|_| refuse("its token server sends no JSON"))?;
         let token = answer.get("token").or(answer.get("access_token"));
@@ -274,8 +364,8 @@ impl Material for Hurried<'_> {
             (Some(digest), _) => digest.as_str(),
             (None, tag) => tag.as_deref().unwrap_or("latest"),
         };
-        let response = self.get(place, &format!("manifests/{name}"), ACCEPT)?;
-        let bytes = read(response, MAX_MANIFEST)?;
+        let path = format!("manifests/{name}");
+        let bytes = self.get(place, &path, ACCEPT, MAX_MANIFEST)?;
         if let Some(digest) = &place.digest {
             self.registry.keep(digest, &bytes);
         }
@@ -288,16 +378,16 @@ impl Material for Hurried<'_> {
             image,
             &format!("referrers/{digest}"),
             "application/vnd.oci.image.index.v1+json",
+            MAX_MANIFEST,
         );
         match told {
-            Ok(response) => read(response, MAX_MANIFEST),
             // Registries without the API answer in many ways; the tag in its place decides.
             Err(Absent::Failed(why))
                 if why.contains("answers 4") && !why.contains("answers 429") =>
             {
                 Err(Absent::Missing)
             }
-            Err(other) => Err(other),
+            other => other,
         }
     }
 
@@ -305,7 +395,7 @@ impl Material for Hurried<'_> {
         if let Some(known) = self.registry.known(digest) {
             return Ok(known);
         }
-        let bytes = read(self.get(place, &format!("blobs/{digest}"), "*/*")?, most)?;
+        let bytes = self.get(place, &format!("blobs/{digest}"), "*/*", most)?;
         self.registry.keep(digest, &bytes);
         Ok(bytes)
     }

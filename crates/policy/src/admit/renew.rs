@@ -4,6 +4,7 @@
 use super::{AdmitOptions, Admitter};
 use crate::engine::Shared;
 use crate::evaluate::World;
+use crate::images::Images;
 use crate::library::Library;
 use crate::unit::Unit;
 use bartizan_model::Timestamp;
@@ -14,6 +15,7 @@ pub struct Renewed {
     world: Arc<World>,
     /// By place among the policies.
     units: Vec<(usize, Result<Unit, String>)>,
+    images: Option<Arc<dyn Images + Send + Sync>>,
 }
 
 impl Renewed {
@@ -32,7 +34,16 @@ impl Renewed {
             (at, unit)
         };
         let units = readers.map(unit).collect();
-        Self { world, units }
+        Self {
+            world,
+            units,
+            images: None,
+        }
+    }
+
+    /// Who judges images from then on; without, whoever did.
+    pub fn ask_images(&mut self, images: Arc<dyn Images + Send + Sync>) {
+        self.images = Some(images);
     }
 }
 
@@ -46,5 +57,6 @@ impl Admitter {
                 *place = unit;
             }
         }
+        self.renew_images(renewed.images);
     }
 }

@@ -93,6 +93,7 @@ pub(super) fn tell(loaded: &Loaded, pool: &Pool) {
         generation = pool.generation(),
         policies = %library.digest(),
         constraints = library.constraints_at(Point::Webhook),
+        image_policies = library.image_policies().len(),
         "the webhook judges by these policies"
     );
 }
