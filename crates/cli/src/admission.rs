@@ -274,7 +274,7 @@ impl Sources {
             library,
             world: Arc::new(world),
             providers: Some(Arc::new(providers)),
-            images: images.map(|judge| judge as Arc<dyn Images + Send + Sync>),
+            images: Some(images as Arc<dyn Images + Send + Sync>),
         })
     }
 }

@@ -49,12 +49,22 @@ pub struct Pointed {
 
 /// Whether an object says who must have signed images, or by what that is verified.
 pub(crate) fn wants(object: &Object) -> bool {
-    let kind = matches!(object.kind.as_str(), "ClusterImagePolicy" | "TrustRoot");
-    kind && object.group == "policy.sigstore.dev"
+    is_policy(&object.group, &object.kind)
+}
+
+pub(crate) fn is_policy(group: &str, kind: &str) -> bool {
+    group == "policy.sigstore.dev" && matches!(kind, "ClusterImagePolicy" | "TrustRoot")
 }
 
 /// Judges images by their signatures.
 pub trait Images {
+    /// Whether there is any policy.
+    fn any(&self) -> bool;
+
+    /// Says of an object that is about to become a policy what one should hear; the error is why
+    /// it cannot be one.
+    fn vet(&self, object: &Value) -> Result<Vec<String>, String>;
+
     /// Whether any policy looks at one of the images; cheap.
     fn look_at(&self, about: &Pictured<'_>) -> bool;
 

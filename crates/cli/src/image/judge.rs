@@ -67,8 +67,10 @@ impl Material for Nothing {
     }
 }
 
-/// How long a verdict counts: a signature may be withdrawn, and a trusted root changes.
+/// How long a good verdict counts: a signature may be withdrawn.
 const LIFE: Duration = Duration::from_secs(300);
+/// How long a bad one counts: who was refused signs the image and tries again.
+const SHORT_LIFE: Duration = Duration::from_secs(5);
 /// Verdicts that are kept.
 const MOST: usize = 10_000;
 
@@ -76,6 +78,9 @@ const MOST: usize = 10_000;
 pub struct Judge {
     policies: Policies,
     places: BTreeMap<String, String>,
+    /// What else new policies are read with.
+    root: Option<Arc<Trust>>,
+    roots: Vec<Value>,
     source: Source,
     failure: Failure,
     known: Mutex<HashMap<String, (Instant, Judged)>>,
@@ -115,7 +120,7 @@ impl Judge {
             (file, found.map_or(1, |l| l.line))
         };
         let values: Vec<&Value> = ours.iter().map(|o| &o.value).collect();
-        let (policies, notices) = Policies::read(&values, root).map_err(|notice| {
+        let (policies, notices) = Policies::read(&values, root.clone()).map_err(|notice| {
             let (file, line) = place(notice.at);
             let why = notice.text;
             Broken { file, line, why }
@@ -131,9 +136,13 @@ impl Judge {
             (o.name.clone(), at)
         });
         let places = places.collect();
+        let roots = ours.iter().filter(|o| o.kind == "TrustRoot");
+        let roots = roots.map(|o| o.value.clone()).collect();
         let judge = Self {
             policies,
             places,
+            root,
+            roots,
             source,
             failure,
             known: Mutex::default(),
@@ -164,7 +173,7 @@ impl Judge {
         if let Some(key) = &key {
             let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some((since, judged)) = known.get(key)
-                && since.elapsed() < LIFE
+                && since.elapsed() < life(judged)
             {
                 return judged.clone();
             }
@@ -182,6 +191,14 @@ impl Judge {
     }
 }
 
+fn life(judged: &Judged) -> Duration {
+    let mut verdicts = judged.verdicts.iter();
+    match verdicts.all(|v| matches!(v.outcome, Outcome::Pass)) {
+        true => LIFE,
+        false => SHORT_LIFE,
+    }
+}
+
 fn subject<'s>(about: &'s Pictured<'_>, image: &'s str) -> Subject<'s> {
     Subject {
         image,
@@ -193,6 +210,22 @@ fn subject<'s>(about: &'s Pictured<'_>, image: &'s str) -> Subject<'s> {
 }
 
 impl Images for Judge {
+    fn any(&self) -> bool {
+        !self.is_empty()
+    }
+
+    fn vet(&self, object: &Value) -> Result<Vec<String>, String> {
+        let values: Vec<&Value> = self.roots.iter().chain([object]).collect();
+        let (_, notices) = Policies::read(&values, self.root.clone()).map_err(|n| n.text)?;
+        let own = notices.into_iter().filter(|n| n.at == self.roots.len());
+        let own: Vec<String> = own.map(|n| n.text).collect();
+        let root = object.get("kind").and_then(Value::as_str) == Some("TrustRoot");
+        match own.first().filter(|_| root) {
+            Some(why) => Err(why.clone()),
+            None => Ok(own),
+        }
+    }
+
     fn look_at(&self, about: &Pictured<'_>) -> bool {
         let mut images = about.images.iter();
         images.any(|(_, image)| self.policies.look_at(&subject(about, image)))

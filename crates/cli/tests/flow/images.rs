@@ -297,6 +297,29 @@ fn the_webhook_lets_in_what_is_signed() {
     leaves["request"]["oldObject"] = leaves["request"]["object"].take();
     assert_eq!(webhook.ask("/v1/admit", &leaves)["allowed"], true);
 
+    // A policy that is none is refused when it is applied, one that lets nothing pass is warned of.
+    let applied = |uid: &str, policy: &Value| {
+        let mut review = review(uid, policy);
+        review["request"]["kind"]["group"] = "policy.sigstore.dev".into();
+        webhook.ask("/v1/admit", &review)
+    };
+    let mut none = by_key("none", &key);
+    none["spec"]["mode"] = "maybe".into();
+    let told = applied("p1", &none);
+    assert_eq!(told["status"]["code"], 422);
+    assert!(
+        told["status"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("maybe")
+    );
+    assert_eq!(applied("p2", &by_key("more", &key))["status"]["code"], 200);
+    let told = applied("p3", &keyless("more", Some("elsewhere")));
+    assert_eq!(
+        (&told["allowed"], &told["status"]["code"]),
+        (&json!(true), &json!(299))
+    );
+
     // Another policy, then one that asks for what is attested, then another trusted root.
     put(folder.path(), &[by_key("ours", &stranger)]);
     eventually(|| ask("u9", &good)["allowed"] == false);

@@ -6,9 +6,9 @@
 use super::{Admitter, Excepted, Explain, Failure, Forms, Found, Untold, Verdict};
 use crate::enforce::Action;
 use crate::evaluate::World;
-use crate::images::{CHECK, Images, Pictured, Pointed};
+use crate::images::{self, CHECK, Images, Pictured, Pointed};
 use crate::library::Library;
-use crate::review::Review;
+use crate::review::{Operation, Review};
 use bartizan_model::{CheckUid, Severity, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,8 +51,24 @@ impl Admitter {
         }
     }
 
+    /// Warnings where the object itself says who must have signed; the error is why it cannot be
+    /// used.
+    pub(super) fn vet_images(&self, review: &Review) -> Result<Vec<String>, String> {
+        let changes = matches!(review.operation, Operation::Create | Operation::Update);
+        let ours = images::is_policy(&review.kind.group, &review.kind.kind);
+        match &self.seeing {
+            Some(seeing) if ours && changes && review.sub_resource.is_empty() => {
+                seeing.images.vet(&review.object)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
     pub(super) fn decide(&self, review: &Review, found: Found) -> Result<Verdict, Box<Undecided>> {
         let wanted = |seeing: &&Arc<Seeing>| {
+            if !seeing.images.any() {
+                return false;
+            }
             let pictured = Pictured::of_review(review);
             pictured.is_some_and(|pictured| seeing.images.look_at(&pictured))
         };

@@ -192,6 +192,10 @@ impl Admitter {
                 Err(why) => return Ok(Verdict::invalid(why)),
             }
         }
+        match self.vet_images(review) {
+            Ok(warnings) => found.warnings.extend(warnings),
+            Err(why) => return Ok(Verdict::invalid(why)),
+        }
         if let Some(why) = self.left_out(review) {
             self.native(review, now, remaining, &mut found);
             self.pods(review, now, &mut found);
