@@ -121,6 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_broken_in_a_cluster_is_left_out_and_of_a_folder_an_error() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let signatures = Signatures {
             trusted_root: None,
             registry_config: None,
