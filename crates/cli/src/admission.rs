@@ -1,14 +1,18 @@
 //! The webhook's options, and policies read from folders.
 
+mod images;
+
+use crate::image::arguments::Signatures;
 use crate::policy::providers::HttpProviders;
 use crate::{content, files};
 use anyhow::{Context, Result, ensure};
 use bartizan_model::Scope;
-use bartizan_policy::{Budget, Failure, World};
+use bartizan_policy::{Budget, Failure, Images, World};
 use bartizan_server::admission::{Certificates, Config, Identity, Loaded, PodSecurity, Policies};
 use bartizan_server::cluster::{Trust, Watched};
 use bartizan_server::config::Tls;
 use clap::{Args, ValueEnum};
+use images::ImageSources;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -31,6 +35,15 @@ pub enum OnFailure {
     Open,
     /// The request is refused, recorded as unknown.
     Closed,
+}
+
+impl From<OnFailure> for Failure {
+    fn from(word: OnFailure) -> Self {
+        match word {
+            OnFailure::Open => Self::Open,
+            OnFailure::Closed => Self::Closed,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -111,6 +124,13 @@ pub struct Admission {
         hide_short_help = true
     )]
     pub admission_look: u64,
+    /// What is answered where an image's signatures cannot be told: whoever asks for an image
+    /// chooses the registry, so an open door here lets everything in that a registry keeps silent
+    /// about
+    #[arg(long, value_enum, default_value = "closed", hide_short_help = true)]
+    pub image_failure: OnFailure,
+    #[command(flatten)]
+    pub signatures: Signatures,
 }
 
 impl Admission {
@@ -147,10 +167,7 @@ impl Admission {
         let cores = || std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Some(Config {
             listen: self.admission_listen,
-            failure: match self.admission_failure {
-                OnFailure::Open => Failure::Open,
-                OnFailure::Closed => Failure::Closed,
-            },
+            failure: self.admission_failure.into(),
             budget: Budget {
                 time: Duration::from_millis(self.admission_budget.max(1)),
             },
@@ -161,6 +178,7 @@ impl Admission {
                 watched,
                 identity: Arc::clone(&identity),
                 cache: Duration::from_secs(self.provider_cache),
+                images: ImageSources::of(self)?,
             }),
             trust,
             identity,
@@ -192,6 +210,7 @@ struct Sources {
     watched: Option<Arc<Watched>>,
     identity: Arc<Identity>,
     cache: Duration,
+    images: ImageSources,
 }
 
 impl Sources {
@@ -208,6 +227,10 @@ impl Sources {
                 meta.modified()?.hash(&mut hash);
                 all.push((path.clone(), file));
             }
+        }
+        if let Some(root) = &self.images.signatures.trusted_root {
+            let meta = std::fs::metadata(root)?;
+            (meta.len(), meta.modified()?).hash(&mut hash);
         }
         Ok((hash.finish(), all))
     }
@@ -232,7 +255,8 @@ impl Sources {
         for (name, bytes) in snapshot.policies {
             files.push((PathBuf::from(content::FROM_CLUSTER), name, bytes));
         }
-        let (library, faults) = content::library_of(&files)?;
+        let (library, mut faults) = content::library_of(&files)?;
+        let images = self.images.judge(&library, &mut faults)?;
         let manifests = files.iter().take(of_folders);
         let manifests = manifests.map(|(_, name, bytes)| (name.as_str(), bytes.as_slice()));
         let world =
@@ -250,6 +274,7 @@ impl Sources {
             library,
             world: Arc::new(world),
             providers: Some(Arc::new(providers)),
+            images: Some(images as Arc<dyn Images + Send + Sync>),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::Verdict;
 use crate::agent::arguments::{Agent, Schedules, Systems};
+use crate::image::Image;
 use crate::policy::arguments::Policy;
 use crate::scap::arguments::Scap;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
@@ -39,6 +40,9 @@ pub enum Command {
         /// For which shell
         shell: clap_complete::Shell,
     },
+    /// Verify signatures and attestations of container images
+    #[command(subcommand)]
+    Image(Image),
     /// List or rotate the signing keys
     #[command(subcommand)]
     Keys(Keys),

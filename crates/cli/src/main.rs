@@ -10,6 +10,7 @@ mod cluster;
 mod content;
 mod files;
 mod host;
+mod image;
 mod ledger;
 mod policy;
 mod scan;
@@ -61,6 +62,7 @@ fn run(command: Command) -> anyhow::Result<Verdict> {
         Command::Agent(options) => agent::run(&options),
         Command::Attest(options) => attest::run(&options),
         Command::Completions { shell } => arguments::completions(shell),
+        Command::Image(command) => image::run(&command),
         Command::Keys(command) => admin::keys(&command),
         Command::Ledger(command) => ledger::run(&command),
         Command::Openapi => serve::openapi(),

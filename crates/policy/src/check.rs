@@ -7,6 +7,8 @@
 //! and expanded, and what it implies is judged. What cannot be told is in [`Checked::untold`],
 //! where `gator` gives up.
 
+mod images;
+
 use crate::ask::{Ask, Known, Parameters};
 use crate::budget::Budget;
 use crate::enforce::{Action, Point};
@@ -124,6 +126,7 @@ pub struct Checker {
     index: Index,
     world: World,
     providers: Box<dyn Providers>,
+    seeing: Option<images::Seeing>,
 }
 
 struct Policy {
@@ -183,6 +186,7 @@ impl Checker {
             index: Index::default(),
             world,
             providers: Box::new(NoProviders),
+            seeing: None,
         })
     }
 
@@ -243,6 +247,7 @@ impl Checker {
         };
         self.judge(object, &object.value, None, checked);
         self.native(object, checked);
+        self.images(object, checked);
         for resultant in &resultants {
             self.judge(object, &resultant.object, Some(resultant), checked);
         }

@@ -1,31 +1,35 @@
-//! What a library holds beside templates and constraints: mutators, ExpansionTemplates and
-//! Providers.
+//! What a library holds beside templates and constraints: mutators, ExpansionTemplates,
+//! Providers, and what says who must have signed images.
 
 use crate::expansion::Expansions;
+use crate::images;
 use crate::library::Notice;
 use crate::mutate::Mutators;
 use crate::object::Object;
 use crate::providers::Provider;
 
-/// Mutators, ExpansionTemplates and Providers of a library.
+/// Mutators, ExpansionTemplates, Providers and image policies of a library.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Implied {
     pub mutators: Mutators,
     pub expansions: Expansions,
     pub providers: Vec<Provider>,
+    /// As they were written: another stage reads them.
+    pub images: Vec<Object>,
 }
 
 impl Implied {
     /// Whether an object is one of them.
     pub(crate) fn wants(object: &Object) -> bool {
-        matches!(
-            (object.group.as_str(), object.kind.as_str()),
-            (
-                "mutations.gatekeeper.sh",
-                "Assign" | "AssignMetadata" | "ModifySet" | "AssignImage"
-            ) | ("expansion.gatekeeper.sh", "ExpansionTemplate")
-                | ("externaldata.gatekeeper.sh", "Provider")
-        )
+        images::wants(object)
+            || matches!(
+                (object.group.as_str(), object.kind.as_str()),
+                (
+                    "mutations.gatekeeper.sh",
+                    "Assign" | "AssignMetadata" | "ModifySet" | "AssignImage"
+                ) | ("expansion.gatekeeper.sh", "ExpansionTemplate")
+                    | ("externaldata.gatekeeper.sh", "Provider")
+            )
     }
 
     /// From such objects. What cannot be used is left out, and said.
@@ -73,10 +77,12 @@ impl Implied {
                 None => {}
             }
         }
+        let images = objects.iter().filter(|o| images::wants(o)).cloned();
         Self {
             mutators,
             expansions,
             providers,
+            images: images.collect(),
         }
     }
 }

@@ -470,6 +470,11 @@ impl Library {
         &self.implied.providers
     }
 
+    /// ClusterImagePolicy and TrustRoot objects, for whoever judges images by them.
+    pub fn image_policies(&self) -> &[Object] {
+        &self.implied.images
+    }
+
     /// One digest of everything that was added, to say which policies judged.
     pub fn digest(&self) -> Digest {
         let mut all = Sha256::new();

@@ -1,5 +1,6 @@
 //! The arguments of `bartizan policy`.
 
+use crate::image::arguments::Signatures;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -106,6 +107,18 @@ pub struct Check {
     /// The language of templates that have both
     #[arg(long, value_enum, default_value_t = Engine::Rego, value_name = "LANGUAGE")]
     pub engine: Engine,
+    /// Fetch digests and signatures of images from registries, for the ClusterImagePolicies among
+    /// the objects; without this and --layout what needs them cannot be judged
+    #[arg(long)]
+    pub registries: bool,
+    /// An OCI layout folder that has the images and their signatures, in place of registries
+    #[arg(long, value_name = "DIR", conflicts_with = "registries")]
+    pub layout: Option<PathBuf>,
+    /// Seconds that fetching for one object may take
+    #[arg(long, default_value_t = 30, value_name = "N", hide_short_help = true)]
+    pub image_timeout: u64,
+    #[command(flatten)]
+    pub signatures: Signatures,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

@@ -2,15 +2,18 @@
 
 use super::arguments::{Check, CheckFormat, Engine};
 use super::write;
+use crate::image::judge::{Judge, Source};
 use crate::verify::now;
 use crate::{Verdict, show};
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use bartizan_policy::check::{Language, Violated};
-use bartizan_policy::{Checked, Checker, Object};
+use bartizan_policy::{Checked, Checker, Failure, Object};
 use bartizan_report::policy_report::{self, Line, Object as Subject, Options, Word};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Judges what the files hold.
 pub fn run(options: &Check) -> Result<Verdict> {
@@ -20,8 +23,13 @@ pub fn run(options: &Check) -> Result<Verdict> {
         Engine::Rego => Language::Rego,
     };
     let providers = super::asked(options.providers, &objects)?;
+    let judge = judge(options, &objects)?;
     let mut checker = Checker::new(objects, language, now()).map_err(anyhow::Error::msg)?;
     checker.ask(providers);
+    if let Some(judge) = judge {
+        let time = Duration::from_secs(options.image_timeout);
+        checker.ask_images(Arc::new(judge), time);
+    }
     let Checked {
         mut violations,
         untold,
@@ -59,6 +67,25 @@ pub fn run(options: &Check) -> Result<Verdict> {
         (false, 0) => Ok(Verdict::Good),
         (false, count) => bail!("{count} judgements could not be made"),
     }
+}
+
+/// Who judges images; nobody where no object says who must have signed.
+fn judge(options: &Check, objects: &[Object]) -> Result<Option<Judge>> {
+    let signatures = &options.signatures;
+    ensure!(
+        options.registries || signatures.registry_mirror.is_empty(),
+        "--registry-mirror needs --registries"
+    );
+    let source = match options.registries || options.layout.is_some() {
+        true => signatures.source(options.layout.as_ref())?,
+        false => Source::Nowhere,
+    };
+    let trust = signatures.trust(signatures.root()?.as_deref())?;
+    let (judge, said) = Judge::of(objects, trust, source, Failure::Closed)?;
+    for line in said {
+        show::remark(&line);
+    }
+    Ok((!judge.is_empty()).then_some(judge))
 }
 
 fn text<'v>(value: &'v Value, path: &str) -> &'v str {

@@ -71,13 +71,13 @@ fn review(uid: &str, kind: &str, namespace: &str, labels: &Value) -> Value {
     }})
 }
 
-struct Webhook {
+pub struct Webhook {
     client: Client,
     address: String,
 }
 
 impl Webhook {
-    fn of(place: &Installation) -> Self {
+    pub fn of(place: &Installation) -> Self {
         let ca = fs::read(place.data.path().join("admission/ca.pem")).unwrap();
         let client = Client::builder()
             .tls_certs_only([Certificate::from_pem(&ca).unwrap()])
@@ -90,13 +90,22 @@ impl Webhook {
         }
     }
 
-    fn ask(&self, path: &str, review: &Value) -> Value {
+    pub fn ask(&self, path: &str, review: &Value) -> Value {
         let answer = self.client.post(format!("{}{path}", self.address));
         let answer = answer.json(review).send().unwrap();
         assert_eq!(answer.status(), 200);
         let answer: Value = answer.json().unwrap();
         assert_eq!(answer["response"]["uid"], review["request"]["uid"]);
         answer["response"].clone()
+    }
+}
+
+/// Waits until it is so.
+pub fn eventually(so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !so() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it never was so");
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

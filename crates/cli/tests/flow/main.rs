@@ -13,6 +13,7 @@ mod attestations;
 mod crashes;
 mod hostile;
 mod hosts;
+mod images;
 mod load;
 mod policies;
 mod scans;

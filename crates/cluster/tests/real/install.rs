@@ -79,6 +79,12 @@ async fn definitions(real: &Real) {
             &["v1", "v1beta1", "v1alpha1"],
         ),
         ("mutations.gatekeeper.sh", "AssignImage", &["v1alpha1"]),
+        (
+            "policy.sigstore.dev",
+            "ClusterImagePolicy",
+            &["v1beta1", "v1alpha1"],
+        ),
+        ("policy.sigstore.dev", "TrustRoot", &["v1alpha1"]),
     ];
     until("all kinds are served", async || {
         let found = real.cluster.discover().await.unwrap();
@@ -135,6 +141,7 @@ fn roles(real: &Real) {
         &["list", "constrainttemplates.templates.gatekeeper.sh"][..],
         &["watch", "assign.mutations.gatekeeper.sh"],
         &["watch", "namespaces"],
+        &["watch", "clusterimagepolicies.policy.sigstore.dev"],
         &[
             "patch",
             "constrainttemplates.templates.gatekeeper.sh",

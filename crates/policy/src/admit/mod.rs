@@ -11,12 +11,14 @@
 //! a template. Where Gatekeeper denies with an error of its own (a Namespace that is not
 //! there, an object without a kind) the verdict is [`Outcome::Unknown`].
 
+mod images;
 mod implied;
 pub(crate) mod native;
 mod pod_security;
 mod renew;
 mod verdict;
 
+pub use images::Undecided;
 pub use renew::Renewed;
 pub use verdict::{Excepted, Explain, Failure, Outcome, Untold, Verdict};
 
@@ -68,6 +70,7 @@ pub struct Admitter {
     index_of_natives: Index,
     namespaces: HashMap<String, Shared>,
     providers: Option<Arc<dyn Providers + Send + Sync>>,
+    seeing: Option<Arc<images::Seeing>>,
     pod_security: Option<Arc<Configuration>>,
 }
 
@@ -131,6 +134,7 @@ impl Admitter {
             index_of_natives: Index::default(),
             namespaces: HashMap::new(),
             providers: None,
+            seeing: None,
             pod_security: None,
         }
     }
@@ -153,6 +157,20 @@ impl Admitter {
         now: Timestamp,
         remaining: &mut Remaining<'_>,
     ) -> Verdict {
+        match self.admit_but_images(review, now, remaining) {
+            Ok(verdict) => verdict,
+            Err(undecided) => undecided.decide(review, now, remaining()),
+        }
+    }
+
+    /// The same, except that images which a policy looks at are left to be judged: then nothing is
+    /// decided yet.
+    pub fn admit_but_images(
+        &mut self,
+        review: &Review,
+        now: Timestamp,
+        remaining: &mut Remaining<'_>,
+    ) -> Result<Verdict, Box<Undecided>> {
         match self.providers.clone() {
             Some(providers) => {
                 with_providers(providers, || self.judge_within(review, now, remaining))
@@ -166,25 +184,29 @@ impl Admitter {
         review: &Review,
         now: Timestamp,
         remaining: &mut Remaining<'_>,
-    ) -> Verdict {
+    ) -> Result<Verdict, Box<Undecided>> {
         let mut found = Found::default();
         if vet::concerns(&review.kind.group) {
             match vet::vet(review, &self.library) {
                 Ok(warnings) => found.warnings = warnings,
-                Err(why) => return Verdict::invalid(why),
+                Err(why) => return Ok(Verdict::invalid(why)),
             }
+        }
+        match self.vet_images(review) {
+            Ok(warnings) => found.warnings.extend(warnings),
+            Err(why) => return Ok(Verdict::invalid(why)),
         }
         if let Some(why) = self.left_out(review) {
             self.native(review, now, remaining, &mut found);
             self.pods(review, now, &mut found);
-            return match found.is_empty() {
+            return Ok(match found.is_empty() {
                 true => Verdict::excluded(why),
                 false => found.verdict(self.options.failure),
-            };
+            });
         }
         let forms = match Forms::of(review) {
             Ok(forms) => forms,
-            Err(why) => return Verdict::unknown(why, self.options.failure),
+            Err(why) => return Ok(Verdict::unknown(why, self.options.failure)),
         };
         let world = Arc::clone(&self.world);
         let namespace = self.namespace(&world, &review.namespace);
@@ -199,7 +221,7 @@ impl Admitter {
         self.implied(review, now, remaining, &mut found);
         self.native(review, now, remaining, &mut found);
         self.pods(review, now, &mut found);
-        found.verdict(self.options.failure)
+        self.decide(review, found)
     }
 
     /// Whether the namespace is left out: by Config for the webhook, or by label.
@@ -375,6 +397,8 @@ struct Found {
     evaluated: usize,
     annotations: BTreeMap<String, String>,
     warnings: Vec<String>,
+    /// Whether what could not be told is refused whatever the failure setting is.
+    closed: bool,
 }
 
 impl Found {
@@ -386,6 +410,11 @@ impl Found {
     }
 
     fn verdict(mut self, failure: Failure) -> Verdict {
+        let failure = if self.closed {
+            Failure::Closed
+        } else {
+            failure
+        };
         self.explains.sort_by(|a, b| {
             let key = |e: &Explain| (e.kind.clone(), e.constraint.clone(), e.message.clone());
             key(a).cmp(&key(b))

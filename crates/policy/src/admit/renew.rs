@@ -2,6 +2,7 @@
 //! the path of reviews, and taken up between two of them.
 
 use super::{AdmitOptions, Admitter};
+use crate::images::Images;
 use crate::library::Library;
 use crate::unit::Unit;
 use crate::world::World;
@@ -13,6 +14,7 @@ pub struct Renewed {
     world: Arc<World>,
     /// By place among the policies.
     units: Vec<(usize, Result<Unit, String>)>,
+    images: Option<Arc<dyn Images + Send + Sync>>,
 }
 
 impl Renewed {
@@ -31,7 +33,16 @@ impl Renewed {
             (at, unit)
         };
         let units = readers.map(unit).collect();
-        Self { world, units }
+        Self {
+            world,
+            units,
+            images: None,
+        }
+    }
+
+    /// Who judges images from then on; without, whoever did.
+    pub fn ask_images(&mut self, images: Arc<dyn Images + Send + Sync>) {
+        self.images = Some(images);
     }
 }
 
@@ -45,5 +56,6 @@ impl Admitter {
                 *place = unit;
             }
         }
+        self.renew_images(renewed.images);
     }
 }

@@ -16,6 +16,7 @@ mod authority;
 pub mod certs;
 mod findings;
 mod http;
+mod images;
 mod mutate;
 pub mod policies;
 pub mod pool;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::state::AppState;
 use bartizan_model::Digest;
-use bartizan_policy::{Library, Point, Providers, World};
+use bartizan_policy::{Images, Library, Point, Providers, World};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +28,8 @@ pub struct Loaded {
     pub world: Arc<World>,
     /// Who is asked for external data; without, policies that ask for it cannot be told.
     pub providers: Option<Arc<dyn Providers + Send + Sync>>,
+    /// Who judges images by their signatures; without, no image is asked for.
+    pub images: Option<Arc<dyn Images + Send + Sync>>,
 }
 
 /// The policies by which this process judges, in one place for all who look.
@@ -91,6 +93,7 @@ pub(super) fn tell(loaded: &Loaded, pool: &Pool) {
         generation = pool.generation(),
         policies = %library.digest(),
         constraints = library.constraints_at(Point::Webhook),
+        image_policies = library.image_policies().len(),
         "the webhook judges by these policies"
     );
 }

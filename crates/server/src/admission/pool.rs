@@ -4,6 +4,7 @@
 //! New policies are compiled on a thread of their own, once for each worker, and left at the
 //! worker's door; it takes them between two reviews. So a review is judged by one set, whole.
 
+use super::images::{Images, Waiting};
 use super::policies::Loaded;
 use super::{Config, PodSecurity};
 use bartizan_model::Timestamp;
@@ -81,6 +82,7 @@ impl Worker {
 /// The threads.
 pub struct Pool {
     workers: Vec<Worker>,
+    images: Images,
     options: AdmitOptions,
     pod_security: Option<Arc<PodSecurity>>,
     generation: AtomicU64,
@@ -93,6 +95,7 @@ impl Pool {
     /// Starts the threads, without policies.
     pub fn start(config: &Config) -> Result<Self, std::io::Error> {
         let stopped = Arc::new(AtomicBool::new(false));
+        let images = Images::start(STACK)?;
         let mut workers = Vec::new();
         for n in 0..config.workers.max(1) {
             let (sender, tasks) = sync_channel(config.queue.max(1));
@@ -102,14 +105,16 @@ impl Pool {
                 next: Mutex::default(),
             });
             let (at, stop) = (Arc::clone(&door), Arc::clone(&stopped));
+            let images = images.clone();
             std::thread::Builder::new()
                 .name(format!("admission-{n}"))
                 .stack_size(STACK)
-                .spawn(move || work(&tasks, &at, &stop))?;
+                .spawn(move || work(&tasks, &at, &stop, &images))?;
             workers.push(Worker { sender, door });
         }
         Ok(Self {
             workers,
+            images,
             options: AdmitOptions {
                 budget: config.budget,
                 failure: config.failure,
@@ -126,8 +131,8 @@ impl Pool {
     pub fn replace(&self, loaded: &Loaded, now: Timestamp) -> u64 {
         let digest: Arc<str> = loaded.library.digest().to_string().into();
         let mut compiled = self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
-        // Providers and exceptions are part of the policies: what has the same digest differs in
-        // what is known of the cluster alone.
+        // Providers, exceptions and image policies are part of the policies: what has the same
+        // digest differs in what is known of the cluster and in what images are verified by.
         if compiled.as_ref() == Some(&digest) {
             self.renew(loaded, now);
             return self.generation();
@@ -139,6 +144,9 @@ impl Pool {
             let mut admitter = Admitter::new(&loaded.library, world, self.options, now);
             if let Some(providers) = &loaded.providers {
                 admitter.ask_providers(Arc::clone(providers));
+            }
+            if let Some(images) = &loaded.images {
+                admitter.ask_images(Arc::clone(images));
             }
             if let Some(configuration) = &self.pod_security {
                 admitter.judge_pod_security(Arc::clone(configuration));
@@ -165,7 +173,10 @@ impl Pool {
     fn renew(&self, loaded: &Loaded, now: Timestamp) {
         for worker in &self.workers {
             let world = Arc::clone(&loaded.world);
-            let renewed = Renewed::new(&loaded.library, world, self.options, now);
+            let mut renewed = Renewed::new(&loaded.library, world, self.options, now);
+            if let Some(images) = &loaded.images {
+                renewed.ask_images(Arc::clone(images));
+            }
             worker.leave(|next| next.renewed = Some(Box::new(renewed)));
         }
     }
@@ -195,7 +206,8 @@ impl Pool {
     /// Reviews that wait or are judged.
     pub fn active(&self) -> usize {
         let pending = self.workers.iter().map(|w| &w.door.pending);
-        pending.map(|p| p.load(Ordering::Relaxed)).sum()
+        let pending: usize = pending.map(|p| p.load(Ordering::Relaxed)).sum();
+        pending + self.images.pending()
     }
 
     /// Lets the threads end.
@@ -227,7 +239,7 @@ pub(super) async fn aside<T: Send + 'static>(
     told.await.ok()
 }
 
-fn work(tasks: &Receiver<Task>, door: &Door, stopped: &AtomicBool) {
+fn work(tasks: &Receiver<Task>, door: &Door, stopped: &AtomicBool, images: &Images) {
     let mut ready: Option<Box<Ready>> = None;
     while !stopped.load(Ordering::Relaxed) {
         // Policies are taken up also while nothing is asked, so that old ones do not stay.
@@ -248,28 +260,29 @@ fn work(tasks: &Receiver<Task>, door: &Door, stopped: &AtomicBool) {
             continue;
         };
         if let Some(ready) = &mut ready {
-            judge(ready, task);
+            judge(ready, task, images);
         }
         door.pending.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-fn judge(ready: &mut Ready, task: Task) {
-    let Task {
-        review,
-        now,
-        deadline,
-        answer,
-    } = task;
+fn judge(ready: &mut Ready, task: Task, images: &Images) {
     // Whoever waited is gone already: the answer was given by the failure setting.
-    if answer.is_closed() {
+    if task.answer.is_closed() {
         return;
     }
+    let deadline = task.deadline;
     let mut remaining = || deadline.saturating_duration_since(Instant::now());
-    let verdict = ready.admitter.admit_within(&review, now, &mut remaining);
-    let judged = Judged {
-        verdict,
-        policies: Arc::clone(&ready.digest),
-    };
-    let _ = answer.send(judged);
+    let (review, policies) = (Arc::clone(&task.review), Arc::clone(&ready.digest));
+    let admitter = &mut ready.admitter;
+    match admitter.admit_but_images(&review, task.now, &mut remaining) {
+        Ok(verdict) => {
+            let _ = task.answer.send(Judged { verdict, policies });
+        }
+        Err(undecided) => images.take(Waiting {
+            undecided,
+            task,
+            policies,
+        }),
+    }
 }

@@ -135,6 +135,7 @@ impl Audited {
             library: builder.build().unwrap(),
             world: Arc::new(World::default()),
             providers: None,
+            images: None,
         });
     }
 

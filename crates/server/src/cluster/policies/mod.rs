@@ -24,7 +24,7 @@ const DISCOVER: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_millis(500);
 
 /// The kinds of policies, by group; an empty list of kinds is all.
-const POLICIES: [(&str, &[&str]); 8] = [
+const POLICIES: [(&str, &[&str]); 9] = [
     ("templates.gatekeeper.sh", &["ConstraintTemplate"]),
     ("constraints.gatekeeper.sh", &[]),
     ("config.gatekeeper.sh", &["Config"]),
@@ -36,6 +36,7 @@ const POLICIES: [(&str, &[&str]); 8] = [
     ("expansion.gatekeeper.sh", &["ExpansionTemplate"]),
     ("externaldata.gatekeeper.sh", &["Provider"]),
     ("bartizan.dev", &["PolicyException"]),
+    ("policy.sigstore.dev", &["ClusterImagePolicy", "TrustRoot"]),
 ];
 
 /// Gauge: policies of the cluster that cannot be used.
