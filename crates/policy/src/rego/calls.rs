@@ -46,12 +46,13 @@ const MISSING: [&str; 24] = [
 ];
 
 /// More of them, that came with later versions of OPA.
-const MISSING_TOO: [&str; 5] = [
+const MISSING_TOO: [&str; 6] = [
     "io.jwt.verify_rs512",
     "net.cidr_overlap",
     "strings.render_template",
     "uri.",
     "yaml.is_valid",
+    "yaml.marshal",
 ];
 
 /// Operators by their names as functions, and what they are called here.
@@ -142,6 +143,12 @@ pub(crate) fn rewrite(source: &str, tree: &Value) -> Result<String, String> {
             refused.get_or_insert(format!("it calls {name}, which is not available: {why}"));
         } else if let Some((_, ours)) = OPERATIONS.iter().find(|(n, _)| *n == compact) {
             edits.push((start, end, format!("{OPERATORS}.{ours}")));
+        } else if compact == "json.marshal_with_options" {
+            let first = node.get("params").and_then(|p| p.get(0)).and_then(variant);
+            if let Some((start, end)) = first.and_then(|(_, param)| text.range(param)) {
+                edits.push((start, start, format!("{OPERATORS}.printable(")));
+                edits.push((end, end, ")".into()));
+            }
         } else if compact == "re_match" {
             edits.push((start, end, "regex.match".into()));
         } else if DEPRECATED.contains(&compact.as_str()) {
@@ -241,8 +248,9 @@ fn mocked(tree: &Value, text: &Text<'_>) -> Option<String> {
             .and_then(variant)
             .and_then(|(_, r)| text.of(r));
         let name: String = name.unwrap_or_default().split_whitespace().collect();
-        let renamed = ["time.now_ns", "re_match"].contains(&name.as_str())
+        let renamed = ["time.now_ns", "re_match", "walk"].contains(&name.as_str())
             || DEPRECATED.contains(&name.as_str())
+            || OPERATIONS.iter().any(|(n, _)| *n == name)
             || FORBIDDEN.iter().any(|(f, _)| *f == name);
         if renamed {
             found.get_or_insert(format!(
@@ -283,6 +291,13 @@ mod tests {
         assert_eq!(
             rewritten("package a\np { minus(input.a, 1) == 2 }"),
             Ok("package a\np { bartizan_op.minus(input.a, 1) == 2 }".into())
+        );
+        assert_eq!(
+            rewritten("package a\np { json.marshal_with_options(input.a, {}) }"),
+            Ok(
+                "package a\np { json.marshal_with_options(bartizan_op.printable(input.a), {}) }"
+                    .into()
+            )
         );
         let own = "package a\nany(x) { x }\np { any(1) }";
         assert_eq!(rewritten(own), Ok(own.into()));
