@@ -117,12 +117,8 @@ fn told_apart(all: &[Token], source: &str) -> Vec<(usize, String)> {
     let mut inserts = Vec::new();
     for (at, pair) in all.windows(2).enumerate() {
         let [word, open] = pair else { continue };
-        let otherwise = at.checked_sub(1).and_then(|before| all.get(before));
         // After `else` there is always a body.
-        if word.text(source) != "if"
-            || open.text(source) != "{"
-            || otherwise.is_some_and(|t| t.text(source) == "else")
-        {
+        if word.text(source) != "if" || open.text(source) != "{" || otherwise(all, at, source) {
             continue;
         }
         let inner = all.get(at + 2..).unwrap_or_default();
@@ -161,6 +157,21 @@ fn told_apart(all: &[Token], source: &str) -> Vec<(usize, String)> {
         }
     }
     inserts
+}
+
+/// Whether the `if` there belongs to an `else`, which may have a value between.
+fn otherwise(all: &[Token], at: usize, source: &str) -> bool {
+    let mut depth = 0_usize;
+    for token in all.get(..at).unwrap_or_default().iter().rev() {
+        match token.text(source) {
+            "else" if depth == 0 => return true,
+            "}" | "]" | ")" => depth += 1,
+            "{" | "[" | "(" => depth = depth.saturating_sub(1),
+            _ if depth == 0 && token.fresh => return false,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Whether an expression may end with this token.
@@ -228,8 +239,12 @@ mod tests {
             let wanted = format!("package a\np if {wanted}\nq if {{ r }}\n");
             assert_eq!(repair(&source), Ok(wanted));
         }
-        let source = "package a\np if { x } else if { {1} | input.a }\n";
-        assert_eq!(repair(source), Ok(source.into()));
+        for source in [
+            "package a\np if { x } else if { {1} | input.a }\n",
+            "package a\np := 1 if { x } else := [y |\ny := 1\n] if { {1} | input.a }\n",
+        ] {
+            assert_eq!(repair(source), Ok(source.into()));
+        }
     }
 
     #[test]
