@@ -272,7 +272,8 @@ impl Runner {
         if lower.contains("limit") {
             return Err("it exceeds the budget of one evaluation".into());
         }
-        if lower.contains(builtins::UNKNOWN) {
+        // A pattern that Go may read otherwise.
+        if lower.contains(builtins::UNKNOWN) || lower.contains("invalid regex") {
             return Err(syntax::brief(&error));
         }
         let again = self.once(entry, input, false);
@@ -334,7 +335,7 @@ fn build(
     entries: &[String],
     budget: Budget,
 ) -> Result<Engine, String> {
-    let mut engine = Engine::new();
+    let mut engine = syntax::engine();
     engine.set_gather_prints(true);
     builtins::register(&mut engine)?;
     for (i, module) in modules.iter().enumerate() {

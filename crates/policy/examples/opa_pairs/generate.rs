@@ -115,7 +115,7 @@ pub fn value(r: &mut Random, depth: usize) -> Value {
             ],
             0
         )),
-        1 => json!(r.pick(&[1.5, -0.5, 2.25, 0.1, 1e-7, 2e10], 1.5)),
+        1 => json!(r.pick(&[1.5, -0.5, 2.25, 0.1, 1e-7, 2e10, 1_234_567.5], 1.5)),
         2 => json!(r.chance(60)),
         3 => Value::Null,
         _ => json!(r.pick(&TEXTS, "a")),
@@ -291,12 +291,18 @@ impl Maker<'_> {
             let _ = writeln!(body, "\t{used}");
         }
         let equals = if self.v1 { ":=" } else { "=" };
-        let head = match (path, self.r.chance(50)) {
+        let head = match (path, self.r.below(3)) {
             (false, _) => format!("{name}[{key}] {equals} {term}"),
-            (true, true) => format!("{name}.k.l {equals} {term}"),
-            (true, false) => format!("{name}.k[{key}] {equals} {term}"),
+            (true, 0) => format!("{name}.k.l {equals} {term}"),
+            (true, 1) => format!("{name}.k[{key}] {equals} {term}"),
+            (true, _) if self.v1 => format!("{name}.k contains {term}"),
+            (true, _) => format!("{name}.k.l.m {equals} {term}"),
         };
-        let rule = self.head(&head, &body);
+        let mut rule = self.head(&head, &body);
+        if path && head.contains(".k.l ") && self.r.chance(50) {
+            let (body, term) = self.body_and_term();
+            rule.push_str(&self.head(&format!("{name}.k.m {equals} {term}"), &body));
+        }
         let asked = self.head(
             &format!("of_{name} {equals} v0"),
             &format!("\tv0 := {name}\n"),
@@ -422,15 +428,25 @@ impl Maker<'_> {
             20 => {
                 let reference = self.reference();
                 let (path, item) = (self.fresh(), self.fresh());
+                if self.r.chance(25) {
+                    self.scope.push(item.clone());
+                    return match self.r.below(3) {
+                        0 => format!("walk({reference}, {item})"),
+                        1 => format!("{item} := walk({reference})"),
+                        _ => format!("walk({reference}, [[\"a\", {item}], _])"),
+                    };
+                }
                 self.scope.extend([path.clone(), item.clone()]);
                 format!("walk({reference}, [{path}, {item}])")
             }
             21 => {
-                let reference = self.reference();
-                let item = self.fresh();
-                self.scope.push(item.clone());
-                let key = self.r.pick(&KEYS[..5], "a");
-                format!("{{\"{key}\": {item}}} = {reference}")
+                let (pattern, reference) = (self.pattern(), self.reference());
+                match self.r.below(6) {
+                    0 => format!("some {pattern} in {reference}"),
+                    1 => format!("{pattern} := {reference}"),
+                    2 => format!("{reference} = {pattern}"),
+                    _ => format!("{pattern} = {reference}"),
+                }
             }
             22 => {
                 let condition = self.condition(depth);
@@ -510,6 +526,23 @@ impl Maker<'_> {
                 format!("{condition} with {target} as {value}")
             }
             _ => self.condition(depth),
+        }
+    }
+
+    /// An object, or one within an array, that is taken apart.
+    fn pattern(&mut self) -> String {
+        let key = self.r.pick(&KEYS[..5], "a");
+        let (one, two) = (self.fresh(), self.fresh());
+        self.scope.push(one.clone());
+        match self.r.below(8) {
+            0 => format!("{{\"{key}\": {{\"a\": {one}}}}}"),
+            1 => format!("{{\"{key}\": {one}, \"x-y\": {}}}", self.scalar()),
+            2 => format!("[{{\"{key}\": {one}}}, _]"),
+            3 => {
+                self.scope.push(two.clone());
+                format!("{{\"{key}\": [{one}, {two}]}}")
+            }
+            _ => format!("{{\"{key}\": {one}}}"),
         }
     }
 

@@ -62,6 +62,41 @@ struct Counts {
     different: u32,
 }
 
+impl Counts {
+    /// The table, with every cause; `made` says how many policies were.
+    fn print(&self, made: u64) {
+        let sum = |causes: &BTreeMap<String, u32>| causes.values().sum::<u32>();
+        let refused = sum(&self.refused);
+        let share = f64::from(refused) * 100.0 / f64::from(self.pairs.max(1));
+        println!(
+            "pairs that OPA takes      {:>8}   (of {made} made, OPA itself refuses {})",
+            self.pairs, self.opa_refused
+        );
+        println!("refused at load by us     {refused:>8}   ({share:.1} %)");
+        println!(
+            "answers compared          {:>8}   ({} of them defined)",
+            self.answers, self.defined
+        );
+        println!("OPA fails itself          {:>8}", self.opa_failed);
+        println!("the same                  {:>8}", self.same);
+        println!("unknown here              {:>8}", sum(&self.unknown));
+        println!("different                 {:>8}", self.different);
+        // OPA's own are very many, and no fault of ours.
+        let causes = [
+            ("refused", &self.refused, usize::MAX),
+            ("unknown", &self.unknown, usize::MAX),
+            ("OPA refuses", &self.theirs, 12),
+        ];
+        for (what, causes, most) in causes {
+            let mut causes: Vec<_> = causes.iter().collect();
+            causes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+            for (cause, count) in causes.iter().take(most) {
+                println!("{count:>6}  {what}: {cause}");
+            }
+        }
+    }
+}
+
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     std::panic::set_hook(Box::new(|_| {}));
     let arguments: Vec<String> = std::env::args().collect();
@@ -106,37 +141,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         counts.pairs += 1;
         compare(&pair, turn, &theirs, &mut counts, verbose);
     }
-    println!(
-        "pairs                     {:>8}   (of {turn} made, OPA refuses {})",
-        counts.pairs, counts.opa_refused
-    );
-    println!(
-        "refused at load           {:>8}",
-        counts.refused.values().sum::<u32>()
-    );
-    println!(
-        "answers compared          {:>8}   ({} of them defined)",
-        counts.answers, counts.defined
-    );
-    println!("OPA fails itself          {:>8}", counts.opa_failed);
-    println!("the same                  {:>8}", counts.same);
-    println!(
-        "unknown here              {:>8}",
-        counts.unknown.values().sum::<u32>()
-    );
-    println!("different                 {:>8}", counts.different);
-    let causes = [
-        ("refused", &counts.refused),
-        ("unknown", &counts.unknown),
-        ("OPA refuses", &counts.theirs),
-    ];
-    for (what, causes) in causes {
-        let mut causes: Vec<_> = causes.iter().collect();
-        causes.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        for (cause, count) in causes.iter().take(12) {
-            println!("{count:>6}  {what}: {cause}");
-        }
-    }
+    counts.print(turn);
     Ok(if counts.different == 0 {
         ExitCode::SUCCESS
     } else {
@@ -227,7 +232,21 @@ fn same(ours: &Value, theirs: &Value) -> bool {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
         }
         (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(k, a)| b.get(k).is_some_and(|b| same(a, b)))
+            // A key that is no text is written as JSON, and its numbers as they were.
+            let key = |k: &str| serde_json::from_str::<Value>(k).ok();
+            let by_value = |k: &str, a: &Value| {
+                let k = key(k);
+                k.is_some()
+                    && b.iter().any(|(other, b)| {
+                        let keys = k.as_ref().zip(key(other));
+                        keys.is_some_and(|(k, other)| same(k, &other)) && same(a, b)
+                    })
+            };
+            a.len() == b.len()
+                && a.iter().all(|(k, a)| match b.get(k) {
+                    Some(b) => same(a, b),
+                    None => by_value(k, a),
+                })
         }
         (a, b) => a == b,
     }

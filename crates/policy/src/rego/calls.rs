@@ -46,12 +46,13 @@ const MISSING: [&str; 24] = [
 ];
 
 /// More of them, that came with later versions of OPA.
-const MISSING_TOO: [&str; 5] = [
+const MISSING_TOO: [&str; 6] = [
     "io.jwt.verify_rs512",
     "net.cidr_overlap",
     "strings.render_template",
     "uri.",
     "yaml.is_valid",
+    "yaml.marshal",
 ];
 
 /// Operators by their names as functions, and what they are called here.
@@ -142,6 +143,12 @@ pub(crate) fn rewrite(source: &str, tree: &Value) -> Result<String, String> {
             refused.get_or_insert(format!("it calls {name}, which is not available: {why}"));
         } else if let Some((_, ours)) = OPERATIONS.iter().find(|(n, _)| *n == compact) {
             edits.push((start, end, format!("{OPERATORS}.{ours}")));
+        } else if compact == "json.marshal_with_options" {
+            let first = node.get("params").and_then(|p| p.get(0)).and_then(variant);
+            if let Some((start, end)) = first.and_then(|(_, param)| text.range(param)) {
+                edits.push((start, start, format!("{OPERATORS}.printable(")));
+                edits.push((end, end, ")".into()));
+            }
         } else if compact == "re_match" {
             edits.push((start, end, "regex.match".into()));
         } else if DEPRECATED.contains(&compact.as_str()) {
@@ -159,7 +166,10 @@ pub(crate) fn rewrite(source: &str, tree: &Value) -> Result<String, String> {
         }
     });
     if refused.is_none() {
-        refused = mocked(tree, &text);
+        let deprecated = edits
+            .iter()
+            .any(|(_, _, to)| to.starts_with("data.bartizan_builtins."));
+        refused = mocked(tree, &text, deprecated);
     }
     match refused {
         Some(why) => Err(why),
@@ -233,7 +243,8 @@ fn imports<'s>(tree: &Value, text: &Text<'s>) -> BTreeMap<&'s str, String> {
 }
 
 /// A built-in that `with` replaces where it is called by another name here.
-fn mocked(tree: &Value, text: &Text<'_>) -> Option<String> {
+/// Those that are written in Rego here call others, which `with` would replace within them.
+fn mocked(tree: &Value, text: &Text<'_>, deprecated: bool) -> Option<String> {
     let mut found = None;
     with_modifiers(tree, &mut |modifier| {
         let name = modifier
@@ -241,9 +252,11 @@ fn mocked(tree: &Value, text: &Text<'_>) -> Option<String> {
             .and_then(variant)
             .and_then(|(_, r)| text.of(r));
         let name: String = name.unwrap_or_default().split_whitespace().collect();
-        let renamed = ["time.now_ns", "re_match"].contains(&name.as_str())
+        let renamed = ["time.now_ns", "re_match", "walk"].contains(&name.as_str())
             || DEPRECATED.contains(&name.as_str())
-            || FORBIDDEN.iter().any(|(f, _)| *f == name);
+            || OPERATIONS.iter().any(|(n, _)| *n == name)
+            || FORBIDDEN.iter().any(|(f, _)| *f == name)
+            || (deprecated && (name == "count" || name.starts_with("is_")));
         if renamed {
             found.get_or_insert(format!(
                 "`with {name} as` replaces a built-in that is renamed here"
@@ -284,6 +297,13 @@ mod tests {
             rewritten("package a\np { minus(input.a, 1) == 2 }"),
             Ok("package a\np { bartizan_op.minus(input.a, 1) == 2 }".into())
         );
+        assert_eq!(
+            rewritten("package a\np { json.marshal_with_options(input.a, {}) }"),
+            Ok(
+                "package a\np { json.marshal_with_options(bartizan_op.printable(input.a), {}) }"
+                    .into()
+            )
+        );
         let own = "package a\nany(x) { x }\np { any(1) }";
         assert_eq!(rewritten(own), Ok(own.into()));
     }
@@ -316,5 +336,8 @@ mod tests {
         }
         let mocked = "package a\np { q with time.now_ns as 1 }\nq { true }";
         assert!(rewritten(mocked).unwrap_err().contains("renamed"));
+        let within = "package a\np { any(input.a) with count as 1 }";
+        assert!(rewritten(within).unwrap_err().contains("renamed"));
+        assert!(rewritten("package a\np { q with count as 1 }\nq { true }").is_ok());
     }
 }

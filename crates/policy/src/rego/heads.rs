@@ -7,10 +7,12 @@
 
 use super::syntax::{Text, apply, parse, variant, visit};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Moves them; a module where that fails stays as it is. Heads that the engine gets wrong are
 /// refused.
 pub(crate) fn rewrite(mut source: String, v1: bool) -> Result<String, String> {
+    source = empties(source, v1)?;
     let mut next = 0;
     // Each turn goes one comprehension deeper; deeper than that they stay where they are.
     for _ in 0..8 {
@@ -46,11 +48,6 @@ fn places(tree: &Value) -> Result<Vec<Place<'_>>, String> {
             continue;
         };
         let head = rule.get("head").and_then(variant);
-        if head.is_some_and(|(kind, head)| nested(kind, head)) {
-            return Err(
-                "a rule's head has several parts, and the engine forgets empty ones".into(),
-            );
-        }
         let head = head.map(|(_, head)| head);
         if head.is_some_and(inner_variable) {
             return Err("a rule's head has a variable within its reference".into());
@@ -72,9 +69,6 @@ fn places(tree: &Value) -> Result<Vec<Place<'_>>, String> {
             all.extend(parts.map(|part| (part, query, '{')));
         }
     }
-    if matches_in_part(tree) {
-        return Err("a pattern of an object, of which the engine matches a part".into());
-    }
     visit(tree, &mut |kind, node| {
         if let (true, Some(query)) = (kind.ends_with("Compr"), node.get("query")) {
             // Only what holds comprehensions: the rest is read as OPA reads it.
@@ -91,81 +85,40 @@ fn places(tree: &Value) -> Result<Vec<Place<'_>>, String> {
     Ok(all)
 }
 
-/// `{"k": x} = input.a`, `f({"k": x})`, `some {"k": x} in a`: to OPA the object has no other key.
-fn matches_in_part(tree: &Value) -> bool {
-    let mut found = false;
-    see_all(tree, &mut |kind, node| {
-        let side = |name: &str| node.get(name);
-        found |= match kind {
-            "AssignExpr" => [("lhs", "rhs"), ("rhs", "lhs")].iter().any(|(one, other)| {
-                let made = side(other).and_then(variant).map(|(kind, _)| kind);
-                let other = ["RefDot", "RefBrack", "Call", "Object"];
-                side(one).is_some_and(object_pattern) && made.is_some_and(|k| other.contains(&k))
-            }),
-            "SomeIn" => ["key", "value"]
-                .iter()
-                .any(|name| side(name).is_some_and(object_pattern)),
-            "Func" => side("args")
-                .and_then(Value::as_array)
-                .is_some_and(|all| all.iter().any(object_pattern)),
-            _ => false,
-        };
-    });
-    found
-}
-
-/// Every variant, also those without a place of their own.
-fn see_all<'t>(node: &'t Value, see: &mut dyn FnMut(&'t str, &'t Value)) {
-    match node {
-        Value::Array(items) => items.iter().for_each(|v| see_all(v, see)),
-        Value::Object(map) => {
-            if let Some((name, inner)) = variant(node) {
-                see(name, inner);
-            }
-            map.values().for_each(|v| see_all(v, see));
-        }
-        _ => {}
-    }
-}
-
-/// An object, or one within an array, that has a variable for a value.
-fn object_pattern(expr: &Value) -> bool {
-    let Some(("Object" | "Array", _)) = variant(expr) else {
-        return false;
-    };
-    let mut found = false;
-    visit(expr, &mut |kind, node| {
-        let fields = node.get("fields").and_then(Value::as_array);
-        found |= kind == "Object"
-            && fields.is_some_and(|all| {
-                all.iter().any(|field| {
-                    let value = field.get(2).and_then(variant);
-                    value.is_some_and(|(kind, _)| kind == "Var")
-                })
-            });
-    });
-    found
-}
-
 fn holds_comprehension(expr: &Value) -> bool {
     let mut holds = false;
     visit(expr, &mut |kind, _| holds |= kind.ends_with("Compr"));
     holds
 }
 
-/// `p.q.r := 1`, `p.q contains 1`: where no rule says anything, `p` is `{"q": {}}` to OPA and
-/// undefined to the engine.
-fn nested(kind: &str, head: &Value) -> bool {
-    let (mut parts, mut at) = (0, head.get("refr"));
-    while let Some((_, node)) = at.and_then(variant) {
-        at = node.get("refr");
-        parts += usize::from(at.is_some());
+/// `p.q.r := 1`: where no rule says anything, `p` is `{"q": {}}` to OPA and undefined to the engine,
+/// save where a rule for `p.q[x]` is there too, which never need hold.
+fn empties(source: String, v1: bool) -> Result<String, String> {
+    let tree = parse(&source, v1)?;
+    let text = Text::new(&source)?;
+    let mut paths = BTreeSet::new();
+    let rules = tree.get("rules").and_then(Value::as_array);
+    for rule in rules.into_iter().flatten() {
+        let Some(("Spec", rule)) = variant(rule) else {
+            continue;
+        };
+        let Some(("Compr", head)) = rule.get("head").and_then(variant) else {
+            continue;
+        };
+        let whole = head.get("refr").and_then(variant);
+        let part = whole.and_then(|(_, r)| r.get("refr")).and_then(variant);
+        if let Some(("RefDot" | "RefBrack", part)) = part {
+            paths.extend(text.of(part));
+        }
     }
-    match kind {
-        "Func" => false,
-        "Set" => parts > 0 && head.get("key").is_some_and(|key| !key.is_null()),
-        _ => parts > 1,
-    }
+    let rules: Vec<String> = paths
+        .iter()
+        .map(|path| match v1 {
+            true => format!("\n{path}[bartizan_none] := 1 if {{ bartizan_none := [][_] }}\n"),
+            false => format!("\n{path}[bartizan_none] = 1 {{ bartizan_none := [][_] }}\n"),
+        })
+        .collect();
+    Ok(source.clone() + &rules.concat())
 }
 
 /// `p[x].q`: only the last part of a head's reference may vary.
@@ -265,21 +218,11 @@ mod tests {
     }
 
     #[test]
-    fn patterns_of_objects_are_refused() {
-        for (statement, taken) in [
-            ("{\"k\": x} = input.a", false),
-            ("input.a = {\"k\": x}", false),
-            ("[{\"k\": x}] = input.a", false),
-            ("some {\"k\": x} in input.a", false),
-            ("x := input.b; y := {\"k\": x}", true),
-            ("x := input.b; input.a == {\"k\": x}", true),
-            ("{\"k\": 1} = input.a", true),
-        ] {
-            let source = format!("package a\np if {{ {statement} }}\n");
-            assert_eq!(rewrite(source, true).is_ok(), taken, "{statement}");
-        }
-        let source = "package a\nf({\"k\": x}) := x\n";
-        assert!(rewrite(source.into(), true).is_err());
+    fn empty_parts_have_a_rule() {
+        let source = "package a\np.q.r := 1 if { input.a }\np.q.s := 2\nt.u := 1\n";
+        let got = rewrite(source.into(), true).unwrap();
+        let more = "\np.q[bartizan_none] := 1 if { bartizan_none := [][_] }\n";
+        assert_eq!(got, format!("{source}{more}"));
     }
 
     #[test]
@@ -290,9 +233,9 @@ mod tests {
             ("p[x] := 1", true),
             ("p.q := x", true),
             ("p.f(x) := x", true),
-            ("p.q[x] := 1", false),
-            ("p.q.r := x", false),
-            ("p.q contains x", false),
+            ("p.q[x] := 1", true),
+            ("p.q contains x", true),
+            ("p[x].q := 1", false),
         ] {
             let source =
                 format!("package a\n{head} if {{ x := \"a\" }}\n").replace("p.f(x)", "p.f(y)");

@@ -14,14 +14,24 @@
 //! | operators and `some … in` fail where OPA is undefined for a wrong type | calls of our own ([`operators`]) |
 //! | a head that is undefined for one value ends the rule | what may be undefined is moved to the end of the body ([`heads`]) |
 //! | a comprehension in a rule's head is not planned | the same |
-//! | `p[x].r contains …` mixes up results; `p.q.r := …` and `p.q contains …` leave out empty parts | refused ([`heads`]) |
-//! | `{"k": x} = y` matches more keys than `k` | refused ([`heads`]) |
-//! | `if { a \| b }` is a body with a union; to OPA a comprehension | refused ([`repair`]) |
+//! | `p.q.r := …` leaves out empty parts | a rule that never holds makes them ([`heads`]) |
+//! | `p[x].r contains …` mixes up results | refused ([`heads`]) |
+//! | `{"k": x} = y` matches more keys than `k` | what is matched passes through a call of our own ([`patterns`]); in arguments of functions refused |
+//! | there is no `walk` | our own, over whose list is iterated ([`patterns`]) |
+//! | `$"a {x}"` is not read | a call of our own ([`interpolate`]) |
+//! | `if { a \| b }` is a body with a union; to OPA a comprehension | brackets are put around it ([`repair`]) |
+//! | `some x` after a loop fails in its second turn | it is moved to the beginning ([`declare`]) |
 //! | `net.cidr_expand` makes a list | our own ([`builtins`]) |
 //! | `net.cidr_is_valid`, `base64.is_valid` and `regex.is_valid` fail on what is no text; `urlquery.decode` takes any escape | our own ([`builtins`]) |
 //! | sets are ordered before objects | comparisons, `sort`, `min`, `max` of our own ([`operators`], [`builtins`]) |
 //! | `in` with an undefined operand is false | a call of our own ([`operators`]) |
 //! | `strings.count`, `indexof_n`, `json.is_valid`, `numbers.range` differ or fall over | our own ([`builtins`]) |
+//! | `1e2` and `1.0` are printed as `100` and `1` | printing one is Unknown ([`numbers`]) |
+//! | a `{` in a pattern that begins no count is a fault | for itself in ours ([`builtins`]); else the answer is Unknown |
+//! | bytes that are no UTF-8 become texts | decoding them is Unknown ([`builtins`]) |
+//! | `bits.rsh` is undefined for long ways | our own ([`builtins`]) |
+//! | `json.marshal` escapes less than Go | our own ([`builtins`]) |
+//! | `floor` and `ceil` between -1 and 0 are 0 and 1 to OPA | our own, as OPA has it ([`builtins`]) |
 //! | digests, HMACs, `io.jwt.decode`, CIDR functions, `external_data` are missing | our own ([`builtins`]) |
 //! | deprecated built-ins (`re_match`, `any`, `all`, `cast_*`, `set_diff`) are missing | replaced or defined ([`calls`]) |
 //! | `time.now_ns` reads the clock | reads the time that the caller gave ([`calls`]) |
@@ -32,11 +42,15 @@
 
 pub(crate) mod builtins;
 pub(crate) mod calls;
+pub(crate) mod declare;
 pub(crate) mod heads;
 pub(crate) mod hoist;
+pub(crate) mod interpolate;
 pub(crate) mod join;
 pub(crate) mod lexer;
+pub(crate) mod numbers;
 pub(crate) mod operators;
+pub(crate) mod patterns;
 pub(crate) mod recursion;
 pub(crate) mod repair;
 pub(crate) mod syntax;
@@ -73,9 +87,16 @@ pub(crate) fn prepare(source: &str, v1: bool) -> Result<Module, String> {
     if source.len() > MAX {
         return Err(format!("the source is larger than {MAX} bytes"));
     }
-    let repaired = repair::repair(source)?;
+    let plain = match v1 {
+        true => interpolate::rewrite(source)?,
+        false => source.to_owned(),
+    };
+    let repaired = repair::repair(&plain)?;
+    let repaired = patterns::rewrite(repaired, v1)?;
+    let repaired = declare::rewrite(repaired, v1)?;
     let tree = syntax::parse(&repaired, v1)?;
     let called = calls::rewrite(&repaired, &tree)?;
+    let called = numbers::rewrite(called, v1)?;
     let hoisted = hoist::rewrite(called, v1)?;
     let hoisted = operators::rewrite(hoisted, v1)?;
     let hoisted = heads::rewrite(hoisted, v1)?;

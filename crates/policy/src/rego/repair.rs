@@ -6,8 +6,7 @@ use super::lexer::{Kind, Token, tokens};
 pub(crate) fn repair(source: &str) -> Result<String, String> {
     let all = tokens(source)?;
     bounded(&all, source)?;
-    told_apart(&all, source)?;
-    let mut inserts: Vec<(usize, String)> = Vec::new();
+    let mut inserts = told_apart(&all, source);
     let mut depth = 0_usize;
     // Where the rule at hand begins, its head's end, and whether its last body just closed.
     let mut rule: Option<usize> = None;
@@ -61,6 +60,7 @@ pub(crate) fn repair(source: &str) -> Result<String, String> {
         }
         before = Some(token);
     }
+    inserts.sort_by_key(|(at, _)| *at);
     let mut out = String::with_capacity(source.len() + 64);
     let mut done = 0;
     for (at, text) in inserts {
@@ -106,28 +106,72 @@ fn bounded(all: &[Token], source: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Refuses `if { a | b }`: to OPA it is a comprehension, to the engine a body with a union.
-fn told_apart(all: &[Token], source: &str) -> Result<(), String> {
+/// Puts `if { a | b }` into another pair of brackets: to OPA it is a comprehension, to the engine
+/// it would be a body with a union.
+fn told_apart(all: &[Token], source: &str) -> Vec<(usize, String)> {
+    // What cannot stand in the single term that is before the bar.
+    const MORE: [&str; 21] = [
+        ":=", "=", "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "&", ",", ";", "in",
+        "not", "some", "every", "with",
+    ];
+    let mut inserts = Vec::new();
     for (at, pair) in all.windows(2).enumerate() {
-        if !matches!(pair, [a, b] if a.text(source) == "if" && b.text(source) == "{") {
+        let [word, open] = pair else { continue };
+        // After `else` there is always a body.
+        if word.text(source) != "if" || open.text(source) != "{" || otherwise(all, at, source) {
             continue;
         }
+        let inner = all.get(at + 2..).unwrap_or_default();
         let mut depth = 0_usize;
-        for (n, token) in all.iter().skip(at + 2).enumerate() {
-            match token.text(source) {
-                "|" if depth == 0 => {
-                    return Err("a body that begins with a union reads as a comprehension".into());
+        let mut bar = false;
+        for (n, token) in inner.iter().enumerate() {
+            let text = token.text(source);
+            match text {
+                "}" if depth == 0 => {
+                    if bar {
+                        inserts.push((open.end, " {".into()));
+                        inserts.push((token.end, " }".into()));
+                    }
+                    break;
                 }
-                ";" if depth == 0 => break,
-                _ if depth == 0 && token.fresh && n > 0 => break,
+                // Another statement on a line of its own.
+                _ if depth == 0
+                    && !bar
+                    && token.fresh
+                    && !matches!(text, "|" | "." | ":")
+                    && n.checked_sub(1)
+                        .and_then(|n| inner.get(n))
+                        .is_some_and(|before| ends_value(before, source)) =>
+                {
+                    break;
+                }
                 "{" | "[" | "(" => depth += 1,
-                "}" | "]" | ")" if depth == 0 => break,
-                "}" | "]" | ")" => depth -= 1,
+                "}" | "]" | ")" => depth = depth.saturating_sub(1),
+                _ if bar || depth > 0 => {}
+                "|" => bar = n > 0,
+                // A sign before a number is part of it.
+                "-" if n == 0 => {}
+                _ if MORE.contains(&text) => break,
                 _ => {}
             }
         }
     }
-    Ok(())
+    inserts
+}
+
+/// Whether the `if` there belongs to an `else`, which may have a value between.
+fn otherwise(all: &[Token], at: usize, source: &str) -> bool {
+    let mut depth = 0_usize;
+    for token in all.get(..at).unwrap_or_default().iter().rev() {
+        match token.text(source) {
+            "else" if depth == 0 => return true,
+            "}" | "]" | ")" => depth += 1,
+            "{" | "[" | "(" => depth = depth.saturating_sub(1),
+            _ if depth == 0 && token.fresh => return false,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Whether an expression may end with this token.
@@ -177,11 +221,30 @@ mod tests {
     }
 
     #[test]
-    fn bodies_that_are_comprehensions_to_opa_are_refused() {
-        assert!(repair("package a\np if { {1} | input.a == 1 }").is_err());
-        assert!(repair("package a\np if { x } else if {\n{1} | input.a\n}").is_err());
-        assert!(repair("package a\np if { [x | x := 1]\n y := a | b }").is_ok());
-        assert!(repair("package a\np if { f(a | b); y := a | b }").is_ok());
+    fn bodies_that_are_comprehensions_to_opa_are_so_here() {
+        for (body, inside) in [
+            ("{ {1} | input.a == 1 }", "{ { {1} | input.a == 1 } }"),
+            ("{\n{1, x}\n| input.a }", "{ {\n{1, x}\n| input.a } }"),
+            ("{ -1 | true }", "{ { -1 | true } }"),
+            ("{ \"k\": f(x) | true }", "{ { \"k\": f(x) | true } }"),
+            // An operator before the bar, or a statement: a body.
+            ("{ x := {1} | input.a }", ""),
+            ("{ input.a == {1} | input.b }", ""),
+            ("{ input.a\n{1} | input.b }", ""),
+            ("{ [x | x := 1]\n y := a | b }", ""),
+            ("{ f(a | b); y := a | b }", ""),
+        ] {
+            let source = format!("package a\np if {body}\nq if {{ r }}\n");
+            let wanted = if inside.is_empty() { body } else { inside };
+            let wanted = format!("package a\np if {wanted}\nq if {{ r }}\n");
+            assert_eq!(repair(&source), Ok(wanted));
+        }
+        for source in [
+            "package a\np if { x } else if { {1} | input.a }\n",
+            "package a\np := 1 if { x } else := [y |\ny := 1\n] if { {1} | input.a }\n",
+        ] {
+            assert_eq!(repair(source), Ok(source.into()));
+        }
     }
 
     #[test]

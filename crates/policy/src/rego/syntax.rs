@@ -2,11 +2,24 @@
 
 use super::Loci;
 use super::lexer::{Token, tokens};
+use regorus::utils::limits::PolicyLengthConfig;
 use serde_json::Value;
+use std::num::{NonZeroU32, NonZeroUsize};
+
+/// An engine that takes lines as long as a source may be: rewriting makes them longer.
+pub(crate) fn engine() -> regorus::Engine {
+    let mut engine = regorus::Engine::new();
+    engine.set_policy_length_config(PolicyLengthConfig {
+        max_col: NonZeroU32::new(1 << 20).unwrap_or(NonZeroU32::MIN),
+        max_file_bytes: NonZeroUsize::new(4 << 20).unwrap_or(NonZeroUsize::MIN),
+        ..PolicyLengthConfig::default()
+    });
+    engine
+}
 
 /// The syntax tree of a module.
 pub(crate) fn parse(source: &str, v1: bool) -> Result<Value, String> {
-    let mut engine = regorus::Engine::new();
+    let mut engine = engine();
     engine.set_rego_v0(!v1);
     engine
         .add_policy("template.rego".into(), source.to_owned())

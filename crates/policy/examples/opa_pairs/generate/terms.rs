@@ -89,7 +89,15 @@ impl Maker<'_> {
                 )
             }
             17 => format!("{{\"k\": {{{}, {}}}}}", self.scalar(), self.reference()),
-            18 if self.v1 && self.r.chance(10) => format!("$\"a{{{}}}\"", self.reference()),
+            18 if self.v1 && self.r.chance(30) => match self.r.below(4) {
+                0 => format!("$`{{{}}}`", self.call(depth - 1)),
+                1 => format!(
+                    "$\"{{{}}} \\{{{{{}}}\"",
+                    self.scalar(),
+                    self.term(depth - 1)
+                ),
+                _ => format!("$\"a{{{}}}\"", self.reference()),
+            },
             0..=1 => self.scalar(),
             2..=5 => self.reference(),
             6 => format!("[{}, {}]", self.term(depth - 1), self.term(depth - 1)),

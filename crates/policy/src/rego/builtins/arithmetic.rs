@@ -14,6 +14,10 @@ pub(super) const TABLE: &[Builtin] = &[
     ("bartizan_op.and", 2, and),
     ("bartizan_op.or", 2, or),
     ("bartizan_op.items", 1, items),
+    ("bartizan_op.written", 1, written),
+    ("bits.rsh", 2, shifted),
+    ("ceil", 1, |a| rounded(a, f64::ceil, 1)),
+    ("floor", 1, |a| rounded(a, f64::floor, 0)),
     ("numbers.range", 2, range),
     ("numbers.range_step", 3, range_step),
 ];
@@ -95,6 +99,49 @@ fn or(arguments: &[Value]) -> Result<Value, Fault> {
     }
 }
 
+/// A whole number that was written with a fraction or an exponent.
+fn written(arguments: &[Value]) -> Result<Value, Fault> {
+    match arguments {
+        // One that is too large for a float is only kept.
+        [value @ Value::Number(n)] => Ok(n.as_f64().map_or(value.clone(), Value::from)),
+        _ => Err(no_numbers()),
+    }
+}
+
+/// Whether a number may be printed otherwise by OPA, which keeps how it was written. The engine
+/// keeps only whether it is a float.
+pub(super) fn is_written(value: &Value) -> bool {
+    match value {
+        Value::Number(n) => n.is_integer() && n.format_decimal_with_width(1).contains('.'),
+        _ => false,
+    }
+}
+
+/// OPA cuts the fraction off first, and then adds one to what is not below zero, or takes one from
+/// what is: between -1 and 0 that is one more than it should be.
+fn rounded(arguments: &[Value], to: fn(f64) -> f64, small: i64) -> Result<Value, Fault> {
+    match arguments {
+        [value @ Value::Number(n)] if n.is_integer() => Ok(value.clone()),
+        [Value::Number(n)] => match n.as_f64() {
+            Some(f) if f > -1.0 && f < 0.0 => Ok(Value::from(small)),
+            #[expect(clippy::cast_possible_truncation, reason = "compared with its bounds")]
+            Some(f) if f.abs() < 9e15 => Ok(Value::from(to(f) as i64)),
+            _ => Err(Fault::Unknown("a number that is too large".into())),
+        },
+        _ => Err(no_numbers()),
+    }
+}
+
+/// However far: nothing is left but the sign.
+fn shifted(arguments: &[Value]) -> Result<Value, Fault> {
+    let (number, by) = (integer(arguments, 0)?, integer(arguments, 1)?);
+    if by < 0 {
+        return Err(Fault::error("operand 2 must be an unsigned integer"));
+    }
+    let by = u32::try_from(by).unwrap_or(63).min(63);
+    Ok(Value::from(number >> by))
+}
+
 /// What `some x in …` goes over: a collection, or nothing.
 fn items(arguments: &[Value]) -> Result<Value, Fault> {
     match arguments {
@@ -157,6 +204,33 @@ mod tests {
         assert_eq!(call("bartizan_op.div", &[json!(1), json!(0)]), None);
         assert_eq!(call("bartizan_op.rem", &[json!(1.5), json!(2)]), None);
         assert_eq!(call("bartizan_op.items", &[json!("text")]), None);
+    }
+
+    #[test]
+    fn fractions_are_rounded_as_opa_does() {
+        for (name, from, to) in [
+            ("floor", -0.5, 0),
+            ("floor", -1.5, -2),
+            ("floor", 1.5, 1),
+            ("ceil", -0.5, 1),
+            ("ceil", -1.5, -1),
+            ("ceil", 1.5, 2),
+            ("ceil", 0.5, 1),
+        ] {
+            assert_eq!(call(name, &[json!(from)]), Some(json!(to)), "{name} {from}");
+        }
+        assert_eq!(call("floor", &[json!(-7)]), Some(json!(-7)));
+        assert_eq!(call("ceil", &[json!("a")]), None);
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_is_shifted_far() {
+        let shifted = |n: i64, by: i64| call("bits.rsh", &[json!(n), json!(by)]);
+        assert_eq!(shifted(8, 2), Some(json!(2)));
+        assert_eq!(shifted(-8, 1), Some(json!(-4)));
+        assert_eq!(shifted(8, 1 << 53), Some(json!(0)));
+        assert_eq!(shifted(-8, 1 << 53), Some(json!(-1)));
+        assert_eq!(shifted(8, -1), None);
     }
 
     #[test]

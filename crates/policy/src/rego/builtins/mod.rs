@@ -11,6 +11,7 @@ pub(crate) mod external;
 pub(crate) mod format;
 mod net;
 mod order;
+mod shapes;
 mod text;
 
 use regorus::{Engine, Value};
@@ -39,7 +40,7 @@ type Builtin = (&'static str, u8, Function);
 pub(crate) const OPERATORS: &str = "bartizan_op";
 
 fn all() -> impl Iterator<Item = &'static Builtin> {
-    let tables: [&'static [Builtin]; 8] = [
+    let tables: [&'static [Builtin]; 9] = [
         arithmetic::TABLE,
         crypto::TABLE,
         encoding::TABLE,
@@ -47,9 +48,16 @@ fn all() -> impl Iterator<Item = &'static Builtin> {
         format::TABLE,
         net::TABLE,
         order::TABLE,
+        shapes::TABLE,
         text::TABLE,
     ];
     tables.into_iter().flatten()
+}
+
+/// How many arguments one of these takes.
+pub(crate) fn arity(name: &str) -> Option<usize> {
+    let found = all().find(|(known, _, _)| *known == name);
+    found.map(|(_, arity, _)| usize::from(*arity))
 }
 
 thread_local! {

@@ -35,7 +35,7 @@ fn rank(value: &Value) -> u8 {
 }
 
 /// Compares two values as OPA does.
-fn order(a: &Value, b: &Value) -> Ordering {
+pub(super) fn order(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Array(a), Value::Array(b)) => each(a.iter(), b.iter()),
         (Value::Set(a), Value::Set(b)) => {

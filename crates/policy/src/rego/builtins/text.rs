@@ -54,6 +54,51 @@ thread_local! {
     static PATTERNS: RefCell<BTreeMap<String, Regex>> = const { RefCell::new(BTreeMap::new()) };
 }
 
+/// A pattern as Go reads it: a `{` that begins no count of repetitions stands for itself.
+pub(super) fn pattern_of(pattern: &str) -> Result<Regex, regex::Error> {
+    let first = match Regex::new(pattern) {
+        Err(error) if pattern.contains('{') => error,
+        done => return done,
+    };
+    let mut out = String::with_capacity(pattern.len() + 8);
+    let (mut rest, mut class) = (pattern, false);
+    while let Some(c) = rest.chars().next() {
+        let (taken, after) = rest.split_at(c.len_utf8());
+        rest = after;
+        match c {
+            '\\' => {
+                // An escape, with what it may have in brackets.
+                let next = rest.chars().next().map_or(0, char::len_utf8);
+                let (escaped, after) = rest.split_at(next);
+                rest = after;
+                out.push('\\');
+                out.push_str(escaped);
+                if matches!(escaped, "p" | "P" | "x") && rest.starts_with('{') {
+                    out.push('{');
+                    rest = rest.get(1..).unwrap_or_default();
+                }
+                continue;
+            }
+            '[' => class = true,
+            ']' => class = false,
+            '{' if !class && !counts(rest) => out.push('\\'),
+            _ => {}
+        }
+        out.push_str(taken);
+    }
+    Regex::new(&out).map_err(|_| first)
+}
+
+/// Whether a count such as `2,3}` follows.
+fn counts(rest: &str) -> bool {
+    let Some((count, _)) = rest.split_once('}') else {
+        return false;
+    };
+    let (least, most) = count.split_once(',').unwrap_or((count, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    !least.is_empty() && digits(least) && digits(most)
+}
+
 /// Splits as Go does: an empty match at the very beginning or end splits nothing off.
 fn regex_split(arguments: &[Value]) -> Result<Value, Fault> {
     const MOST: usize = 64;
@@ -62,7 +107,7 @@ fn regex_split(arguments: &[Value]) -> Result<Value, Fault> {
     let regex = match known {
         Some(regex) => regex,
         None => {
-            let regex = Regex::new(pattern).map_err(|e| Fault::error(e.to_string()))?;
+            let regex = pattern_of(pattern).map_err(|e| Fault::error(e.to_string()))?;
             PATTERNS.with_borrow_mut(|all| {
                 if all.len() >= MOST {
                     all.clear();
@@ -165,6 +210,10 @@ mod tests {
         assert_eq!(split("a*", "baac"), Some(json!(["b", "c"])));
         assert_eq!(split(",", ""), Some(json!([""])));
         assert_eq!(split("(", "a"), None);
+        assert_eq!(
+            split("{\"a\": [{]}x{2}", "1{\"a\": {}xx2"),
+            Some(json!(["1", "2"]))
+        );
         assert_eq!(call("json.is_valid", &[json!(1)]), Some(json!(false)));
         assert_eq!(
             call("json.is_valid", &[json!("{\"a\": 1}")]),
