@@ -13,7 +13,6 @@ use crate::ask::{Ask, Known, Parameters};
 use crate::budget::Budget;
 use crate::enforce::{Action, Point};
 use crate::engine::{Shared, Violation};
-use crate::evaluate::{self, World};
 use crate::expansion::{Expansions, Resultant};
 use crate::gatekeeper::{self, Constraint, Template};
 use crate::input::{self, Limits, Piece, Source};
@@ -28,6 +27,7 @@ use crate::vap::{
     self,
     set::{Index, Natives},
 };
+use crate::world::{self, World};
 use bartizan_model::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -169,10 +169,9 @@ impl Checker {
         let inventory = templates.values().any(|t| t.inventory) || !natives.params().is_empty();
         let mut world = World::gather(inventory.then_some(&Synced::Everything), &objects);
         world.add_default_namespaces();
-        let shared = world.inventory().map(Shared::of);
         let budget = Budget::default();
         let policies = templates.into_values().map(|template| Policy {
-            unit: Unit::of(&template, language, shared.as_ref(), now, budget),
+            unit: Unit::of(&template, language, world.shared(), now, budget),
             rules: rules.remove(&template.kind).unwrap_or_default(),
             template,
         });
@@ -317,7 +316,7 @@ impl Checker {
                     &rule.constraint,
                     world.namespaces(),
                     implied.is_some(),
-                    evaluate::UNNAMED,
+                    world::UNNAMED,
                 );
                 let told = match matches {
                     Verdict::No => continue,
@@ -374,7 +373,7 @@ type With<'w> = (&'w Mutators, &'w Expansions, &'w World, &'w dyn Providers);
 fn expand_one(object: &Object, with: With<'_>) -> Result<Vec<Resultant>, String> {
     let (mutators, expansions, world, providers) = with;
     let about = About {
-        nowhere: evaluate::UNNAMED,
+        nowhere: world::UNNAMED,
         ..About::default()
     };
     let base = mutators.mutate(&object.value, &about, world, providers);

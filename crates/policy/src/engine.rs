@@ -11,6 +11,10 @@
 //! raised, the evaluation is repeated as OPA has it, unless the error is one that OPA does not
 //! have (formatting), or a limit: then the result is an error, which becomes Unknown.
 
+mod inventory;
+
+pub(crate) use inventory::Inventory;
+
 use crate::budget::Budget;
 use crate::rego::builtins;
 use crate::rego::calls::DEPRECATED_MODULE;
@@ -81,6 +85,8 @@ fn convert(value: &serde_json::Value) -> Value {
 pub(crate) struct Runner {
     modules: Vec<Module>,
     inventory: Value,
+    /// Objects of the inventory by what they are looked up by.
+    joins: Option<Value>,
     data: Value,
     budget: Budget,
     /// The time that the modules see; none where none looks.
@@ -100,7 +106,7 @@ pub(crate) struct RegoUnit {
 impl RegoUnit {
     pub(crate) fn new(
         modules: &[Module],
-        inventory: Option<&Shared>,
+        inventory: Option<&Inventory>,
         now: Timestamp,
         budget: Budget,
     ) -> Result<Self, String> {
@@ -137,25 +143,33 @@ impl Runner {
     pub(crate) fn new(
         modules: &[Module],
         entries: Vec<String>,
-        inventory: Option<&Shared>,
+        inventory: Option<&Inventory>,
         now: Timestamp,
         budget: Budget,
     ) -> Result<Self, String> {
-        let inventory = inventory.map_or_else(Value::new_object, |known| known.0.clone());
-        let data = data_of(&inventory, now);
-        let engine = compile(modules, &data, &entries, budget)?;
+        let joins = inventory.and_then(|known| known.keyed(modules));
+        let inventory = inventory.map_or_else(Value::new_object, |known| known.value.clone());
+        let data = data_of(&inventory, joins.as_ref(), now);
+        let mut modules = modules.to_vec();
+        for module in modules.iter_mut().filter(|_| joins.is_some()) {
+            if let Some(joins) = &module.joins {
+                module.source.clone_from(&joins.source);
+            }
+        }
+        let engine = compile(&modules, &data, &entries, budget)?;
         Ok(Self {
-            modules: modules.to_vec(),
             clock: modules
                 .iter()
                 .any(|m| m.source.contains("data.bartizan_now"))
                 .then_some(now),
             inventory,
+            joins,
             data,
             budget,
             prints: modules.iter().any(|m| m.source.contains("print")),
             entries,
             engine,
+            modules,
         })
     }
 
@@ -194,7 +208,7 @@ impl Runner {
         }
         if self.clock.is_some_and(|seen| seen != now) {
             self.clock = Some(now);
-            self.data = data_of(&self.inventory, now);
+            self.data = data_of(&self.inventory, self.joins.as_ref(), now);
             self.engine.clear_data();
             // The same data was taken when the engine was made.
             let _ = self.engine.add_data(self.data.clone());
@@ -281,13 +295,17 @@ impl Runner {
     }
 }
 
-fn data_of(inventory: &Value, now: Timestamp) -> Value {
+fn data_of(inventory: &Value, joins: Option<&Value>, now: Timestamp) -> Value {
     let nanos = i128::from(now.micros()) * 1_000;
     let clock = BTreeMap::from([(Value::from("ns"), Value::from(nanos))]);
-    Value::from(BTreeMap::from([
+    let mut all = BTreeMap::from([
         (Value::from("bartizan_now"), Value::from(clock)),
         (Value::from("inventory"), inventory.clone()),
-    ]))
+    ]);
+    if let Some(joins) = joins {
+        all.insert(Value::from("bartizan_join"), joins.clone());
+    }
+    Value::from(all)
 }
 
 fn timer(budget: Budget) -> ExecutionTimerConfig {

@@ -28,148 +28,17 @@ use crate::ask::{Ask, Known, Parameters};
 use crate::budget::Budget;
 use crate::engine::{Shared, Violation};
 use crate::expand::{self, Expanded};
-use crate::input::Piece;
 use crate::library::{Library, Policy};
-use crate::matching::{Match, Namespaces, Target, Verdict, labels_of};
-use crate::object::{Found, Object, objects};
+use crate::matching::{Match, Target, Verdict};
+use crate::object::Object;
 use crate::redact;
-use crate::sync::Synced;
 use crate::unit::Unit;
 use crate::vap;
+use crate::world::World;
 use bartizan_model::{AssetUid, CheckResult, Evidence, Location, Outcome, Severity, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
-
-/// The namespace of what names none, where one without labels is to be assumed. No object can
-/// be in it.
-pub(crate) const UNNAMED: &str = "\u{0}";
-
-/// What policies may know beside the object at hand.
-#[derive(Debug, Clone, Default)]
-pub struct World {
-    namespaces: Namespaces,
-    namespace_objects: BTreeMap<String, Value>,
-    inventory: Option<Value>,
-}
-
-impl World {
-    /// Gathers Namespaces, and all objects where the library looks at them.
-    pub fn of<'o>(library: &Library, objects: impl IntoIterator<Item = &'o Object>) -> Self {
-        Self::gather(library.inventory().as_ref(), objects)
-    }
-
-    /// Gathers Namespaces, and the objects that the inventory is to hold.
-    pub(crate) fn gather<'o>(
-        inventory: Option<&Synced>,
-        objects: impl IntoIterator<Item = &'o Object>,
-    ) -> Self {
-        let mut world = Self::default();
-        let mut cluster = Map::new();
-        let mut namespaced = Map::new();
-        for object in objects {
-            if object.kind == "Namespace" && object.group.is_empty() {
-                let labels = labels_of(&object.value);
-                world.namespaces.insert(object.name.clone(), labels);
-                let known = object.value.clone();
-                world.namespace_objects.insert(object.name.clone(), known);
-            }
-            if inventory.is_some_and(|i| i.holds(&object.group, &object.kind)) {
-                let version = match object.group.as_str() {
-                    "" => object.version.clone(),
-                    group => format!("{group}/{}", object.version),
-                };
-                let value = object.value.clone();
-                let (kind, name) = (object.kind.as_str(), object.name.as_str());
-                match object.namespace.as_str() {
-                    "" => insert(&mut cluster, &[&version, kind, name], value),
-                    ns => insert(&mut namespaced, &[ns, &version, kind, name], value),
-                }
-            }
-        }
-        world.inventory = inventory.map(|_| json!({"cluster": cluster, "namespace": namespaced}));
-        world
-    }
-
-    /// The Namespace `default` is always there, and so is [`UNNAMED`].
-    pub(crate) fn add_default_namespaces(&mut self) {
-        for name in ["default", UNNAMED] {
-            self.namespaces.entry(name.to_owned()).or_default();
-        }
-        let object =
-            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}});
-        let objects = &mut self.namespace_objects;
-        objects.entry("default".to_owned()).or_insert(object);
-    }
-
-    pub(crate) fn inventory(&self) -> Option<&Value> {
-        self.inventory.as_ref()
-    }
-
-    pub(crate) fn namespaces(&self) -> &Namespaces {
-        &self.namespaces
-    }
-
-    pub(crate) fn namespace_labels(&self, name: &str) -> Option<&BTreeMap<String, String>> {
-        self.namespaces.get(name)
-    }
-
-    pub(crate) fn namespace_object(&self, name: &str) -> Option<&Value> {
-        self.namespace_objects.get(name)
-    }
-
-    /// From files of manifests: what admission knows of the cluster before anything else
-    /// tells it, and `more`. What is no object is passed over; the error names file and line.
-    pub fn read<'f>(
-        library: &Library,
-        files: impl IntoIterator<Item = (&'f str, &'f [u8])>,
-        more: &[Object],
-    ) -> Result<Self, String> {
-        let mut all = Vec::new();
-        let mut fault = None;
-        for (name, bytes) in files {
-            let limits = crate::Limits::default();
-            crate::input::read(
-                crate::Source::new(name, bytes),
-                &limits,
-                &mut |piece| match piece {
-                    Piece::Document(document) => {
-                        for found in objects(name, document) {
-                            if let Found::Object(object) = found {
-                                all.push(*object);
-                            }
-                        }
-                    }
-                    Piece::Unreadable { line, why } => {
-                        fault.get_or_insert(format!("{name}:{line}: {why}"));
-                    }
-                    Piece::Unrendered { .. } => {}
-                },
-            );
-        }
-        match fault {
-            Some(why) => Err(why),
-            None => Ok(Self::of(library, all.iter().chain(more))),
-        }
-    }
-}
-
-pub(crate) fn insert(map: &mut Map<String, Value>, path: &[&str], value: Value) {
-    match path {
-        [] => {}
-        [last] => {
-            map.insert((*last).to_owned(), value);
-        }
-        [first, rest @ ..] => {
-            let below = map
-                .entry((*first).to_owned())
-                .or_insert_with(|| Value::Object(Map::new()));
-            if let Value::Object(below) = below {
-                insert(below, rest, value);
-            }
-        }
-    }
-}
 
 /// Policies compiled for one thread. Make one per worker; never share it.
 pub struct Evaluator<'w> {
@@ -206,10 +75,9 @@ struct Subject<'a> {
 impl<'w> Evaluator<'w> {
     /// Compiles all policies. `now` is the time that they see.
     pub fn new(library: &Library, world: &'w World, budget: Budget, now: Timestamp) -> Self {
-        let inventory = world.inventory.as_ref();
-        let inventory = inventory.filter(|_| library.asks_inventory());
-        let inventory = inventory.map(Shared::of);
-        let unit = |policy: &Policy| Unit::new(&policy.template, inventory.as_ref(), now, budget);
+        let asked = library.asks_inventory();
+        let inventory = asked.then(|| world.shared()).flatten();
+        let unit = |policy: &Policy| Unit::new(&policy.template, inventory, now, budget);
         Self {
             units: library.policies.iter().map(unit).collect(),
             parameters: library
@@ -288,7 +156,7 @@ impl<'w> Evaluator<'w> {
             let Some(matching) = self.matching(policy, constraint) else {
                 continue;
             };
-            match matching.test(&target, &self.world.namespaces) {
+            match matching.test(&target, self.world.namespaces()) {
                 Verdict::No => continue,
                 Verdict::Unknown(why) => answers.push((policy, constraint, Answer::Untold(why))),
                 Verdict::Yes => matched.push((policy, constraint)),
@@ -354,7 +222,7 @@ impl<'w> Evaluator<'w> {
     }
 
     fn namespace(&mut self, name: &str) -> Option<Known<'w>> {
-        let json = self.world.namespace_objects.get(name)?;
+        let json = self.world.namespace_object(name)?;
         let rego = match self.namespaces.get(name) {
             Some(known) => known.clone(),
             None => {

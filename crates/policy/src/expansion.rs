@@ -6,10 +6,10 @@
 //! Templates that feed each other in a circle expand nothing and are reported. The expansion of
 //! the workloads that come with Kubernetes, which scans use, is another: see `expand`.
 
-use crate::evaluate::World;
 use crate::mutate::{About, ApplyTo, Mutators, apply_to};
 use crate::object::Object;
 use crate::providers::Providers;
+use crate::world::World;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 

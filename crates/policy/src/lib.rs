@@ -54,6 +54,7 @@ mod sync;
 mod unit;
 pub mod vap;
 mod vet;
+mod world;
 mod yaml;
 
 pub use admit::{AdmitOptions, Admitter, Failure, Outcome, Verdict};
@@ -61,7 +62,7 @@ pub use audit::{Audited, Auditor};
 pub use budget::Budget;
 pub use check::{Checked, Checker};
 pub use enforce::{Action, Point};
-pub use evaluate::{Evaluator, World};
+pub use evaluate::Evaluator;
 pub use expansion::Expansions;
 pub use images::Images;
 pub use input::{Limits, Source};
@@ -72,6 +73,7 @@ pub use providers::{NoProviders, Providers};
 pub use review::{Operation, Review, ReviewError, ReviewLimits};
 pub use scan::{Progress, ScanError, ScanOptions, ScanOutput, scan};
 pub use suppress::{Baseline, UnusedSuppression};
+pub use world::World;
 
 /// Whether a namespace is meant by a name that may have an asterisk at its front or end, as
 /// Gatekeeper's options and matches have it.

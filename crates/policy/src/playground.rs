@@ -8,11 +8,11 @@
 //! them are the cluster's. A DELETE has the object as the old one, an UPDATE as both.
 
 use crate::admit::{AdmitOptions, Admitter, Verdict};
-use crate::evaluate::World;
 use crate::input::{self, Limits, Piece, Source};
 use crate::library::Library;
 use crate::object::{Found, Object, objects};
 use crate::review::{Operation, Review, ReviewError, ReviewLimits};
+use crate::world::World;
 use bartizan_model::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;

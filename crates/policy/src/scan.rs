@@ -13,10 +13,11 @@
 //! **The same object twice** in the input (same uid) is one asset: its results are merged, the
 //! worst outcome wins, and a notice says so.
 
-use crate::evaluate::{Evaluator, World};
+use crate::evaluate::Evaluator;
 use crate::input::{self, Piece};
 use crate::object::{Found, Object, objects};
 use crate::suppress::Suppressor;
+use crate::world::World;
 use crate::{Baseline, Budget, Library, Limits, Notice, Source, UnusedSuppression, redact};
 use bartizan_model::report::Report;
 use bartizan_model::{

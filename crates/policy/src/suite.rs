@@ -9,8 +9,6 @@ use crate::ask::Parameters;
 use crate::budget::Budget;
 use crate::check::{Subject, is_constraint};
 use crate::enforce::Point;
-use crate::engine::Shared;
-use crate::evaluate::{UNNAMED, World};
 use crate::expansion::Expansions;
 use crate::gatekeeper::{self, Constraint, Template};
 use crate::input::{self, Limits, Piece, Source};
@@ -21,6 +19,7 @@ use crate::providers::NoProviders;
 use crate::sync::Synced;
 pub use crate::unit::Language;
 use crate::unit::Unit;
+use crate::world::{UNNAMED, World};
 use bartizan_model::Timestamp;
 use regex::Regex;
 use serde_json::Value;
@@ -515,10 +514,9 @@ impl Prepared {
             Verdict::Unknown(why) => return Err(why),
         }
         let parameters = Parameters::of(&self.constraint.parameters);
-        let inventory = world.inventory().map(Shared::of);
         let now = Timestamp::from_micros(0);
         let budget = Budget::default();
-        let mut unit = Unit::of(&self.template, language, inventory.as_ref(), now, budget)?;
+        let mut unit = Unit::of(&self.template, language, world.shared(), now, budget)?;
         let violations = unit.evaluate(&subject.ask(None), &parameters)?;
         Ok(violations.into_iter().map(|v| v.message).collect())
     }

@@ -3,7 +3,7 @@
 use crate::ask::{Ask, Parameters};
 use crate::budget::Budget;
 use crate::cel::{Activation, NativeCode};
-use crate::engine::{RegoUnit, Shared, Violation};
+use crate::engine::{Inventory, RegoUnit, Violation};
 use crate::gatekeeper::Template;
 use bartizan_model::Timestamp;
 use serde_json::Value;
@@ -30,7 +30,7 @@ impl Unit {
     /// template cannot be run.
     pub(crate) fn new(
         template: &Template,
-        inventory: Option<&Shared>,
+        inventory: Option<&Inventory>,
         now: Timestamp,
         budget: Budget,
     ) -> Result<Self, String> {
@@ -41,7 +41,7 @@ impl Unit {
     pub(crate) fn of(
         template: &Template,
         preferred: Language,
-        inventory: Option<&Shared>,
+        inventory: Option<&Inventory>,
         now: Timestamp,
         budget: Budget,
     ) -> Result<Self, String> {

@@ -31,6 +31,10 @@ const STEPS: &[Step] = &[
         sqlite: include_str!("../migrations/sqlite/0005_decisions.sql"),
         postgres: include_str!("../migrations/postgres/0005_decisions.sql"),
     },
+    Step {
+        sqlite: include_str!("../migrations/sqlite/0006_counted.sql"),
+        postgres: include_str!("../migrations/postgres/0006_counted.sql"),
+    },
 ];
 
 /// The newest schema that this program knows.

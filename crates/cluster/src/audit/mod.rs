@@ -85,11 +85,8 @@ impl Audit {
 
     /// A kind is followed from now on; until its list is complete it is unknown.
     pub fn follow(&mut self, resource: &Resource) {
-        let kind = Kind::of(resource);
-        self.kinds.entry(kind.clone()).or_default();
-        for policy in self.looking(&kind) {
-            self.sweeps.entry((kind.clone(), policy)).or_default();
-        }
+        // What its list brings is due as it comes: nothing need be swept.
+        self.kinds.entry(Kind::of(resource)).or_default();
     }
 
     /// A kind is not served any more: its objects are gone.
@@ -111,7 +108,10 @@ impl Audit {
         for kind in kinds {
             let key = (kind.clone(), id.to_owned());
             if interest.looks_at(&kind) {
-                self.sweeps.entry(key).or_default().restart();
+                // Of a kind that is not listed yet, all comes as changed.
+                if self.kinds.get(&kind).is_some_and(|f| !f.names.is_empty()) {
+                    self.sweeps.entry(key).or_default().restart();
+                }
             } else {
                 self.sweeps.remove(&key);
                 if before.as_ref().is_some_and(|b| b.looks_at(&kind)) {

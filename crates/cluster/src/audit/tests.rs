@@ -195,7 +195,7 @@ fn nobody_judges_from_half_an_inventory() {
     };
     audit.policy("absent", absent);
     list(&mut audit, &pods(), vec![object(&pods(), "n", "a", 1)]);
-    assert_eq!(due(&mut audit), ["n/a: plain", "n/a: plain"]);
+    assert_eq!(due(&mut audit), ["n/a: plain"]);
     assert_eq!(audit.doubts("reader"), [&Kind::of(&ingresses())]);
     list(&mut audit, &ingresses(), vec![]);
     assert_eq!(due(&mut audit), ["n/a: reader"]);
@@ -341,4 +341,17 @@ fn nothing_that_is_due_is_ever_missed() {
             );
         }
     }
+}
+
+#[test]
+fn what_a_first_list_brings_is_judged_once() {
+    let mut audit = Audit::new();
+    audit.follow(&pods());
+    audit.policy("p", about(&[pods()]));
+    audit.follow(&ingresses());
+    audit.policy("q", about(&[pods(), ingresses()]));
+    let there = [("m", "c"), ("n", "a")].map(|(n, name)| object(&pods(), n, name, 4));
+    list(&mut audit, &pods(), there.to_vec());
+    assert_eq!(due(&mut audit), ["m/c: p q", "n/a: p q"]);
+    assert_eq!(audit.due(), (0, 0));
 }

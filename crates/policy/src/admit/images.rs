@@ -5,10 +5,10 @@
 
 use super::{Admitter, Excepted, Explain, Failure, Forms, Found, Untold, Verdict};
 use crate::enforce::Action;
-use crate::evaluate::World;
 use crate::images::{self, CHECK, Images, Pictured, Pointed};
 use crate::library::Library;
 use crate::review::{Operation, Review};
+use crate::world::World;
 use bartizan_model::{CheckUid, Severity, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;

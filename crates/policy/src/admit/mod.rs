@@ -26,7 +26,6 @@ use crate::ask::{Ask, Known, Parameters};
 use crate::budget::Budget;
 use crate::enforce::{Action, Point};
 use crate::engine::{Shared, Violation};
-use crate::evaluate::World;
 use crate::gatekeeper::Constraint;
 use crate::library::{Library, Policy};
 use crate::matching::{Target, Verdict as Match};
@@ -38,6 +37,7 @@ use crate::review::{Operation, Review};
 use crate::unit::Unit;
 use crate::vap::set::Index;
 use crate::vet;
+use crate::world::World;
 use bartizan_model::{CheckUid, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -105,8 +105,8 @@ impl Admitter {
         now: Timestamp,
     ) -> Self {
         // It may be there for parameters alone.
-        let inventory = world.inventory().filter(|_| library.asks_inventory());
-        let inventory = inventory.map(Shared::of);
+        let asked = library.asks_inventory();
+        let inventory = world.shared().filter(|_| asked);
         let mut rules = Vec::new();
         let mut units = Vec::new();
         for (p, policy) in library.policies.iter().enumerate() {
@@ -122,7 +122,7 @@ impl Admitter {
                 }
             }
             let template = &policy.template;
-            units.push(Unit::new(template, inventory.as_ref(), now, options.budget));
+            units.push(Unit::new(template, inventory, now, options.budget));
         }
         Self {
             library: library.clone(),

@@ -4,9 +4,9 @@
 
 use super::{Admitter, Explain, Forms, Found, Untold};
 use crate::enforce::Action;
-use crate::evaluate::World;
 use crate::pod_security::admission::{Cluster, Configuration, Request, decide};
 use crate::review::{Operation, Review};
+use crate::world::World;
 use bartizan_model::{CheckUid, Timestamp};
 use serde_json::{Map, Value};
 use std::sync::Arc;

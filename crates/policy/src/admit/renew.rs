@@ -2,11 +2,10 @@
 //! the path of reviews, and taken up between two of them.
 
 use super::{AdmitOptions, Admitter};
-use crate::engine::Shared;
-use crate::evaluate::World;
 use crate::images::Images;
 use crate::library::Library;
 use crate::unit::Unit;
+use crate::world::World;
 use bartizan_model::Timestamp;
 use std::sync::Arc;
 
@@ -26,11 +25,11 @@ impl Renewed {
         options: AdmitOptions,
         now: Timestamp,
     ) -> Self {
-        let inventory = world.inventory().map(Shared::of);
+        let inventory = world.shared();
         let readers = library.policies.iter().enumerate();
         let readers = readers.filter(|(_, policy)| policy.template.inventory);
         let unit = |(at, policy): (usize, &crate::library::Policy)| {
-            let unit = Unit::new(&policy.template, inventory.as_ref(), now, options.budget);
+            let unit = Unit::new(&policy.template, inventory, now, options.budget);
             (at, unit)
         };
         let units = readers.map(unit).collect();

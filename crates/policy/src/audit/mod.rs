@@ -173,8 +173,8 @@ impl Object {
 impl Auditor {
     /// Compiles all policies.
     pub fn new(library: &Library, world: Arc<World>, budget: Budget, now: Timestamp) -> Self {
-        let inventory = world.inventory().map(Shared::of);
-        let unit = |p: &Policy| Unit::new(&p.template, inventory.as_ref(), now, budget);
+        let inventory = world.shared();
+        let unit = |p: &Policy| Unit::new(&p.template, inventory, now, budget);
         let parameters = |p: &Policy| {
             let all = p.constraints.iter().map(|c| Parameters::of(&c.parameters));
             all.collect()
@@ -195,10 +195,10 @@ impl Auditor {
     pub fn renew(&mut self, world: Arc<World>, now: Timestamp) {
         self.world = world;
         self.namespaces.clear();
-        let inventory = self.world.inventory().map(Shared::of);
+        let inventory = self.world.shared();
         for (unit, policy) in self.units.iter_mut().zip(self.library.policies.iter()) {
             if policy.template.inventory {
-                *unit = Unit::new(&policy.template, inventory.as_ref(), now, self.budget);
+                *unit = Unit::new(&policy.template, inventory, now, self.budget);
             }
         }
     }

@@ -26,12 +26,12 @@ pub use native::Mutation;
 pub use patch::json_patch;
 pub(crate) use read::apply_to;
 
-use crate::evaluate::World;
 use crate::library::Library;
 use crate::matching::{Match, Target, Verdict};
 use crate::object::Object;
 use crate::providers::Providers;
 use crate::review::{Operation, Review};
+use crate::world::World;
 use apply::{Condition, Setter};
 use external::External;
 use image::Parts;

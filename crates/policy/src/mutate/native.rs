@@ -6,12 +6,12 @@ use super::{MutateError, json_patch};
 use crate::admit::{Explain, Failure, Untold, Verdict};
 use crate::budget::Budget;
 use crate::enforce::Action;
-use crate::evaluate::World;
 use crate::library::Library;
 use crate::providers::Providers;
 use crate::review::Review;
 use crate::vap::set::Native;
 use crate::vap::{self, Binding, MutatingPolicy, Request};
+use crate::world::World;
 use serde_json::Value;
 use std::borrow::Cow;
 

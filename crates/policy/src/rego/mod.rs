@@ -34,6 +34,7 @@ pub(crate) mod builtins;
 pub(crate) mod calls;
 pub(crate) mod heads;
 pub(crate) mod hoist;
+pub(crate) mod join;
 pub(crate) mod lexer;
 pub(crate) mod operators;
 pub(crate) mod recursion;
@@ -60,6 +61,8 @@ pub(crate) struct Module {
     pub inventory: bool,
     /// What places within the object its violations name.
     pub loci: Loci,
+    /// Objects of the inventory that it can look up in place of going through all.
+    pub joins: Option<join::Joins>,
     /// Which of its rules names which.
     pub links: Vec<recursion::Link>,
 }
@@ -80,7 +83,9 @@ pub(crate) fn prepare(source: &str, v1: bool) -> Result<Module, String> {
     let traits = syntax::traits(&tree, &hoisted);
     let text = syntax::Text::new(&hoisted)?;
     let links = recursion::links(&tree, &text, &traits.package);
+    let joins = traits.inventory.then(|| join::find(&hoisted, &tree, v1));
     Ok(Module {
+        joins: joins.flatten(),
         package: traits.package,
         v1,
         inventory: traits.inventory,

@@ -3,9 +3,9 @@
 
 use super::{Fault, Object};
 use crate::budget::Budget;
-use crate::evaluate::World;
 use crate::vap::set::{Index, Natives};
 use crate::vap::{Request, manifest};
+use crate::world::World;
 use serde_json::Value;
 
 /// A policy with its binding.

@@ -4,8 +4,8 @@
 use super::set::{Index, Native, Natives};
 use super::{Request, ValidatingPolicy};
 use crate::budget::Budget;
-use crate::evaluate::World;
 use crate::object::Object;
+use crate::world::World;
 use bartizan_model::{AssetUid, CheckResult, Evidence, Outcome, Severity};
 use serde_json::{Value, json};
 

@@ -1,14 +1,14 @@
 //! Verdicts of an audit, gathered into reports that enter by the door of all reports.
 
 use super::judge::Judged;
+use super::passing::Passing;
 use bartizan_cluster::audit::Task;
 use bartizan_model::report::Report;
 use bartizan_model::scan::ContentDigest;
 use bartizan_model::{
     AssetUid, Check, CheckResult, CheckUid, Observation, Outcome, Scan, ScanId, Scope, Timestamp,
 };
-use std::collections::{BTreeMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::BTreeMap;
 
 /// Results in one report; more wait for the next.
 const MOST: usize = 20_000;
@@ -21,10 +21,10 @@ pub struct Gathered {
     used: BTreeMap<CheckUid, Check>,
     content: Vec<ContentDigest>,
     observations: BTreeMap<AssetUid, Observation>,
-    results: BTreeMap<(CheckUid, AssetUid), CheckResult>,
-    /// Assets that were reported by this process, as numbers: what no check looks at and what was
-    /// never reported needs no result.
-    reported: HashSet<u64>,
+    /// In the order of judging: of two about the same, the later counts.
+    results: Vec<CheckResult>,
+    /// What passes and was never anything else needs no result: it is counted.
+    pub passing: Passing,
 }
 
 impl Gathered {
@@ -37,8 +37,8 @@ impl Gathered {
             used: BTreeMap::new(),
             content: Vec::new(),
             observations: BTreeMap::new(),
-            results: BTreeMap::new(),
-            reported: HashSet::new(),
+            results: Vec::new(),
+            passing: Passing::default(),
         }
     }
 
@@ -56,17 +56,15 @@ impl Gathered {
             observation,
             audited,
         } = judged;
-        let known = !self.reported.insert(number(&asset));
-        let (mut results, outside) = match audited {
+        let (results, outside) = match audited {
             Ok(audited) => (audited.results, audited.outside),
             Err(why) => (self.untold(&task, &asset, &why), Vec::new()),
         };
-        if known {
-            let why = "no constraint of it looks at this object";
-            let outside = outside
-                .iter()
-                .map(|check| not_applicable(check, &asset, why));
-            results.extend(outside);
+        for check in outside {
+            if self.passing.clear(&check, &asset) {
+                let why = "no constraint of it looks at this object";
+                self.put(not_applicable(&check, &asset, why));
+            }
         }
         if results.is_empty() {
             return;
@@ -76,13 +74,14 @@ impl Gathered {
             self.observations.insert(asset.clone(), observation);
         }
         for result in results {
+            if result.outcome == Outcome::Pass && self.passing.pass(&result.check, &asset) {
+                self.use_check(&result.check);
+                continue;
+            }
+            self.passing.clear(&result.check, &asset);
+            self.passing.has_row(&result.check, asset.as_str());
             self.put(result);
         }
-    }
-
-    /// Results of an asset are stored, by whoever was here before.
-    pub fn was_reported(&mut self, asset: &AssetUid) {
-        self.reported.insert(number(asset));
     }
 
     /// An object is gone, which these checks looked at.
@@ -92,22 +91,24 @@ impl Gathered {
         checks: impl Iterator<Item = &'p str>,
         now: Timestamp,
     ) {
-        self.reported.remove(&number(asset));
         self.started.get_or_insert(now);
         for check in checks.filter_map(|uid| CheckUid::new(uid).ok()) {
-            self.put(not_applicable(&check, asset, "the object is deleted"));
+            if self.passing.clear(&check, asset) {
+                self.put(not_applicable(&check, asset, "the object is deleted"));
+            }
         }
     }
 
     /// A check does not look at an object any more.
     pub fn withdrawn(&mut self, check: &Check, asset: &AssetUid, why: &str, now: Timestamp) {
+        if !self.passing.clear(&check.uid, asset) {
+            return;
+        }
         self.started.get_or_insert(now);
         self.used
             .entry(check.uid.clone())
             .or_insert_with(|| check.clone());
-        let result = not_applicable(&check.uid, asset, why);
-        self.results
-            .insert((check.uid.clone(), asset.clone()), result);
+        self.results.push(not_applicable(&check.uid, asset, why));
     }
 
     fn untold(&self, task: &Task, asset: &AssetUid, why: &str) -> Vec<CheckResult> {
@@ -122,35 +123,47 @@ impl Gathered {
     }
 
     fn put(&mut self, result: CheckResult) {
-        if let Some(check) = self.checks.get(&result.check) {
-            self.used
-                .entry(check.uid.clone())
-                .or_insert_with(|| check.clone());
-            let key = (result.check.clone(), result.asset.clone());
-            self.results.insert(key, result);
+        if self.use_check(&result.check) {
+            self.results.push(result);
         }
     }
 
-    /// Results that wait.
+    /// The report tells of this check; whether there is one.
+    fn use_check(&mut self, uid: &CheckUid) -> bool {
+        let Some(check) = self.checks.get(uid) else {
+            return false;
+        };
+        if !self.used.contains_key(uid) {
+            self.used.insert(uid.clone(), check.clone());
+        }
+        true
+    }
+
+    /// Results and observations that wait.
     pub fn len(&self) -> usize {
-        self.results.len()
+        self.results.len() + self.observations.len()
     }
 
     /// Whether a report should go.
     pub fn is_full(&self) -> bool {
-        self.results.len() >= MOST
+        self.len() >= MOST
     }
 
     /// Whether no more should be judged before a report went.
     pub fn is_over(&self) -> bool {
-        self.results.len() >= 3 * MOST
+        self.len() >= 3 * MOST
     }
 
     /// The report of what was gathered; none when it is nothing.
     pub fn report(&mut self, id: String, now: Timestamp) -> Option<Vec<u8>> {
-        if self.results.is_empty() {
+        if self.len() == 0 {
             return None;
         }
+        let mut results = std::mem::take(&mut self.results);
+        // From the last on, of which the first of the same is kept.
+        results.reverse();
+        results.sort_by(|a, b| (&a.check, &a.asset).cmp(&(&b.check, &b.asset)));
+        results.dedup_by(|later, kept| (&later.check, &later.asset) == (&kept.check, &kept.asset));
         let report = Report {
             scan: Scan {
                 id: ScanId::new(id).ok()?,
@@ -166,7 +179,7 @@ impl Gathered {
             observations: std::mem::take(&mut self.observations)
                 .into_values()
                 .collect(),
-            results: std::mem::take(&mut self.results).into_values().collect(),
+            results,
         };
         match bartizan_formats::report::write_report(Vec::new(), &report) {
             Ok((bytes, _)) => Some(bytes),
@@ -176,12 +189,6 @@ impl Gathered {
             }
         }
     }
-}
-
-fn number(asset: &AssetUid) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    asset.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn not_applicable(check: &CheckUid, asset: &AssetUid, why: &str) -> CheckResult {

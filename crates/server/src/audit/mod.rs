@@ -10,11 +10,13 @@
 //! Only names are kept of what is judged; whole objects only of Namespaces and of the kinds that
 //! policies read as inventory. What cannot be read or judged is Unknown and is told in the status.
 
+mod count;
 mod fetch;
 mod gather;
 mod interests;
 mod judge;
 mod log;
+mod passing;
 mod policies;
 mod run;
 mod stale;

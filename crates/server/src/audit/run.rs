@@ -80,6 +80,8 @@ pub(super) struct Run {
     pub totals: Totals,
     written: Instant,
     writing: Option<JoinHandle<Vec<Constraint>>>,
+    /// Passes on their way into the store; whether that went well.
+    pub counting: Option<JoinHandle<bool>>,
     judged: u64,
     published: Instant,
     /// The full pass under way, or the last: when it began and ended.
@@ -121,6 +123,7 @@ impl Run {
             totals: Totals::default(),
             written: now,
             writing: None,
+            counting: None,
             judged: 0,
             published: now,
             pass: (None, None),
@@ -141,6 +144,7 @@ impl Run {
             Ok(judges) => self.judges = Some(judges),
             Err(error) => return tracing::error!(%error, "the audit cannot start its threads"),
         }
+        self.recall().await;
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut told = Vec::new();
@@ -169,6 +173,7 @@ impl Run {
                 }
                 Some(fetched) = ended(&mut self.fetching) => self.fetched(fetched),
                 Some(()) = ended(&mut self.importing) => {}
+                Some(false) = ended(&mut self.counting) => self.gathered.passing.again(),
                 Some(again) = ended(&mut self.writing) => {
                     again.iter().for_each(|key| self.totals.again(key));
                 }
@@ -181,6 +186,10 @@ impl Run {
         }
         self.report();
         if let Some(task) = self.importing.take() {
+            let _ = task.await;
+        }
+        self.count();
+        if let Some(task) = self.counting.take() {
             let _ = task.await;
         }
     }
@@ -216,6 +225,9 @@ impl Run {
         let due = self.written.elapsed() > STATUS || (self.is_idle() && self.index.due() == (0, 0));
         if due && self.writing.is_none() {
             self.write_status();
+        }
+        if due {
+            self.count();
         }
         self.publish();
     }
@@ -366,6 +378,11 @@ impl Run {
         self.gathered.judged(judged, now);
     }
 
+    /// Whether a report is being stored.
+    pub(super) fn is_importing(&self) -> bool {
+        self.importing.is_some()
+    }
+
     /// Whether nothing is under way.
     fn is_idle(&self) -> bool {
         self.in_flight == 0
@@ -383,6 +400,8 @@ impl Run {
             && self.index.unknown().next().is_none()
             && self.gathered.len() == 0
             && self.importing.is_none()
+            && self.counting.is_none()
+            && !self.gathered.passing.is_changed()
             && !self.plan.looked.is_empty()
     }
 

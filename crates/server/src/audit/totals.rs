@@ -4,7 +4,7 @@ use bartizan_cluster::Name;
 use bartizan_cluster::audit::{Kind, PolicyId};
 use bartizan_policy::audit::ConstraintFound;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Objects of which the messages are kept, each constraint.
 const SHOWN: usize = 100;
@@ -35,6 +35,8 @@ struct Total {
 #[derive(Debug, Default)]
 pub struct Totals {
     all: BTreeMap<Constraint, Total>,
+    /// Objects of which something was found, by whichever check: most have nothing to forget.
+    failing: HashSet<Place>,
 }
 
 impl Totals {
@@ -56,6 +58,13 @@ impl Totals {
 
     /// What was found of one object under these checks takes the place of what was.
     pub fn put(&mut self, place: &Place, checks: &[PolicyId], found: &[ConstraintFound]) {
+        let some = found.iter().any(|f| !f.messages.is_empty());
+        if !some && !self.failing.contains(place) {
+            return;
+        }
+        if some {
+            self.failing.insert(place.clone());
+        }
         for (key, total) in &mut self.all {
             if !checks.contains(&total.check) {
                 continue;
@@ -69,6 +78,9 @@ impl Totals {
 
     /// An object is gone.
     pub fn forget(&mut self, place: &Place) {
+        if !self.failing.remove(place) {
+            return;
+        }
         for total in self.all.values_mut() {
             total.put(place, &[]);
         }

@@ -88,7 +88,9 @@ impl Run {
             if self.index.knows(&kind, &name) {
                 if !self.totals.fails(&place, &id) {
                     // Its policy looked away, or could not tell: judged once more, it says which.
-                    self.gathered.was_reported(&row.asset.uid);
+                    self.gathered
+                        .passing
+                        .has_row(&row.check, row.asset.uid.as_str());
                     self.index.again(&kind, &name, &id);
                 }
                 return;
@@ -99,6 +101,8 @@ impl Run {
         } else {
             return;
         };
+        let passing = &mut self.gathered.passing;
+        passing.has_row(&check.uid, row.asset.uid.as_str());
         self.gathered.withdrawn(check, &row.asset.uid, why, now);
     }
 

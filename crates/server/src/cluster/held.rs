@@ -17,7 +17,25 @@ pub struct Held {
 #[derive(Debug, Default)]
 struct OfKind {
     known: Known,
-    objects: BTreeMap<Name, Object>,
+    resource: Option<Arc<Resource>>,
+    objects: BTreeMap<Name, Packed>,
+}
+
+/// An object as its text: a tenth of what its tree takes.
+#[derive(Debug)]
+struct Packed {
+    resource: Arc<Resource>,
+    text: Box<[u8]>,
+}
+
+impl Packed {
+    fn object(&self, name: &Name) -> Object {
+        // It was written by this process.
+        let value = serde_json::from_slice(&self.text).unwrap_or_default();
+        let r = &self.resource;
+        let kind = (r.group.as_str(), r.version.as_str(), r.kind.as_str());
+        Object::known(kind, name.namespace.as_deref(), &name.name, value)
+    }
 }
 
 impl Held {
@@ -28,8 +46,12 @@ impl Held {
             Change::Begin => of.known.begin(),
             Change::Present(object) => {
                 if of.known.present(object) {
+                    let known = of.resource.take().filter(|r| **r == *resource);
+                    let resource = known.unwrap_or_else(|| Arc::new(resource.clone()));
+                    of.resource = Some(Arc::clone(&resource));
+                    let text = serde_json::to_vec(&object.value).unwrap_or_default().into();
                     of.objects
-                        .insert(object.name.clone(), known(resource, object));
+                        .insert(object.name.clone(), Packed { resource, text });
                     self.dirty = true;
                 }
             }
@@ -55,12 +77,14 @@ impl Held {
 
     /// An object that is kept.
     pub fn get(&self, kind: &Kind, name: &Name) -> Option<Object> {
-        self.kinds.get(kind)?.objects.get(name).cloned()
+        let packed = self.kinds.get(kind)?.objects.get(name)?;
+        Some(packed.object(name))
     }
 
     /// All that are kept.
-    pub fn objects(&self) -> impl Iterator<Item = &Object> {
-        self.kinds.values().flat_map(|of| of.objects.values())
+    pub fn objects(&self) -> impl Iterator<Item = Object> {
+        let all = self.kinds.values().flat_map(|of| &of.objects);
+        all.map(|(name, packed)| packed.object(name))
     }
 
     /// Whether something changed since this was asked last.
@@ -76,7 +100,7 @@ impl Held {
     /// The world as it is now.
     pub fn world(&mut self, library: &Library) -> Arc<World> {
         self.dirty = false;
-        Arc::new(World::of(library, self.objects()))
+        Arc::new(World::of_owned(library, self.objects()))
     }
 }
 

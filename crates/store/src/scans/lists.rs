@@ -47,6 +47,11 @@ fn scan_of(row: &Row) -> Result<ScanRow> {
     })
 }
 
+/// Tallies of rows and of what is counted without a row.
+const TALLIED: &str = "SELECT tenant, scope, chk, pass, fail, accepted, false_positive, \
+     not_applicable, unknown FROM tallies UNION ALL \
+     SELECT tenant, scope, chk, pass, 0, 0, 0, 0, 0 FROM counted";
+
 impl TenantStore {
     /// Scans, newest import first.
     pub async fn scans(
@@ -253,7 +258,7 @@ impl TenantStore {
             .all(
                 &format!(
                     "SELECT c.uid, c.id, c.title, c.description, c.severity, c.remediation, \
-                     c.refs, {sums} FROM checks c LEFT JOIN (SELECT t.* FROM tallies t \
+                     c.refs, {sums} FROM checks c LEFT JOIN (SELECT t.* FROM ({TALLIED}) t \
                      JOIN scopes s ON s.tenant = t.tenant AND s.id = t.scope \
                      WHERE t.tenant = $1 AND ((s.archived = 0 AND $2 IS NULL) OR s.uid = $2)) y \
                      ON y.tenant = c.tenant AND y.chk = c.id WHERE c.tenant = $1 \

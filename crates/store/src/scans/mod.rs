@@ -1,5 +1,6 @@
 //! Scopes, scans, results, checks and what is counted from them.
 
+mod counted;
 mod lists;
 mod scopes;
 

@@ -115,6 +115,7 @@ impl TenantStore {
             "scans",
             "scope_sources",
             "tallies",
+            "counted",
             "finding_counts",
         ] {
             tx.exec(

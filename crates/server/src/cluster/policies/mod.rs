@@ -115,7 +115,7 @@ impl Watched {
         });
         Ok(Snapshot {
             policies: policies.collect(),
-            world: state.held.objects().cloned().collect(),
+            world: state.held.objects().collect(),
         })
     }
 
