@@ -257,9 +257,8 @@ fn late<'s>(statements: &[Value], from: &Value, text: &Text<'s>) -> BTreeSet<&'s
                 // What is assigned comes from what stands there, and not the other way round,
                 // unless that ranges over something.
                 Some((name, value)) if !ranges(value, text) => {
-                    if variables(value, text).iter().any(|v| late.contains(v)) {
-                        late.insert(name);
-                    }
+                    let comes = variables(value, text).iter().any(|v| late.contains(v));
+                    late.extend(comes.then_some(name));
                 }
                 _ if here.iter().any(|v| *v != "data" && late.contains(v)) => {
                     late.extend(here.into_iter().filter(|v| *v != "data" && *v != "input"));

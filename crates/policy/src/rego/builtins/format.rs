@@ -202,7 +202,7 @@ impl<'f> Printer<'f> {
         }
         let mut named = self.number();
         if self.next_if('*') {
-            match self.from_argument() {
+            match self.given_by_argument() {
                 Some(width) => {
                     flags.width = usize::try_from(width.unsigned_abs()).ok();
                     flags.minus |= width < 0;
@@ -219,7 +219,7 @@ impl<'f> Printer<'f> {
             self.good &= !named;
             named = self.number();
             if self.next_if('*') {
-                let precision = self.from_argument();
+                let precision = self.given_by_argument();
                 flags.precision = precision.and_then(|p| usize::try_from(p).ok());
                 if flags.precision.is_none() {
                     out.push_str("%!(BADPREC)");
@@ -262,7 +262,7 @@ impl<'f> Printer<'f> {
     }
 
     /// A width or precision that an argument gives.
-    fn from_argument(&mut self) -> Option<i64> {
+    fn given_by_argument(&mut self) -> Option<i64> {
         let argument = self.arguments.get(self.at)?;
         self.at += 1;
         match argument {
