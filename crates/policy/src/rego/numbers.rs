@@ -4,7 +4,7 @@
 //! become calls of a built-in whose result can be told apart, so that printing one is Unknown.
 
 use super::builtins::OPERATORS;
-use super::syntax::{Text, apply, parse, variant};
+use super::syntax::{Text, apply, parse, variant, visit};
 use serde_json::Value;
 
 /// Built-ins that print numbers.
@@ -15,13 +15,39 @@ const PRINTING: [&str; 4] = [
     "bartizan_op.text(",
 ];
 
+/// Built-ins that take no such number for a whole one in OPA, where the engine does.
+const STRICT: [&str; 2] = ["regex.find_n", "regex.find_all_string_submatch_n"];
+
 /// Rewrites them; those in a default value are refused where something is printed.
 pub(crate) fn rewrite(source: String, v1: bool) -> Result<String, String> {
-    if !PRINTING.iter().any(|name| source.contains(name)) {
+    let strict = STRICT.iter().any(|name| source.contains(name));
+    let printing = PRINTING.iter().any(|name| source.contains(name));
+    if !printing && !strict {
         return Ok(source);
     }
     let tree = parse(&source, v1)?;
     let text = Text::new(&source)?;
+    let mut counted = false;
+    visit(&tree, &mut |kind, node| {
+        let called = node.get("fcn").and_then(variant);
+        let called = called.and_then(|(_, f)| text.of(f)).unwrap_or_default();
+        let params = node.get("params").and_then(Value::as_array);
+        let numbers = params.into_iter().flatten().filter_map(variant);
+        counted |= kind == "Call"
+            && STRICT.contains(&called)
+            && numbers
+                .filter(|(kind, _)| *kind == "Number")
+                .any(|(_, n)| text.of(n).is_some_and(is_spelt_otherwise));
+    });
+    if counted {
+        return Err(
+            "a whole number is written with a fraction or an exponent where something is counted"
+                .into(),
+        );
+    }
+    if !printing {
+        return Ok(source);
+    }
     let mut found = Found {
         text: &text,
         edits: Vec::new(),
@@ -115,12 +141,17 @@ impl Found<'_, '_> {
         let (Some((start, end)), Some(text)) = (self.text.range(node), self.text.of(node)) else {
             return;
         };
-        let whole = text.parse::<f64>().is_ok_and(|n| n.fract() == 0.0);
-        if whole && text.contains(['.', 'e', 'E']) {
+        if is_spelt_otherwise(text) {
             self.edits
                 .push((start, end, format!("{OPERATORS}.written({text})")));
         }
     }
+}
+
+/// Whether it is a whole number that is not written as one.
+fn is_spelt_otherwise(text: &str) -> bool {
+    let whole = text.parse::<f64>().is_ok_and(|n| n.fract() == 0.0);
+    whole && text.contains(['.', 'e', 'E'])
 }
 
 fn holds_variable(expr: &Value) -> bool {
@@ -152,5 +183,15 @@ mod tests {
         }
         let fixed = "package a\ndefault r = 1.0\np = x { x := sprintf(\"%v\", [r]) }\n";
         assert!(rewrite(fixed.into(), false).is_err());
+    }
+
+    #[test]
+    fn what_counts_takes_only_whole_numbers() {
+        let found = |n: &str| {
+            let source = format!("package a\nx := regex.find_n(\"a\", \"aa\", {n})\n");
+            rewrite(source, false)
+        };
+        assert!(found("1e2").is_err() && found("1.0").is_err());
+        assert!(found("2").is_ok() && found("-1").is_ok());
     }
 }
