@@ -1,0 +1,1 @@
+//! Components of a host, a folder, a container image or an SBOM.

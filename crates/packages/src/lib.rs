@@ -1,0 +1,1 @@
+//! Databases of package managers as bytes: dpkg, apk, rpm (sqlite, ndb, Berkeley DB).

@@ -1,0 +1,1 @@
+//! Records on their way from producers to consumers: an embedded durable log, or Kafka.
