@@ -33,6 +33,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("signature_trust", bartizan_signature::fuzzing::trust),
     ("vuln_advisories", bartizan_vuln::fuzzing::advisories),
     ("vuln_cve", bartizan_vuln::fuzzing::cve),
+    ("vuln_record", bartizan_vuln::fuzzing::record),
     ("vuln_scores", bartizan_vuln::fuzzing::scores),
     ("vuln_statements", bartizan_vuln::fuzzing::statements),
     ("vuln_versions", bartizan_vuln::fuzzing::versions),

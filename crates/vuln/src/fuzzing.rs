@@ -31,6 +31,18 @@ pub fn statements(bytes: &[u8]) {
     let _ = openvex::parse(bytes);
 }
 
+/// What a stream gives back.
+pub fn record(bytes: &[u8]) {
+    if let Ok(record) = crate::Record::decode(bytes) {
+        assert_eq!(
+            crate::Record::decode(&record.encode()).as_ref(),
+            Ok(&record)
+        );
+        assert!(!record.key().is_empty());
+        let _ = record.changed();
+    }
+}
+
 /// Two versions, separated by a line's end, in every order.
 pub fn versions(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {

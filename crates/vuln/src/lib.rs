@@ -13,9 +13,11 @@ pub mod matching;
 pub mod priority;
 pub mod rating;
 pub mod reconcile;
+pub mod record;
 pub mod versions;
 pub mod vex;
 
 pub use advisory::{Advisory, Affected, Bound, Reference, Span, State};
 pub use rating::{Rating, Tenths};
+pub use record::Record;
 pub use versions::Scheme;

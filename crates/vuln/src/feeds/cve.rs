@@ -26,8 +26,12 @@ pub struct CveRecord {
     pub reserved: Option<Timestamp>,
     /// Published.
     pub published: Option<Timestamp>,
-    /// Last changed; what decides which of two copies is newer.
+    /// Last changed.
     pub updated: Option<Timestamp>,
+    /// When the latest of its containers was: an ADP adds to a record without touching `updated`
+    /// (a fifth of the versions of Vulnrichment share it with another one).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revised: Option<Timestamp>,
     /// The title, where there is one.
     pub title: String,
     /// The English description, else the first; of a rejected record, the reasons.
@@ -46,6 +50,15 @@ pub struct CveRecord {
     pub kev: Option<KevMark>,
 }
 
+impl CveRecord {
+    /// Which of two copies is newer: the latest moment that the record states.
+    pub fn changed(&self) -> Option<Timestamp> {
+        let decided = self.ssvc.as_ref().and_then(|s| s.at);
+        let latest = self.updated.max(self.revised).max(decided);
+        latest.or(self.published).or(self.reserved)
+    }
+}
+
 /// The state of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -60,26 +73,37 @@ pub enum CveState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Product {
     /// Which container.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
     /// The vendor.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub vendor: String,
     /// The product.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub product: String,
     /// The package, where the record has a collection.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub package: String,
     /// The collection's address.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub collection: String,
     /// The repository.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub repository: String,
     /// The package's URL (since 5.2).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub purl: String,
     /// What versions are that no entry names: `affected`, `unaffected`, `unknown`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub default_status: String,
     /// Versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<VersionEntry>,
     /// CPE names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cpes: Vec<String>,
     /// Platforms.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub platforms: Vec<String>,
 }
 
@@ -87,14 +111,19 @@ pub struct Product {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionEntry {
     /// The version, or where the range begins.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub version: String,
     /// `affected`, `unaffected`, `unknown`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub status: String,
     /// `semver`, `git`, `custom`, or empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub kind: String,
     /// Below this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub less_than: Option<String>,
     /// Up to this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub less_than_or_equal: Option<String>,
 }
 
@@ -183,6 +212,8 @@ struct Container<'a> {
 struct Provider<'a> {
     #[serde(borrow)]
     short_name: Text<'a>,
+    #[serde(borrow)]
+    date_updated: Text<'a>,
 }
 
 #[derive(Deserialize)]
@@ -332,6 +363,7 @@ pub fn parse(bytes: &[u8]) -> Result<CveRecord, FeedError> {
         published: required_moment(FORMAT, "datePublished", meta.date_published.as_deref())?,
         updated: required_moment(FORMAT, "dateUpdated", meta.date_updated.as_deref())?,
         id: meta.cve_id.into_owned(),
+        revised: None,
         title: String::new(),
         description: String::new(),
         products: Vec::new(),
@@ -357,7 +389,10 @@ pub fn parse(bytes: &[u8]) -> Result<CveRecord, FeedError> {
 }
 
 fn take(record: &mut CveRecord, container: Container<'_>, cna: bool) {
-    let by = owned(container.provider_metadata.and_then(|p| p.short_name));
+    let provider = container.provider_metadata;
+    let dated = provider.as_ref().and_then(|p| p.date_updated.as_deref());
+    record.revised = record.revised.max(dated.and_then(super::moment));
+    let by = owned(provider.and_then(|p| p.short_name));
     if cna {
         record.title = owned(container.title);
         let texts = match record.state {
