@@ -283,7 +283,7 @@ impl Runner {
     fn once(&mut self, entry: &str, input: &Value, strict: bool) -> Result<Value, String> {
         let engine = &mut self.engine;
         engine.set_strict_builtin_errors(strict);
-        builtins::raise_errors(strict);
+        builtins::begin(strict);
         engine.set_input(input.clone());
         let value = engine
             .eval_rule(entry.to_owned())

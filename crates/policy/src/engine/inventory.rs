@@ -67,7 +67,7 @@ fn keyed(module: &Module, joins: &Joins, inventory: &Value) -> Option<Value> {
     let data = data_of(inventory, None, Timestamp::from_micros(0));
     let mut engine = compile(&asking, &data, &[], KEYS).ok()?;
     engine.set_input(Value::new_object());
-    builtins::raise_errors(false);
+    builtins::begin(false);
     let mut all = BTreeMap::new();
     for (n, (rule, path)) in joins.rules.iter().enumerate() {
         let asked = catch_unwind(AssertUnwindSafe(|| engine.eval_rule(entry(rule))));

@@ -20,8 +20,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Objects whose failures are remembered.
 const REMEMBERED: usize = 50_000;
-/// Objects in one report; more wait for the next.
+/// Objects in one report; with more it is handed in at once.
 const MOST: usize = 20_000;
+/// Bytes of objects in one report, as their canonical text; the same.
+const MOST_BYTES: usize = 16 << 20;
 
 /// What is gathered, and what is remembered.
 pub(super) struct Gathered {
@@ -31,6 +33,7 @@ pub(super) struct Gathered {
     observations: BTreeMap<AssetUid, Observation>,
     results: BTreeMap<(CheckUid, AssetUid), CheckResult>,
     failed: BTreeMap<AssetUid, BTreeMap<CheckUid, Check>>,
+    bytes: usize,
 }
 
 impl Gathered {
@@ -42,14 +45,20 @@ impl Gathered {
             observations: BTreeMap::new(),
             results: BTreeMap::new(),
             failed: BTreeMap::new(),
+            bytes: 0,
         }
+    }
+
+    /// Whether it should be handed in before more is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.observations.len() >= MOST || self.bytes >= MOST_BYTES
     }
 
     /// Takes what a decision says of its object.
     pub(super) fn add(&mut self, item: &Item) {
         let (review, verdict) = (&item.review, &item.verdict);
         let nothing = verdict.explains.is_empty() && self.failed.is_empty();
-        if review.dry_run || nothing || self.observations.len() >= MOST {
+        if review.dry_run || nothing {
             return;
         }
         let metadata = review.subject().get("metadata");
@@ -143,6 +152,8 @@ impl Gathered {
         }
         self.started.get_or_insert(item.at);
         let body = redact::object(review.subject());
+        let text = body.to_string();
+        self.bytes += text.len();
         let observation = Observation {
             asset: Asset {
                 uid: asset.clone(),
@@ -151,7 +162,7 @@ impl Gathered {
                 namespace: review.namespace.clone(),
             },
             kind: "kubernetes.object".into(),
-            digest: Digest::of(body.to_string().as_bytes()),
+            digest: Digest::of(text.as_bytes()),
             body,
             location: None,
         };
@@ -166,6 +177,7 @@ impl Gathered {
         if self.results.is_empty() {
             return None;
         }
+        self.bytes = 0;
         let report = Report {
             scan: Scan {
                 id: ScanId::new(id).ok()?,

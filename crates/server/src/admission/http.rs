@@ -1,5 +1,6 @@
 //! What API servers call: reviews in, answers out, always before the caller's time is over.
 
+use super::body::Limits;
 use super::policies::InForce;
 use super::pool::{Pool, Task};
 use super::record::Recorder;
@@ -13,18 +14,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bartizan_model::Timestamp;
 use bartizan_policy::review::{Operation, Response as Answer};
-use bartizan_policy::{Budget, Failure, Outcome, Review, ReviewLimits, Verdict};
-use http_body_util::{BodyExt, Limited};
+use bartizan_policy::{Budget, Failure, Outcome, Review, Verdict};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// A caller that says no time gets this; it is what API servers take by default.
 const DEFAULT_TIME: Duration = Duration::from_secs(10);
 /// Kubernetes allows no more.
 const MAX_TIME: Duration = Duration::from_secs(30);
-/// A body larger than this is read into a tree on a thread that may block.
-const LARGE: usize = 256 << 10;
 
 /// What the handlers share.
 pub(super) struct Shared {
@@ -35,7 +33,13 @@ pub(super) struct Shared {
     pub failure: Failure,
     pub budget: Budget,
     pub exempt: Vec<String>,
+    pub bodies: Limits,
+    /// Objects that are mutated at once.
+    pub mutating: Arc<Semaphore>,
 }
+
+/// The place that a large review has among those that are judged.
+pub(super) struct Room(#[expect(dead_code, reason = "held")] pub Option<OwnedSemaphorePermit>);
 
 /// The webhook's addresses.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
@@ -51,9 +55,12 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 /// A review that came, and how long it may take.
 pub(super) struct Asked {
     pub review: Arc<Review>,
+    /// Bytes that it came in.
+    pub size: usize,
     pub at: Timestamp,
     pub begun: Instant,
     pub deadline: Instant,
+    _room: Room,
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
@@ -90,9 +97,7 @@ async fn admit(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Res
         metrics::counter!(UNKNOWN, "reason" => reason).increment(1);
     }
     let bytes = answer.bytes(&asked.review.api_version, &asked.review.uid);
-    shared
-        .recorder
-        .take(&asked.review, verdict, policies, asked.at, took);
+    shared.recorder.take(&asked, verdict, policies, took);
     json(bytes)
 }
 
@@ -180,43 +185,21 @@ pub(super) async fn read(shared: &Shared, request: Request<Body>) -> Result<Aske
     let at = shared.clock.now();
     let time = allowed_time(request.uri().query());
     let deadline = begun + time;
-    let limits = ReviewLimits::default();
-    let refuse = |status: StatusCode, why: String| {
-        metrics::counter!(MALFORMED).increment(1);
-        (status, why).into_response()
-    };
-    let body = Limited::new(request.into_body(), limits.bytes).collect();
-    let body = match tokio::time::timeout_at(deadline.into(), body).await {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) => {
-            let why = format!("the review cannot be read: {error}");
-            return Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, why));
-        }
-        Err(_) => {
-            let why = "the review did not come in time".to_owned();
-            return Err(refuse(StatusCode::REQUEST_TIMEOUT, why));
-        }
-    };
-    let parsed = if body.len() > LARGE {
-        let work = tokio::task::spawn_blocking(move || Review::parse(&body, &limits));
-        match work.await {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                return Err(refuse(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()));
-            }
-        }
-    } else {
-        Review::parse(&body, &limits)
-    };
-    match parsed {
-        Ok(review) => Ok(Asked {
-            review: Arc::new(review),
-            at,
-            begun,
-            deadline,
-        }),
-        Err(error) => Err(refuse(StatusCode::BAD_REQUEST, error.to_string())),
-    }
+    let read = shared.bodies.review(request, deadline).await?;
+    Ok(Asked {
+        review: read.review,
+        size: read.size,
+        at,
+        begun,
+        deadline,
+        _room: read.room,
+    })
+}
+
+/// What is no review, or cannot be taken.
+pub(super) fn refuse(status: StatusCode, why: String) -> Response {
+    metrics::counter!(MALFORMED).increment(1);
+    (status, why).into_response()
 }
 
 /// The time until which an answer must have left: the caller's, less some for the way back.

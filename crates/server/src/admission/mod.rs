@@ -13,6 +13,7 @@
 //! answered by the failure setting, counted, and recorded as unknown.
 
 mod authority;
+mod body;
 pub mod certs;
 mod findings;
 mod http;
@@ -62,6 +63,8 @@ pub const MALFORMED: &str = "bartizan_admission_malformed_total";
 pub const ACTIVE: &str = "bartizan_admission_active";
 /// Counter: decisions that were not recorded because the queue was full.
 pub const DECISIONS_SHED: &str = "bartizan_admission_decisions_shed_total";
+/// Counter: violations recorded as decisions alone, because too many large objects waited.
+pub const FINDINGS_SHED: &str = "bartizan_admission_findings_shed_total";
 /// Counter: loads of policies, by `outcome` (`ok`, `failed`).
 pub const LOADS: &str = "bartizan_admission_policy_loads_total";
 /// Gauge: which set of policies judges, counted from 1.
@@ -168,6 +171,8 @@ impl Admission {
             failure: config.failure,
             budget: config.budget,
             exempt: config.exempt.clone(),
+            bodies: body::Limits::new(config.workers),
+            mutating: Arc::new(tokio::sync::Semaphore::new(config.workers.max(1) * 2)),
         });
         Ok(Self {
             listener,

@@ -48,9 +48,9 @@ pub(super) async fn mutate(State(shared): State<Arc<Shared>>, request: Request<B
                     denies: false,
                     why: "only policies that mutate were asked".to_owned(),
                 });
-                let (review, took) = (&asked.review, asked.begun.elapsed());
+                let took = asked.begun.elapsed();
                 let recorder = &shared.recorder;
-                recorder.take(review, told.verdict, digest.into(), asked.at, took);
+                recorder.take(&asked, told.verdict, digest.into(), took);
             }
             (status, answer)
         }
@@ -70,11 +70,17 @@ async fn mutation(
     if !loaded.library.mutates() {
         return Ok(None);
     }
+    let wait = Arc::clone(&shared.mutating).acquire_owned();
+    let Ok(Ok(place)) = tokio::time::timeout_at(asked.deadline.into(), wait).await else {
+        return Err("too many objects wait to be mutated".to_owned());
+    };
     let review = Arc::clone(&asked.review);
     let (failure, mut budget) = (shared.failure, shared.budget);
     let left = asked.deadline.saturating_duration_since(Instant::now());
     budget.time = budget.time.min(left);
     let work = tokio::task::spawn_blocking(move || {
+        // Also whoever is not waited for any more has a place until it ends.
+        let _place = place;
         let library = &loaded.library;
         let providers: &dyn Providers = match &loaded.providers {
             Some(providers) => providers.as_ref(),

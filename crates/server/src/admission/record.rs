@@ -4,14 +4,14 @@
 //! next batch: the record says how much it lacks.
 
 use super::findings::Gathered;
-use super::{Config, DECISIONS_SHED, http};
+use super::{Config, DECISIONS_SHED, FINDINGS_SHED, http};
 use crate::state::AppState;
 use crate::work::intake;
 use bartizan_model::audit::{Decision, action};
 use bartizan_model::{TenantId, Timestamp};
 use bartizan_policy::{Review, Verdict};
 use serde_json::json;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -28,6 +28,10 @@ const REPORT: Duration = Duration::from_secs(5);
 /// Old decisions are removed after so many batches.
 const PRUNE: u64 = 200;
 
+/// Bytes of reviews that wait for their decisions to be stored. Over it, what is left of a review
+/// is its decision: a finding needs the object and is shed.
+const HELD: usize = 32 << 20;
+
 /// What decisions and findings are made of.
 pub(super) struct Item {
     pub review: Arc<Review>,
@@ -35,13 +39,47 @@ pub(super) struct Item {
     pub at: Timestamp,
     policies: Arc<str>,
     took: Duration,
+    held: Held,
+}
+
+/// What waits.
+enum Entry {
+    Whole(Box<Item>),
+    Brief(Box<Decision>),
+}
+
+/// Bytes that a review which waits takes of those that may.
+struct Held {
+    all: Arc<AtomicUsize>,
+    own: usize,
+}
+
+impl Held {
+    fn new(all: &Arc<AtomicUsize>, own: usize) -> Self {
+        all.fetch_add(own, Ordering::Relaxed);
+        Self {
+            all: Arc::clone(all),
+            own,
+        }
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.all.load(Ordering::Relaxed) > HELD
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.own, Ordering::Relaxed);
+    }
 }
 
 /// Takes decisions from the handlers.
 pub(super) struct Recorder {
-    sender: Sender<Item>,
-    receiver: Mutex<Option<Receiver<Item>>>,
+    sender: Sender<Entry>,
+    receiver: Mutex<Option<Receiver<Entry>>>,
     shed: AtomicU64,
+    held: Arc<AtomicUsize>,
 }
 
 impl Recorder {
@@ -51,16 +89,16 @@ impl Recorder {
             sender,
             receiver: Mutex::new(Some(receiver)),
             shed: AtomicU64::new(0),
+            held: Arc::default(),
         }
     }
 
     /// Takes one, or counts that it could not.
     pub(super) fn take(
         &self,
-        review: &Arc<Review>,
+        asked: &http::Asked,
         verdict: Verdict,
         policies: Arc<str>,
-        at: Timestamp,
         took: Duration,
     ) {
         let Ok(place) = self.sender.try_reserve() else {
@@ -69,12 +107,21 @@ impl Recorder {
             return;
         };
         // The decision is made of it where it is stored: the answer has not left yet.
-        place.send(Item {
-            review: Arc::clone(review),
+        let item = Item {
+            review: Arc::clone(&asked.review),
             verdict,
-            at,
+            at: asked.at,
             policies,
             took,
+            held: Held::new(&self.held, asked.size),
+        };
+        place.send(if item.held.is_too_much() {
+            if !item.verdict.explains.is_empty() {
+                metrics::counter!(FINDINGS_SHED).increment(1);
+            }
+            Entry::Brief(Box::new(decision(item)))
+        } else {
+            Entry::Whole(Box::new(item))
         });
     }
 }
@@ -86,6 +133,7 @@ fn decision(item: Item) -> Decision {
         at,
         policies,
         took,
+        held: _held,
     } = item;
     const MOST: usize = 50;
     let told = verdict.explains.iter().map(|e| json!(e));
@@ -159,8 +207,13 @@ pub(super) async fn run(
             }
         }
         if !batch.is_empty() {
-            for item in &batch {
-                gathered.add(item);
+            for entry in &batch {
+                if let Entry::Whole(item) = entry {
+                    gathered.add(item);
+                }
+                if gathered.is_full() {
+                    report(&state, &mut gathered, false).await;
+                }
             }
             store(&state, &shared, &mut batch).await;
             batches += 1;
@@ -179,8 +232,12 @@ pub(super) async fn run(
 }
 
 /// One transaction; tried again while the store does not answer, for as long as others wait.
-async fn store(state: &AppState, shared: &http::Shared, batch: &mut Vec<Item>) {
-    let decisions: Vec<Decision> = batch.drain(..).map(decision).collect();
+async fn store(state: &AppState, shared: &http::Shared, batch: &mut Vec<Entry>) {
+    let decided = batch.drain(..).map(|entry| match entry {
+        Entry::Whole(item) => decision(*item),
+        Entry::Brief(decision) => *decision,
+    });
+    let decisions: Vec<Decision> = decided.collect();
     let shed = shared.recorder.shed.swap(0, Ordering::Relaxed);
     for attempt in 1..=5_u32 {
         let stored = async {

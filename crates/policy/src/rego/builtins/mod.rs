@@ -1,10 +1,11 @@
 //! Built-in functions that the engine lacks or has otherwise than OPA, by their own names.
 //!
 //! The engine asks these before its own. An error is undefined, as OPA has it, unless errors are
-//! to be raised (see [`raise_errors`]); one that OPA does not have is raised always, and the
+//! to be raised (see [`begin`]); one that OPA does not have is raised always, and the
 //! answer is Unknown.
 
 mod arithmetic;
+mod bounds;
 mod crypto;
 mod encoding;
 pub(crate) mod external;
@@ -40,8 +41,9 @@ type Builtin = (&'static str, u8, Function);
 pub(crate) const OPERATORS: &str = "bartizan_op";
 
 fn all() -> impl Iterator<Item = &'static Builtin> {
-    let tables: [&'static [Builtin]; 9] = [
+    let tables: [&'static [Builtin]; 10] = [
         arithmetic::TABLE,
+        bounds::TABLE,
         crypto::TABLE,
         encoding::TABLE,
         external::TABLE,
@@ -64,15 +66,21 @@ thread_local! {
     static RAISE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether errors of built-ins are raised from now on, on this thread.
-pub(crate) fn raise_errors(raise: bool) {
-    RAISE.set(raise);
+/// An evaluation begins on this thread; whether errors of built-ins are raised in it.
+pub(crate) fn begin(raise_errors: bool) {
+    RAISE.set(raise_errors);
+    bounds::begin();
 }
 
 /// Gives an engine these functions.
 pub(crate) fn register(engine: &mut Engine) -> Result<(), String> {
     for (name, arity, function) in all() {
-        let call = move |arguments: Vec<Value>| match function(&arguments) {
+        let answer = move |arguments: &[Value]| {
+            let value = function(arguments)?;
+            bounds::made(name, &value)?;
+            Ok(value)
+        };
+        let call = move |arguments: Vec<Value>| match answer(&arguments) {
             Ok(value) => Ok(value),
             Err(Fault::Error(_)) if !RAISE.get() => Ok(Value::Undefined),
             Err(Fault::Error(why)) => Err(std::io::Error::other(format!("{name}: {why}")).into()),
