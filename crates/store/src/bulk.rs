@@ -160,3 +160,64 @@ fn lite_sql(head: &str, tail: &str, rows: usize, width: usize) -> String {
     sql.push_str(tail);
     sql
 }
+
+/// PostgreSQL's binary COPY: eleven bytes of signature, no flags, no extension.
+const COPY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+/// Bytes that are sent at once.
+const COPY_CHUNK: usize = 1 << 20;
+
+impl Bulk {
+    /// Adds new rows to `table (columns)`: COPY on PostgreSQL, INSERT on SQLite.
+    pub(crate) async fn load(self, tx: &mut Tx, table: &'static str) -> Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let Tx::Pg(conn) = tx else {
+            let head = format!("INSERT INTO {table}");
+            return self.run(tx, &head, "").await.map(|_| ());
+        };
+        let mut copy = conn
+            .copy_in_raw(&format!("COPY {table} FROM STDIN (FORMAT binary)"))
+            .await?;
+        let mut buffer = COPY_HEAD.to_vec();
+        for row in 0..self.rows {
+            buffer.extend_from_slice(&(self.columns.len() as i16).to_be_bytes());
+            for column in &self.columns {
+                match column {
+                    Column::Int(c) => {
+                        let value = c.get(row).copied().flatten().map(i64::to_be_bytes);
+                        field(&mut buffer, value.as_ref().map(|v| &v[..]));
+                    }
+                    Column::Text(c) => match c.get(row).and_then(Option::as_deref) {
+                        Some(text) if text.contains('\0') => {
+                            field(&mut buffer, Some(text.replace('\0', "\u{fffd}").as_bytes()));
+                        }
+                        text => field(&mut buffer, text.map(str::as_bytes)),
+                    },
+                    Column::Blob(c) => {
+                        field(&mut buffer, c.get(row).and_then(Option::as_deref));
+                    }
+                }
+            }
+            if buffer.len() >= COPY_CHUNK {
+                copy.send(std::mem::take(&mut buffer)).await?;
+            }
+        }
+        buffer.extend_from_slice(&(-1_i16).to_be_bytes());
+        copy.send(buffer).await?;
+        copy.finish().await?;
+        Ok(())
+    }
+}
+
+/// A field of COPY: its length, -1 for NULL, and its bytes.
+fn field(buffer: &mut Vec<u8>, value: Option<&[u8]>) {
+    match value {
+        Some(bytes) => {
+            let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+            buffer.extend_from_slice(&length.to_be_bytes());
+            buffer.extend_from_slice(bytes);
+        }
+        None => buffer.extend_from_slice(&(-1_i32).to_be_bytes()),
+    }
+}

@@ -22,6 +22,7 @@ pub mod queue;
 pub mod records;
 pub mod scans;
 pub mod systems;
+pub mod vulnerabilities;
 
 pub use error::{Result, StoreError};
 pub use page::{Page, PageRequest, Total};

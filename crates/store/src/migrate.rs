@@ -35,6 +35,10 @@ const STEPS: &[Step] = &[
         sqlite: include_str!("../migrations/sqlite/0006_counted.sql"),
         postgres: include_str!("../migrations/postgres/0006_counted.sql"),
     },
+    Step {
+        sqlite: include_str!("../migrations/sqlite/0007_vulnerabilities.sql"),
+        postgres: include_str!("../migrations/postgres/0007_vulnerabilities.sql"),
+    },
 ];
 
 /// The newest schema that this program knows.

@@ -20,6 +20,7 @@ mod people;
 mod queue;
 mod records;
 mod systems;
+mod vulnerabilities;
 mod world;
 
 /// Runs each of these functions on both back ends.
