@@ -9,6 +9,8 @@
 //! Kafka: acknowledged by all replicas in sync) when `produce` returns; nothing is committed before
 //! it was applied; what cannot be read is told and never passed over in silence.
 
+pub mod bundle;
+pub mod consume;
 pub mod dead;
 pub mod embedded;
 pub mod fuzzing;
