@@ -80,6 +80,17 @@ impl StoreError {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Database(_) | Self::Objects(_) | Self::Upload(_))
     }
+
+    /// Whether the database refuses a value and not the work: class 22 of SQLSTATE, such as a
+    /// character that PostgreSQL cannot hold.
+    pub fn is_about_data(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else {
+            return false;
+        };
+        error
+            .code()
+            .is_some_and(|code| code.len() == 5 && code.starts_with("22"))
+    }
 }
 
 impl From<bartizan_model::IdError> for StoreError {

@@ -23,13 +23,15 @@ const MAX_PAGES: usize = 200;
 const MAX_RELEASE_PAGES: usize = 10;
 /// How far before a baseline deltas are read too: the list has been known to lack an hour.
 const BEFORE_BASELINE: i64 = 48 * 3600;
+/// How far an archive of OSV may be behind its list.
+const BEHIND: i64 = 24 * 3600;
 
 /// All of an address.
 pub(super) fn all(session: &mut Session<'_, '_>, url: &str) -> Result<(), SourceError> {
     match session.feed.listing {
-        Listing::Document => document(session, url),
+        Listing::Document => document(session, url).map(drop),
         // An archive may be named where a list is expected.
-        _ if url.ends_with(".zip") || url.ends_with(".json") => document(session, url),
+        _ if url.ends_with(".zip") || url.ends_with(".json") => document(session, url).map(drop),
         Listing::Releases => releases(session, url),
         Listing::Osv => osv(session, url),
         Listing::Pages => pages(session, url),
@@ -129,21 +131,27 @@ fn done(session: &mut Session<'_, '_>, url: &str, tag: Tag) -> Result<(), Source
     session.producer.state.save()
 }
 
-/// A file or an archive.
-fn document(session: &mut Session<'_, '_>, url: &str) -> Result<(), SourceError> {
+/// A file or an archive; whether it changed. What cannot be read is fetched again the next time.
+fn document(session: &mut Session<'_, '_>, url: &str) -> Result<bool, SourceError> {
     let max = MAX_ARCHIVE.max(session.feed.max_bytes as u64);
     match get(session, url, max)? {
-        Got::Unchanged => Ok(()),
+        Got::Unchanged => Ok(false),
         Got::Absent => Err(absent(url)),
         Got::Body(body) => {
-            content(session, file_name(url), body.file)?;
-            done(session, url, body.tag)
+            content(session, file_name(url), body.file, true)?;
+            done(session, url, body.tag)?;
+            Ok(true)
         }
     }
 }
 
-/// What was fetched: an archive by its first bytes, else one file.
-fn content(session: &mut Session<'_, '_>, name: &str, mut file: File) -> Result<(), SourceError> {
+/// What was fetched: an archive by its first bytes, else one file, which may be all of the source.
+fn content(
+    session: &mut Session<'_, '_>,
+    name: &str,
+    mut file: File,
+    whole: bool,
+) -> Result<(), SourceError> {
     let failed = |e: std::io::Error| SourceError::Unreadable {
         what: name.to_owned(),
         why: e.to_string(),
@@ -168,11 +176,16 @@ fn content(session: &mut Session<'_, '_>, name: &str, mut file: File) -> Result<
     } else {
         Ok(bytes)
     };
-    session.unit(Unit {
-        name: name.to_owned(),
-        tag: None,
-        content,
-    })
+    let name = name.to_owned();
+    match content {
+        Ok(bytes) if whole => session.whole_file(&name, bytes),
+        Err(why) if whole => Err(SourceError::Unreadable { what: name, why }),
+        content => session.unit(Unit {
+            name,
+            tag: None,
+            content,
+        }),
+    }
 }
 
 /// Whether an address that a list names may be fetched: never less safe than the list itself.
@@ -252,7 +265,7 @@ fn one_asset(session: &mut Session<'_, '_>, list: &str, asset: &Asset) -> Result
                 let why = format!("its SHA-256 is {}, and the list says {told}", body.sha256);
                 return session.dead(&asset.name, &why, &[]);
             }
-            content(session, &asset.name, body.file)?;
+            archive_of(session, &asset.name, body.file)?;
             let tag = Tag {
                 until: mark,
                 ..body.tag
@@ -267,7 +280,7 @@ fn osv(session: &mut Session<'_, '_>, url: &str) -> Result<(), SourceError> {
     let (entries, tag) = match get(session, &list, MAX_LIST as u64)? {
         Got::Unchanged => return Ok(()),
         // A mirror of the archive alone.
-        Got::Absent => return document(session, &format!("{url}/all.zip")),
+        Got::Absent => return document(session, &format!("{url}/all.zip")).map(drop),
         Got::Body(body) => (lists::changes(&whole(&list, &body.file)?).0, body.tag),
     };
     let newest = entries.iter().map(|(_, at)| *at).max();
@@ -277,15 +290,34 @@ fn osv(session: &mut Session<'_, '_>, url: &str) -> Result<(), SourceError> {
         .filter(|(_, at)| since.is_none_or(|since| *at > since))
         .map(|(id, _)| id.as_str())
         .collect();
+    let mut until = newest;
     if since.is_none() || changed.len() > MAX_SINGLE {
-        document(session, &format!("{url}/all.zip"))?;
+        let read = document(session, &format!("{url}/all.zip"))?;
+        // The archive is known to lack what changed last: single records make up for it.
+        until = newest.map(|at| at.plus_seconds(-BEHIND));
+        if !read && since.is_some() {
+            until = since;
+        }
     } else {
         for id in changed {
             single(session, &format!("{url}/{id}.json"), None)?;
         }
     }
-    let until = newest.map(|at| at.to_string()).or(tag.until.clone());
+    let until = until.map(|at| at.to_string()).or(tag.until.clone());
+    // Asked without a condition where there is more to come.
+    let tag = match until == newest.map(|at| at.to_string()) {
+        true => tag,
+        false => Tag::default(),
+    };
     done(session, &list, Tag { until, ..tag })
+}
+
+/// An archive of a list: where it cannot be read as a whole, that is told and the others are read.
+fn archive_of(session: &mut Session<'_, '_>, name: &str, file: File) -> Result<(), SourceError> {
+    match content(session, name, file, false) {
+        Err(SourceError::Unreadable { what, why }) => session.dead(&what, &why, &[]),
+        read => read,
+    }
 }
 
 /// One file of a list, with its digest where published. Trouble with it ends nothing else.
@@ -309,7 +341,7 @@ fn single(
                 let why = format!("its SHA-256 is {}, and its maker says {told}", body.sha256);
                 return session.dead(url, &why, &[]);
             }
-            content(session, file_name(url), body.file)
+            content(session, file_name(url), body.file, false)
         }
     }
 }
@@ -348,7 +380,7 @@ fn page_file(session: &mut Session<'_, '_>, folder: &str, link: &str) -> Result<
         Ok(Got::Absent) => session.dead(&address, "it is listed and is not there", &[]),
         Ok(Got::Body(body)) => {
             let parent = file_name(folder);
-            content(session, &format!("{parent}/{link}"), body.file)?;
+            content(session, &format!("{parent}/{link}"), body.file, false)?;
             done(session, &address, body.tag)
         }
         Err(SourceError::Fetch(error)) => session.dead(&address, &error.why, &[]),

@@ -47,6 +47,8 @@ pub struct Summary {
     pub dead: u64,
     /// Bytes read.
     pub bytes: u64,
+    /// The latest moment of change that any record put on the stream states.
+    pub newest: Option<Timestamp>,
     /// Why the run ended before its end.
     pub error: Option<String>,
 }
@@ -95,7 +97,12 @@ impl Producer<'_> {
 
     /// Reads a source whose files somebody else knows how to come by.
     pub fn run_shelf(&mut self, source: &Source, shelf: &mut dyn Shelf) -> Summary {
-        self.guarded(source, |session| session.shelf(shelf))
+        let mut summary = self.guarded(source, |session| session.shelf(shelf));
+        if summary.files == 0 && summary.error.is_none() {
+            // An empty place is no proof that the feed has nothing to say.
+            summary.error = Some(format!("there is no file of the feed {}", source.feed.name));
+        }
+        summary
     }
 
     fn guarded(
@@ -217,6 +224,23 @@ impl Session<'_, '_> {
         Ok(())
     }
 
+    /// A file that is the whole source: if it cannot be read, the source cannot.
+    pub(super) fn whole_file(&mut self, name: &str, bytes: Vec<u8>) -> Result<(), SourceError> {
+        self.summary.files += 1;
+        self.summary.bytes += bytes.len() as u64;
+        let digest = short(&bytes);
+        if self.known(name, &digest) {
+            return Ok(());
+        }
+        let records = (self.feed.read)(name, &bytes).map_err(|e| SourceError::Unreadable {
+            what: name.to_owned(),
+            why: e.to_string(),
+        })?;
+        self.records(name, records)?;
+        self.marks.push((name.to_owned(), digest));
+        Ok(())
+    }
+
     fn known(&mut self, name: &str, digest: &Short) -> bool {
         let known = self.producer.state.same_unit(&self.name, name, digest);
         if known {
@@ -249,6 +273,7 @@ impl Session<'_, '_> {
                 Decision::Same => self.summary.same += 1,
                 Decision::Older => self.summary.older += 1,
                 decision => {
+                    self.summary.newest = self.summary.newest.max(record.changed());
                     if decision == Decision::Changed && record.changed().is_some() {
                         self.summary.redated += 1;
                     }

@@ -89,7 +89,17 @@ impl Shelf for Folder {
         }
         for path in paths {
             if is_archive(&path) {
-                archive_file(&path, &self.work, want, each)?;
+                match archive_file(&path, &self.work, want, each) {
+                    // One of several: the others are read.
+                    Err(SourceError::Unreadable { what, why }) if found.is_dir() => {
+                        each(Unit {
+                            name: what,
+                            tag: None,
+                            content: Err(why),
+                        })?;
+                    }
+                    read => read?,
+                }
                 continue;
             }
             let name = name_in(&self.root, &path);
@@ -207,10 +217,9 @@ pub fn archive_file(
         let is = sha256(path).map_err(|e| unreadable(path, e))?;
         if !is.eq_ignore_ascii_case(told) {
             let why = format!("its SHA-256 is {is}, and {} says {told}", beside.display());
-            return each(Unit {
-                name: name.into_owned(),
-                tag: None,
-                content: Err(why),
+            return Err(SourceError::Unreadable {
+                what: name.into_owned(),
+                why,
             });
         }
     }
@@ -260,6 +269,12 @@ fn nested(
     };
     let mut zip = match ZipArchive::new(file) {
         Ok(zip) => zip,
+        Err(e) if depth == 0 => {
+            return Err(SourceError::Unreadable {
+                what: name.to_owned(),
+                why: format!("no archive that can be read: {e}"),
+            });
+        }
         Err(e) => return each(broken(name, format!("no archive that can be read: {e}"))),
     };
     if zip.len() > MAX_FILES {
