@@ -1,1 +1,127 @@
 //! Components of a host, a folder, a container image or an SBOM.
+//!
+//! A [`Tree`](tree::Tree) offers files; each [`Cataloguer`](catalogue::Cataloguer) says which it
+//! wants and what they tell. What could not be read is told as [`Unread`], never passed over.
+
+pub mod catalogue;
+mod release;
+pub mod sbom;
+pub mod tree;
+
+pub use release::OsRelease;
+
+use bartizan_model::{AssetUid, Component, Digest, Ecosystem, EcosystemKind};
+use catalogue::{Catalogued, Owner};
+use std::collections::BTreeMap;
+use tree::Tree;
+
+/// What was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Target {
+    /// The asset that findings are about.
+    pub uid: AssetUid,
+    /// What it is.
+    pub kind: TargetKind,
+    /// How people call it: a path, an image reference.
+    pub name: String,
+    /// The image's manifest, where it is one.
+    pub digest: Option<Digest>,
+}
+
+/// What a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TargetKind {
+    /// A machine, from its root.
+    Host,
+    /// A folder of sources or of an installation.
+    Folder,
+    /// A container image.
+    Image,
+    /// A bill of materials that somebody else made.
+    Sbom,
+}
+
+/// What could not be read, and why: whatever is in it is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Unread {
+    /// The file within the target.
+    pub path: String,
+    /// Why not.
+    pub why: String,
+}
+
+/// All that was found.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Inventory {
+    /// Where.
+    pub target: Target,
+    /// The operating system, where the target has one.
+    pub os: Option<OsRelease>,
+    /// In order, each once.
+    pub components: Vec<Component>,
+    /// In order.
+    pub unread: Vec<Unread>,
+}
+
+/// Looks at a whole tree, by every cataloguer.
+pub fn take(target: Target, tree: &mut dyn Tree) -> Inventory {
+    let mut unread = Vec::new();
+    let mut found = Catalogued::default();
+    let mut os = None;
+    let all = catalogue::ALL;
+    tree.visit(
+        &|candidate| release::is_release(candidate.path) || all.iter().any(|c| c.wants(candidate)),
+        &mut |file| {
+            if release::is_release(&file.path) {
+                release::better(&mut os, &file);
+            }
+            for cataloguer in all.iter().filter(|c| c.wants(&file.candidate())) {
+                if let Err(why) = cataloguer.read(&file, &mut found) {
+                    found.unread(&file.path, format!("{}: {why}", cataloguer.name()));
+                }
+            }
+        },
+        &mut unread,
+    );
+    unread.extend(found.take_unread());
+    let mut components: BTreeMap<_, Component> = BTreeMap::new();
+    for one in found.into_packages() {
+        let ecosystem = match one.owner {
+            Owner::Registry(kind) => Ecosystem::of(kind),
+            // Without a release its advisories are not known, and that is told by the matching.
+            Owner::Distribution(purl_type) => os.as_ref().map_or_else(
+                || Ecosystem::of(EcosystemKind::Other),
+                |os| os.ecosystem(purl_type),
+            ),
+        };
+        let purl = match (one.owner, &os) {
+            (Owner::Distribution(_), Some(os)) => os.qualify(one.purl),
+            _ => one.purl,
+        };
+        let key = (purl.clone(), ecosystem.clone(), one.source.clone());
+        let component = components.entry(key).or_insert_with(|| Component {
+            purl,
+            ecosystem,
+            source: one.source,
+            licences: one.licences,
+            found: Vec::new(),
+            target: target.uid.clone(),
+        });
+        component.found.push(one.found);
+    }
+    let mut components: Vec<Component> = components.into_values().collect();
+    for component in &mut components {
+        component.found.sort();
+        component.found.dedup();
+    }
+    components.sort();
+    unread.sort();
+    unread.dedup();
+    Inventory {
+        target,
+        os,
+        components,
+        unread,
+    }
+}

@@ -1,0 +1,117 @@
+//! What files tell of packages: one module a kind of file.
+
+use crate::Unread;
+use crate::tree::{Candidate, File};
+use bartizan_model::component::{Found, SourcePackage};
+use bartizan_model::{EcosystemKind, Purl};
+
+/// Every cataloguer; a test proves that each module stands here.
+pub const ALL: &[&dyn Cataloguer] = &[];
+
+/// Reads one kind of file. Files come one by one and in any order.
+pub trait Cataloguer: Sync {
+    /// A short name: `dpkg`, `package-lock`.
+    fn name(&self) -> &'static str;
+    /// Whether it wants to read this one; asked of every file, so it is quick.
+    fn wants(&self, file: &Candidate<'_>) -> bool;
+    /// Says what the file tells. An error is what the whole file ends as; what is broken in a part
+    /// goes to [`Catalogued::unread`] and the rest goes on.
+    fn read(&self, file: &File, out: &mut Catalogued) -> Result<(), String>;
+}
+
+/// Who decides about a package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// A registry.
+    Registry(EcosystemKind),
+    /// The distribution that the target is, by the type of its purls (`deb`, `rpm`, `apk`). The purl's
+    /// namespace and `distro` are set from os-release in the end.
+    Distribution(&'static str),
+}
+
+/// A package as one file tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Package {
+    /// What it is.
+    pub purl: Purl,
+    /// Whose advisories count.
+    pub owner: Owner,
+    /// What it was built from.
+    pub source: Option<SourcePackage>,
+    /// As declared.
+    pub licences: Vec<String>,
+    /// Where.
+    pub found: Found,
+}
+
+/// What cataloguers found.
+#[derive(Debug, Default)]
+pub struct Catalogued {
+    packages: Vec<Package>,
+    unread: Vec<Unread>,
+}
+
+/// Packages of one target.
+const MOST: usize = 1_000_000;
+
+impl Catalogued {
+    /// A package of a registry, from its parts.
+    pub fn package(
+        &mut self,
+        file: &File,
+        kind: EcosystemKind,
+        namespace: Option<&str>,
+        name: &str,
+        version: Option<&str>,
+        licences: Vec<String>,
+    ) {
+        match Purl::new(kind.purl_type(), namespace, name, version) {
+            Ok(purl) => self.add(Package {
+                purl,
+                owner: Owner::Registry(kind),
+                source: None,
+                licences,
+                found: at(file),
+            }),
+            Err(why) => self.unread(&file.path, format!("{name}: {why}")),
+        }
+    }
+
+    /// A package.
+    pub fn add(&mut self, package: Package) {
+        if self.packages.len() < MOST {
+            self.packages.push(package);
+        } else if self.packages.len() == MOST {
+            let path = package.found.path.clone();
+            self.unread(&path, format!("more than {MOST} packages"));
+        }
+    }
+
+    /// Something that could not be read.
+    pub fn unread(&mut self, path: &str, why: impl Into<String>) {
+        const MOST_UNREAD: usize = 10_000;
+        if self.unread.len() < MOST_UNREAD {
+            self.unread.push(Unread {
+                path: path.to_owned(),
+                why: why.into(),
+            });
+        }
+    }
+
+    pub(crate) fn take_unread(&mut self) -> Vec<Unread> {
+        std::mem::take(&mut self.unread)
+    }
+
+    /// What was found.
+    pub fn into_packages(self) -> Vec<Package> {
+        self.packages
+    }
+}
+
+/// The place that a file is.
+pub fn at(file: &File) -> Found {
+    Found {
+        path: file.path.clone(),
+        layer: file.layer.clone(),
+    }
+}

@@ -1,0 +1,93 @@
+//! Where files come from: a folder, the layers of an image, memory.
+
+use crate::Unread;
+use bartizan_model::Digest;
+
+/// A file that may be read. Paths are relative, with `/`, and begin with none.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    /// `var/lib/dpkg/status`.
+    pub path: &'a str,
+    /// Bytes.
+    pub size: u64,
+    /// Whether anybody may execute it.
+    pub executable: bool,
+}
+
+impl<'a> Candidate<'a> {
+    /// The last part of the path.
+    pub fn name(&self) -> &'a str {
+        self.path
+            .rsplit_once('/')
+            .map_or(self.path, |(_, name)| name)
+    }
+}
+
+/// A file that was read, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// As in [`Candidate`].
+    pub path: String,
+    /// Whether anybody may execute it.
+    pub executable: bool,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+    /// The layer of an image that brought it.
+    pub layer: Option<Digest>,
+}
+
+impl File {
+    /// What was known before it was read.
+    pub fn candidate(&self) -> Candidate<'_> {
+        Candidate {
+            path: &self.path,
+            size: self.bytes.len() as u64,
+            executable: self.executable,
+        }
+    }
+}
+
+/// Offers every file that is there in the end once, in any order.
+pub trait Tree {
+    /// Reads what is wanted. What is too large, outside, or broken is told in `unread`; the rest goes on.
+    fn visit(
+        &mut self,
+        wanted: &dyn Fn(&Candidate<'_>) -> bool,
+        each: &mut dyn FnMut(File),
+        unread: &mut Vec<Unread>,
+    );
+}
+
+/// Files in memory, for tests.
+#[derive(Debug, Clone, Default)]
+pub struct Memory(pub Vec<File>);
+
+impl Memory {
+    /// Files of paths and contents; nothing is executable.
+    pub fn of<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        Self(
+            files
+                .into_iter()
+                .map(|(path, bytes)| File {
+                    path: path.to_owned(),
+                    executable: false,
+                    bytes: bytes.to_vec(),
+                    layer: None,
+                })
+                .collect(),
+        )
+    }
+}
+
+impl Tree for Memory {
+    fn visit(
+        &mut self,
+        wanted: &dyn Fn(&Candidate<'_>) -> bool,
+        each: &mut dyn FnMut(File),
+        _unread: &mut Vec<Unread>,
+    ) {
+        for file in self.0.iter().filter(|file| wanted(&file.candidate())) {
+            each(file.clone());
+        }
+    }
+}
