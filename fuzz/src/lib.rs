@@ -5,6 +5,9 @@ pub type Target = fn(&[u8]);
 
 /// All targets, alphabetical. Each has a folder of the same name under `fuzz/corpus`.
 pub const TARGETS: &[(&str, Target)] = &[
+    ("ask_files", bartizan_ask::fuzzing::files),
+    ("ask_question", bartizan_ask::fuzzing::question),
+    ("ask_stream", bartizan_ask::fuzzing::stream),
     ("cluster_answers", bartizan_cluster::fuzzing::answers),
     ("framework", bartizan_posture::fuzzing::framework),
     ("ledger_checkpoint", bartizan_ledger::fuzzing::checkpoint),

@@ -3,6 +3,7 @@
 mod changes;
 mod opa;
 mod openscap;
+mod retrieval;
 mod scap;
 mod tools;
 mod verdicts;
@@ -42,6 +43,8 @@ enum Suite {
     /// Stands in for `oscap` in one of its tests.
     #[command(hide = true)]
     OpenscapStandIn(openscap::StandIn),
+    /// How well records are found for questions that were made of GHSA's summaries.
+    Retrieval(retrieval::Options),
     /// SCAP content judged by OpenSCAP and by us on the same root, rule by rule.
     Scap(scap::Options),
 }
@@ -55,6 +58,7 @@ pub fn run(options: &Options) -> Result<()> {
         Suite::Rego { checkout } => example("rego_suite", &[checkout.as_os_str()]),
         Suite::Openscap(options) => openscap::run(options),
         Suite::OpenscapStandIn(options) => openscap::stand_in(options),
+        Suite::Retrieval(options) => retrieval::run(options),
         Suite::Scap(options) => scap::run(options),
     }
 }

@@ -1,0 +1,220 @@
+//! What is retrieved: one record, cut to what a reader and a ranking need.
+
+use bartizan_model::{Timestamp, text};
+use bartizan_vuln::feeds::cve::{CveRecord, CveState};
+use bartizan_vuln::{Advisory, Tenths};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// More of a description than this is neither indexed nor shown: 99.9 % are shorter.
+const MAX_TEXT: usize = 16_000;
+const MAX_LIST: usize = 64;
+
+/// Where a document comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A record of the CVE list.
+    Cve,
+    /// An advisory of a feed.
+    Advisory,
+    /// Something of the asker's own: what it runs, or what hits it.
+    Own,
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// What it is cited by: `CVE-2024-3094`, `GHSA-…`.
+    pub id: String,
+    /// Where it comes from.
+    pub kind: Kind,
+    /// The feed, or the CNA.
+    pub source: String,
+    /// The same under other names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+    /// One line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// The description.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// Vendors, products and packages, as written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub products: Vec<String>,
+    /// Versions in words: `openssl (Debian:12): all versions, fixed in 3.0.13-1`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<String>,
+    /// Weaknesses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cwes: Vec<String>,
+    /// Addresses that the record gives.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<String>,
+    /// First published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Timestamp>,
+    /// The highest score that was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Tenths>,
+    /// Known to be exploited.
+    #[serde(default)]
+    pub exploited: bool,
+    /// Withdrawn or rejected: found by its id alone.
+    #[serde(default)]
+    pub withdrawn: bool,
+}
+
+impl Document {
+    /// An empty one.
+    pub fn new(id: impl Into<String>, kind: Kind, source: impl Into<String>) -> Self {
+        Self {
+            id: id.into(),
+            kind,
+            source: source.into(),
+            names: Vec::new(),
+            title: String::new(),
+            text: String::new(),
+            products: Vec::new(),
+            versions: Vec::new(),
+            cwes: Vec::new(),
+            references: Vec::new(),
+            published: None,
+            score: None,
+            exploited: false,
+            withdrawn: false,
+        }
+    }
+
+    /// Of a record of the CVE list.
+    pub fn of_cve(record: &CveRecord) -> Self {
+        let mut document = Self::new(&record.id, Kind::Cve, &record.assigner);
+        document.title = text::one_line(&text::plain(&record.title, 300));
+        document.text = text::plain(&record.description, MAX_TEXT);
+        document.withdrawn = record.state == CveState::Rejected;
+        document.published = record.published;
+        document.score = record.ratings.iter().filter_map(|r| r.value()).max();
+        document.exploited = record.kev.is_some();
+        document.cwes.clone_from(&record.cwes);
+        document.references = listed(record.references.iter().map(|r| r.url.as_str()));
+        document.products = listed(record.products.iter().flat_map(|p| {
+            [p.vendor.as_str(), p.product.as_str(), p.package.as_str()]
+                .into_iter()
+                .filter(|n| !n.is_empty() && !n.eq_ignore_ascii_case("n/a"))
+        }));
+        document.versions = listed(record.products.iter().flat_map(|p| {
+            p.versions
+                .iter()
+                .filter(|v| v.status == "affected")
+                .take(4)
+                .map(|v| {
+                    let end = match (&v.less_than, &v.less_than_or_equal) {
+                        (Some(end), _) => format!(" before {end}"),
+                        (None, Some(end)) => format!(" to {end}"),
+                        (None, None) => String::new(),
+                    };
+                    format!("{} {}{end}", p.product, v.version)
+                })
+        }));
+        document
+    }
+
+    /// Of an advisory.
+    pub fn of_advisory(advisory: &Advisory) -> Self {
+        let mut document = Self::new(&advisory.id, Kind::Advisory, &advisory.source);
+        document.names = listed(
+            advisory
+                .aliases
+                .iter()
+                .chain(&advisory.upstream)
+                .map(String::as_str),
+        );
+        document.title = text::one_line(&text::plain(&advisory.summary, 300));
+        document.text = text::plain(&advisory.details, MAX_TEXT);
+        document.withdrawn = advisory.withdrawn.is_some();
+        document.published = advisory.published;
+        document.cwes.clone_from(&advisory.cwes);
+        document.references = listed(advisory.references.iter().map(|r| r.url.as_str()));
+        let own = advisory.affected.iter().flat_map(|a| &a.severities);
+        document.score = advisory
+            .severities
+            .iter()
+            .chain(own)
+            .filter_map(|r| r.value())
+            .max();
+        document.products = listed(advisory.affected.iter().map(|a| a.package.as_str()));
+        document.versions = listed(advisory.affected.iter().flat_map(|a| {
+            a.ranges
+                .iter()
+                .take(4)
+                .map(|s| format!("{} ({}): {}", a.package, a.ecosystem, s.words()))
+        }));
+        document
+    }
+
+    /// All its names, its id first.
+    pub fn all_names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.id)
+            .chain(&self.names)
+            .map(String::as_str)
+    }
+
+    /// Everything that words are looked for in.
+    pub fn all_text(&self) -> String {
+        let mut all = String::with_capacity(self.title.len() + self.text.len() + 200);
+        for part in [&self.title, &self.text] {
+            all.push_str(part);
+            all.push('\n');
+        }
+        for part in self.products.iter().chain(&self.cwes) {
+            all.push_str(part);
+            all.push('\n');
+        }
+        all
+    }
+}
+
+/// Each once, in order, and not without end.
+fn listed<S: Into<String>>(items: impl Iterator<Item = S>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    items
+        .map(Into::into)
+        .filter(|item| !item.trim().is_empty() && seen.insert(item.clone()))
+        .take(MAX_LIST)
+        .map(|item| text::one_line(&text::plain(&item, 500)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bartizan_vuln::feeds::{cve, osv};
+
+    #[test]
+    fn of_both_kinds_of_record() {
+        let record = cve::parse(
+            br#"{"dataType":"CVE_RECORD","dataVersion":"5.1","cveMetadata":{"cveId":"CVE-2024-0001","state":"PUBLISHED","datePublished":"2024-02-03T04:05:06Z"},
+            "containers":{"cna":{"descriptions":[{"lang":"en","value":"Rockets fall."}],"affected":[{"vendor":"acme","product":"rocket","versions":[{"version":"0","lessThan":"2.0","status":"affected"}]}],
+            "metrics":[{"cvssV3_1":{"vectorString":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}]}}}"#,
+        )
+        .unwrap();
+        let document = Document::of_cve(&record);
+        assert_eq!(document.products, ["acme", "rocket"]);
+        assert_eq!(document.versions, ["rocket 0 before 2.0"]);
+        assert_eq!(document.score, Some(Tenths(98)));
+
+        let advisory = osv::parse(
+            br#"{"id":"GHSA-aaaa-bbbb-cccc","modified":"2024-01-01T00:00:00Z","aliases":["CVE-2024-0001"],"summary":"Rockets","details":"They fall.",
+            "affected":[{"package":{"ecosystem":"npm","name":"rocket"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"2.0.0"}]}]}]}"#,
+            "ghsa",
+        )
+        .unwrap();
+        let document = Document::of_advisory(&advisory);
+        assert_eq!(document.names, ["CVE-2024-0001"]);
+        assert_eq!(
+            document.versions,
+            ["rocket (npm): all versions, fixed in 2.0.0"]
+        );
+    }
+}

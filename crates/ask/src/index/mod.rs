@@ -1,0 +1,405 @@
+//! The index folder: words (tantivy), vectors, what they were made by, and how far it has read.
+//!
+//! Whatever is written is written so that a kill in between loses nothing that was told to be
+//! there: the cursor is written last, and applying the same changes again changes nothing.
+
+mod term;
+
+use crate::vectors::{Embedding, LearnedEmbedding, Learner, Plan, Table, hash};
+use crate::{AskError, Document, Filters};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use term::Terms;
+
+const FORMAT: u32 = 1;
+const WORDS: &str = "words.bin";
+const DENSE: &str = "dense.bin";
+const META: &str = "index.json";
+const TERMS: &str = "terms";
+/// Documents whose vectors are asked for at once.
+const CHUNK: usize = 64;
+
+/// What is in the folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    format: u32,
+    /// What made the vectors.
+    pub embedding: String,
+    /// How many records the words were learned from.
+    pub learned_from: usize,
+    /// How far the source has been read, in the source's own words.
+    #[serde(default)]
+    pub cursor: String,
+}
+
+/// One change of the source.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// New or changed.
+    Put(Box<Document>),
+    /// Gone.
+    Remove(String),
+}
+
+/// An open index.
+pub struct Index {
+    folder: PathBuf,
+    meta: Meta,
+    terms: Terms,
+    table: Table,
+    embedding: Box<dyn Embedding>,
+}
+
+/// The place of a record in both halves.
+pub(crate) fn key(id: &str) -> u64 {
+    hash(id.as_bytes())
+}
+
+impl Index {
+    /// Whether there is one.
+    pub fn exists(folder: &Path) -> bool {
+        folder.join(META).is_file()
+    }
+
+    /// Builds an index of these documents. The words are learned from them, unless another
+    /// embedding is given. What was in the folder before is replaced.
+    pub fn build(
+        folder: &Path,
+        documents: &[Document],
+        embedding: Option<Box<dyn Embedding>>,
+        cursor: &str,
+        progress: &mut dyn FnMut(&'static str, f32),
+    ) -> Result<Self, AskError> {
+        fs::create_dir_all(folder)?;
+        // Without this file there is no index: whoever opens it half built is told so.
+        match fs::remove_file(folder.join(META)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e.into()),
+            _ => {}
+        }
+        let embedding: Box<dyn Embedding> = match embedding {
+            Some(given) => given,
+            None => {
+                let mut learner = Learner::default();
+                documents.iter().for_each(|d| learner.add(d));
+                let learned = learner.learn(&Plan::default(), &mut |p| progress("learning", p));
+                let bytes = learned.to_bytes();
+                write(&folder.join(WORDS), &bytes)?;
+                // As read back, so that vectors are the same today and after a restart.
+                Box::new(LearnedEmbedding::from_bytes(&bytes)?)
+            }
+        };
+        let mut index = Self {
+            terms: Terms::create(&folder.join(TERMS))?,
+            table: Table::new(embedding.dimensions()),
+            meta: Meta {
+                format: FORMAT,
+                embedding: embedding.name(),
+                learned_from: documents.len(),
+                cursor: String::new(),
+            },
+            folder: folder.to_owned(),
+            embedding,
+        };
+        write(&folder.join(DENSE), &index.table.to_bytes())?;
+        let mut done = 0;
+        for chunk in documents.chunks(20_000) {
+            index.put(chunk.iter(), &[])?;
+            done += chunk.len();
+            progress("indexing", done as f32 / documents.len().max(1) as f32);
+        }
+        index.save_cursor(cursor)?;
+        Ok(index)
+    }
+
+    /// Opens an index. An embedding must be given where it was built by a given one.
+    pub fn open(folder: &Path, embedding: Option<Box<dyn Embedding>>) -> Result<Self, AskError> {
+        let broken = |file, why: String| AskError::Broken { file, why };
+        let meta: Meta = serde_json::from_slice(&fs::read(folder.join(META))?)
+            .map_err(|e| broken(META, e.to_string()))?;
+        if meta.format != FORMAT {
+            let why = format!("its format is {} and not {FORMAT}", meta.format);
+            return Err(broken(META, why));
+        }
+        let embedding: Box<dyn Embedding> = match embedding {
+            Some(given) if given.name() == meta.embedding => given,
+            _ if meta.embedding == "learned" => Box::new(LearnedEmbedding::from_bytes(&fs::read(
+                folder.join(WORDS),
+            )?)?),
+            _ => {
+                return Err(AskError::Model(format!(
+                    "the index was built with the vectors of {}; configure the same, or build it again",
+                    meta.embedding
+                )));
+            }
+        };
+        let bytes = fs::read(folder.join(DENSE))?;
+        let (table, holds) = Table::from_bytes(&bytes)?;
+        if table.dimensions() != embedding.dimensions() {
+            return Err(broken(
+                DENSE,
+                "its vectors are of another length".to_owned(),
+            ));
+        }
+        if holds < bytes.len() {
+            fs::OpenOptions::new()
+                .write(true)
+                .open(folder.join(DENSE))?
+                .set_len(holds as u64)?;
+        }
+        Ok(Self {
+            terms: Terms::open(&folder.join(TERMS))?,
+            table,
+            embedding,
+            meta,
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// What is in the folder.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// How many records are found by likeness; withdrawn ones are not among them.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Applies changes of the source and remembers how far it has been read.
+    pub fn apply(&mut self, changes: &[Change], cursor: &str) -> Result<(), AskError> {
+        let documents = changes.iter().filter_map(|c| match c {
+            Change::Put(document) => Some(&**document),
+            Change::Remove(_) => None,
+        });
+        let removed: Vec<&str> = changes
+            .iter()
+            .filter_map(|c| match c {
+                Change::Remove(id) => Some(id.as_str()),
+                Change::Put(_) => None,
+            })
+            .collect();
+        self.put(documents, &removed)?;
+        self.save_cursor(cursor)
+    }
+
+    fn put<'a>(
+        &mut self,
+        documents: impl Iterator<Item = &'a Document>,
+        removed: &[&str],
+    ) -> Result<(), AskError> {
+        let mut writer = self.terms.writer()?;
+        let mut rows = Vec::new();
+        let mut waiting: Vec<&Document> = Vec::with_capacity(CHUNK);
+        let mut flush = |waiting: &mut Vec<&Document>, table: &mut Table| -> Result<(), AskError> {
+            let texts: Vec<String> = waiting.iter().map(|d| d.all_text()).collect();
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let vectors = self.embedding.embed(&texts)?;
+            if vectors.len() != waiting.len() {
+                return Err(AskError::Model(format!(
+                    "{} vectors came for {} texts",
+                    vectors.len(),
+                    waiting.len()
+                )));
+            }
+            for (document, vector) in waiting.drain(..).zip(vectors) {
+                let vector = (!document.withdrawn).then_some(vector.as_slice());
+                rows.extend(table.set(key(&document.id), vector));
+            }
+            Ok(())
+        };
+        for document in documents {
+            writer.put(document)?;
+            waiting.push(document);
+            if waiting.len() == CHUNK {
+                flush(&mut waiting, &mut self.table)?;
+            }
+        }
+        flush(&mut waiting, &mut self.table)?;
+        for id in removed {
+            writer.remove(key(id));
+            rows.extend(self.table.set(key(id), None));
+        }
+        let path = self.folder.join(DENSE);
+        let mut file = fs::OpenOptions::new().append(true).open(&path)?;
+        file.write_all(&rows)?;
+        file.sync_data()?;
+        let size = file.metadata()?.len();
+        let needed = (self.table.len() * (12 + self.table.dimensions())) as u64;
+        if size > 1_000_000 && size > needed.saturating_mul(3) / 2 {
+            write(&path, &self.table.to_bytes())?;
+        }
+        writer.commit()?;
+        Ok(())
+    }
+
+    fn save_cursor(&mut self, cursor: &str) -> Result<(), AskError> {
+        self.meta.cursor = cursor.to_owned();
+        let json = serde_json::to_vec_pretty(&self.meta).map_err(std::io::Error::from)?;
+        write(&self.folder.join(META), &json)
+    }
+
+    /// The records that go by one of these names.
+    pub fn named(&self, names: &[String], most: usize) -> Result<Vec<Document>, AskError> {
+        self.terms.named(names, most)
+    }
+
+    /// How many records name that product.
+    pub fn of_product(&self, product: &str) -> Result<usize, AskError> {
+        self.terms.of_product(product)
+    }
+
+    /// The best by words: key and score.
+    pub fn by_words(
+        &self,
+        text: &str,
+        filters: &Filters,
+        most: usize,
+    ) -> Result<Vec<(u64, f32)>, AskError> {
+        self.terms.best(text, filters, most)
+    }
+
+    /// The best by likeness: key and score.
+    pub fn by_likeness(
+        &self,
+        text: &str,
+        filters: &Filters,
+        most: usize,
+    ) -> Result<Vec<(u64, f32)>, AskError> {
+        let vector = self.vector(text)?;
+        let allowed: Option<HashSet<u64>> = if filters.limit() {
+            Some(self.terms.allowed(filters)?)
+        } else {
+            None
+        };
+        Ok(self.table.nearest(&vector, most, allowed.as_ref()))
+    }
+
+    /// Those that pass the filters, the weightiest first.
+    pub fn by_filters(&self, filters: &Filters, most: usize) -> Result<Vec<u64>, AskError> {
+        self.terms.weightiest(filters, most)
+    }
+
+    /// A text's vector.
+    pub fn vector(&self, text: &str) -> Result<Vec<f32>, AskError> {
+        self.embedding
+            .embed(&[text])?
+            .pop()
+            .ok_or_else(|| AskError::Model("no vector came for the question".to_owned()))
+    }
+
+    /// How near a record is to a vector.
+    pub fn likeness(&self, vector: &[f32], key: u64) -> Option<f32> {
+        self.table.likeness(vector, key)
+    }
+
+    /// How rare a word is; the more, the rarer.
+    pub fn rarity(&self, word: &str) -> Result<f32, AskError> {
+        self.terms.rarity(word)
+    }
+
+    /// The record at a key.
+    pub fn get(&self, key: u64) -> Result<Option<Document>, AskError> {
+        self.terms.get(key)
+    }
+}
+
+/// All or nothing: beside it, then in its place.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), AskError> {
+    let beside = path.with_extension("new");
+    let mut file = fs::File::create(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+
+    fn document(id: &str, title: &str, text: &str) -> Document {
+        let mut d = Document::new(id, Kind::Cve, "test");
+        d.title = title.to_owned();
+        d.text = text.to_owned();
+        d.products = vec![title.split(' ').next_back().unwrap().to_owned()];
+        d
+    }
+
+    fn records() -> Vec<Document> {
+        vec![
+            document(
+                "CVE-2024-0001",
+                "Overflow in rocket",
+                "A buffer overflow in rocket runs code.",
+            ),
+            document(
+                "CVE-2024-0002",
+                "XSS in kettle",
+                "Cross-site scripting in kettle's pages.",
+            ),
+            document(
+                "CVE-2024-0003",
+                "Leak in teapot",
+                "The teapot shows passwords in its logs.",
+            ),
+        ]
+    }
+
+    #[test]
+    fn changes_are_found_at_once_and_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut index = Index::build(folder.path(), &records(), None, "7", &mut |_, _| {}).unwrap();
+        assert_eq!(index.len(), 3);
+        let none = Filters::default();
+        let first = |i: &Index, q: &str| {
+            let by_words = i.by_words(q, &none, 3).unwrap()[0].0;
+            assert_eq!(i.by_likeness(q, &none, 3).unwrap()[0].0, by_words, "{q}");
+            i.get(by_words).unwrap().unwrap().id
+        };
+        assert_eq!(first(&index, "teapot passwords"), "CVE-2024-0003");
+        let changes = [
+            Change::Put(Box::new(document(
+                "CVE-2024-0004",
+                "Loop in samovar",
+                "The samovar never ends a loop.",
+            ))),
+            Change::Put(Box::new(document(
+                "CVE-2024-0003",
+                "Leak in jug",
+                "The jug writes keys to disk.",
+            ))),
+            Change::Remove("CVE-2024-0001".to_owned()),
+        ];
+        index.apply(&changes, "8").unwrap();
+        index.apply(&changes, "8").unwrap();
+        drop(index);
+        let index = Index::open(folder.path(), None).unwrap();
+        assert_eq!((index.len(), index.meta().cursor.as_str()), (3, "8"));
+        assert_eq!(
+            first(&index, "endless loop of the samovar"),
+            "CVE-2024-0004"
+        );
+        assert_eq!(first(&index, "keys on disk by jug"), "CVE-2024-0003");
+        assert!(
+            index
+                .by_words("rocket overflow", &none, 3)
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(
+            index.named(&["cve-2024-0002".to_owned()], 5).unwrap().len(),
+            1
+        );
+        assert_eq!(index.of_product("Kettle").unwrap(), 1);
+        assert!(!Index::exists(&folder.path().join("nowhere")));
+    }
+}
