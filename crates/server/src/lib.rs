@@ -26,6 +26,7 @@ pub mod route;
 mod serve;
 mod shell;
 pub mod state;
+pub mod vulnerabilities;
 pub mod work;
 
 pub use auth::bootstrap::{BootstrapError, OneTimeSecret, bootstrap_admin, reset_password};

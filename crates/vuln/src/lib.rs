@@ -7,6 +7,7 @@
 //! says why; it is never "not affected".
 
 pub mod advisory;
+pub mod difference;
 pub mod feeds;
 pub mod fuzzing;
 pub mod matching;

@@ -32,6 +32,7 @@ pub mod scopes;
 pub mod systems;
 pub mod tasks;
 pub mod view;
+pub mod vulnerabilities;
 
 /// Every route. A module that is not listed here is not served.
 pub fn routes() -> Vec<Route> {
@@ -64,6 +65,7 @@ pub fn routes() -> Vec<Route> {
         scopes::routes(),
         systems::routes(),
         tasks::routes(),
+        vulnerabilities::routes(),
     ] {
         all.extend(part);
     }

@@ -21,6 +21,7 @@ mod queue;
 mod records;
 mod systems;
 mod vulnerabilities;
+mod vulnerability_lists;
 mod world;
 
 /// Runs each of these functions on both back ends.

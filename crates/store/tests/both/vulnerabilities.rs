@@ -5,23 +5,18 @@ use crate::world::*;
 use bartizan_model::Timestamp;
 use bartizan_store::PageRequest;
 use bartizan_store::vulnerabilities::*;
-use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::{Config, TestRng, TestRunner};
-use std::collections::BTreeMap;
 
 both!(
     a_record_and_its_versions,
     terms_follow_the_current_version,
-    lists_are_filtered_ordered_and_paged,
     advisories_are_found_by_package_and_name,
     withdrawals_leave_history,
     scores_and_feeds,
-    the_order_does_not_matter,
     hostile_records,
     many_at_once,
 );
 
-fn figures(kind: RecordKind, changed: Option<i64>) -> Figures {
+pub fn figures(kind: RecordKind, changed: Option<i64>) -> Figures {
     Figures {
         kind,
         changed: changed.map(at),
@@ -33,11 +28,11 @@ fn figures(kind: RecordKind, changed: Option<i64>) -> Figures {
     }
 }
 
-fn put(key: &str, bytes: &str, figures: Figures) -> Change {
+pub fn put(key: &str, bytes: &str, figures: Figures) -> Change {
     Change::Put(Box::new(Row::new(key, bytes.as_bytes(), figures).unwrap()))
 }
 
-fn cve(n: u32, changed: i64, text: &str) -> Change {
+pub fn cve(n: u32, changed: i64, text: &str) -> Change {
     put(
         &format!("cve/CVE-2024-{n:04}"),
         text,
@@ -45,7 +40,7 @@ fn cve(n: u32, changed: i64, text: &str) -> Change {
     )
 }
 
-async fn ids(w: &World, filter: VulnerabilityFilter, sort: VulnerabilitySort) -> Vec<String> {
+pub async fn ids(w: &World, filter: VulnerabilityFilter, sort: VulnerabilitySort) -> Vec<String> {
     let v = w.store.vulnerabilities();
     let mut found = Vec::new();
     let mut page = PageRequest {
@@ -146,275 +141,6 @@ async fn terms_follow_the_current_version(w: World) {
         .unwrap();
     assert_eq!(ids(&w, by("old"), sort).await, ["CVE-2024-0001"]);
     assert!(ids(&w, by("new"), sort).await.is_empty());
-}
-
-async fn lists_are_filtered_ordered_and_paged(w: World) {
-    let v = w.store.vulnerabilities();
-    let mut changes = Vec::new();
-    for n in 1..=9_u32 {
-        let mut f = figures(RecordKind::Cve, Some(100 - i64::from(n)));
-        f.published = Some(at(i64::from(n)));
-        f.score = (n != 9).then_some(n as u8 * 11);
-        f.title = format!("Flaw {n} of 100%_sure");
-        f.flags.exploit = n == 3;
-        f.flags.rejected = n == 7;
-        f.terms = vec![
-            Term::Product(if n % 2 == 0 { "even" } else { "odd" }.into()),
-            Term::Vendor("acme".into()),
-            Term::Cwe(format!("CWE-{}", n % 3)),
-        ];
-        if n == 2 {
-            f.terms.push(Term::Kev("CVE-2024-0002".into()));
-        }
-        changes.push(put(&format!("cve/CVE-2024-{n:04}"), &n.to_string(), f));
-    }
-    let mut f = figures(RecordKind::Kev, None);
-    f.terms = vec![Term::Kev("CVE-2024-0005".into())];
-    changes.push(put("kev/CVE-2024-0005", "kev", f));
-    for (n, score) in [(1, 0.9_f32), (2, 0.5), (3, 0.04)] {
-        changes.push(Change::Epss(EpssRow {
-            cve: format!("CVE-2024-{n:04}"),
-            day: at(50),
-            score,
-            percentile: 0.5,
-        }));
-    }
-    let applied = v.apply(changes, at(200)).await.unwrap();
-    assert_eq!(applied.inserted, 13);
-    use VulnerabilitySort::*;
-    let short = |ids: Vec<String>| -> String {
-        ids.iter()
-            .map(|id| id.rsplit('0').next().unwrap())
-            .collect()
-    };
-    let none = VulnerabilityFilter::default;
-    for (want, filter, sort) in [
-        ("98654321", none(), Published),
-        ("12345689", none(), Changed),
-        ("86543219", none(), Score),
-        (
-            "987654321",
-            VulnerabilityFilter {
-                rejected: true,
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "8642",
-            VulnerabilityFilter {
-                product: Some("Even".into()),
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "2468",
-            VulnerabilityFilter {
-                product: Some("Even".into()),
-                ..none()
-            },
-            Changed,
-        ),
-        (
-            "8642",
-            VulnerabilityFilter {
-                product: Some("Even".into()),
-                ..none()
-            },
-            Score,
-        ),
-        (
-            "963",
-            VulnerabilityFilter {
-                cwe: Some("CWE-0".into()),
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "93",
-            VulnerabilityFilter {
-                cwe: Some("CWE-0".into()),
-                product: Some("odd".into()),
-                vendor: Some("acme".into()),
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "654",
-            VulnerabilityFilter {
-                severity: Some(Level::Medium),
-                ..none()
-            },
-            Score,
-        ),
-        (
-            "654",
-            VulnerabilityFilter {
-                severity: Some(Level::Medium),
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "9",
-            VulnerabilityFilter {
-                severity: Some(Level::Unrated),
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "54",
-            VulnerabilityFilter {
-                from: Some(at(4)),
-                to: Some(at(6)),
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "45",
-            VulnerabilityFilter {
-                from: Some(at(4)),
-                to: Some(at(6)),
-                ..none()
-            },
-            Changed,
-        ),
-        (
-            "52",
-            VulnerabilityFilter {
-                kev: true,
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "2",
-            VulnerabilityFilter {
-                kev: true,
-                product: Some("even".into()),
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "5",
-            VulnerabilityFilter {
-                kev: true,
-                severity: Some(Level::Medium),
-                ..none()
-            },
-            Score,
-        ),
-        (
-            "21",
-            VulnerabilityFilter {
-                epss: Some(0.5),
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "321",
-            VulnerabilityFilter {
-                epss: Some(0.04),
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "1",
-            VulnerabilityFilter {
-                epss: Some(0.5),
-                product: Some("odd".into()),
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "3",
-            VulnerabilityFilter {
-                exploit: true,
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "4",
-            VulnerabilityFilter {
-                text: Some("cve-2024-0004".into()),
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "6",
-            VulnerabilityFilter {
-                text: Some("flaw 6".into()),
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "98654321",
-            VulnerabilityFilter {
-                text: Some("100%_SURE".into()),
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "",
-            VulnerabilityFilter {
-                text: Some("100_%".into()),
-                ..none()
-            },
-            Published,
-        ),
-        (
-            "",
-            VulnerabilityFilter {
-                product: Some("' OR 1=1 --".into()),
-                ..none()
-            },
-            Published,
-        ),
-    ] {
-        assert_eq!(
-            short(ids(&w, filter.clone(), sort).await),
-            want,
-            "{filter:?} {sort:?}"
-        );
-    }
-    let page = v
-        .search(
-            &none(),
-            Published,
-            &PageRequest {
-                cursor: None,
-                limit: 9,
-            },
-        )
-        .await
-        .unwrap();
-    let two = page.items.iter().find(|r| r.id.ends_with('2')).unwrap();
-    assert!(two.kev && two.epss.is_some_and(|e| (e - 0.5).abs() < 1e-6));
-    assert_eq!((two.score, two.level), (Some(22), Level::Low));
-    assert_eq!(two.published, Some(at(2)));
-    let nine = page.items.iter().find(|r| r.id.ends_with('9')).unwrap();
-    assert_eq!(
-        (nine.score, nine.level, nine.kev),
-        (None, Level::Unrated, false)
-    );
-    let odd = PageRequest {
-        cursor: Some("zz".into()),
-        limit: 9,
-    };
-    assert!(v.search(&none(), Published, &odd).await.is_err());
 }
 
 async fn advisories_are_found_by_package_and_name(w: World) {
@@ -631,110 +357,6 @@ async fn scores_and_feeds(w: World) {
         (feeds[0].newest, feeds[0].error.as_str()),
         (Some(at(90)), "no route")
     );
-}
-
-/// Everything that can be seen of a store, without when it was applied and in which order.
-async fn seen(w: &World) -> BTreeMap<String, String> {
-    let v = w.store.vulnerabilities();
-    let mut out = BTreeMap::new();
-    for held in v.held("", "", 1_000).await.unwrap() {
-        let stored = v.record(&held.key).await.unwrap().unwrap();
-        let versions = v.versions(&held.key).await.unwrap();
-        let versions: Vec<_> = versions.into_iter().map(|v| (v.changed, v.bytes)).collect();
-        out.insert(
-            held.key,
-            format!("{:?} {:?} {versions:?}", stored.changed, stored.bytes),
-        );
-    }
-    for sort in [
-        VulnerabilitySort::Published,
-        VulnerabilitySort::Changed,
-        VulnerabilitySort::Score,
-    ] {
-        for product in [None, Some("p0"), Some("p1"), Some("p2")] {
-            let filter = VulnerabilityFilter {
-                product: product.map(str::to_owned),
-                ..Default::default()
-            };
-            let mut found = ids(w, filter, sort).await;
-            // Records of the same date stand in the order in which they came.
-            found.sort();
-            out.insert(format!("{sort:?} {product:?}"), found.join(" "));
-        }
-    }
-    out
-}
-
-/// Distinct moments of change: in whichever order, batches and repetition they come, the same
-/// records, versions and lists come out.
-async fn the_order_does_not_matter(w: World) {
-    let offer = (0..4_u32, 1..7_i64, any_gone());
-    let offers = proptest::collection::vec(offer, 1..14);
-    let case = (offers, proptest::collection::vec(0..1_000_usize, 28));
-    let mut runner = TestRunner::new_with_rng(
-        Config::default(),
-        TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
-    );
-    // One content a moment: a record that states a moment twice is a defect of its feed.
-    let change = |prefix: &str, n: u32, changed: i64, gone: bool| -> Change {
-        let key = format!("cve/CVE-{prefix}-{n:04}");
-        if gone && changed == 6 {
-            return Change::Gone {
-                key,
-                kind: RecordKind::Cve,
-                at: Some(at(changed)),
-            };
-        }
-        let mut f = figures(RecordKind::Cve, Some(changed));
-        f.published = Some(at(changed % 3 + 1));
-        f.score = Some(changed as u8);
-        f.terms = vec![Term::Product(format!("p{}", changed % 3))];
-        put(&key, &format!("{n} at {changed}"), f)
-    };
-    let v = w.store.vulnerabilities();
-    for round in 0..12 {
-        let (offers, mix) = case.new_tree(&mut runner).unwrap().current();
-        // A moment at which one copy is withdrawn and another is not would be such a defect.
-        let gone: BTreeMap<u32, bool> = offers.iter().map(|(n, _, g)| (*n, *g)).collect();
-        let mut all: Vec<(u32, i64)> = offers.iter().map(|(n, at, _)| (*n, *at)).collect();
-        let years = [format!("{}", 1000 + round), format!("{}", 3000 + round)];
-        for (n, moment) in &all {
-            let c = change(&years[0], *n, *moment, gone[n]);
-            v.apply(vec![c], at(10)).await.unwrap();
-        }
-        // Each twice, in another order, in batches.
-        all.extend(all.clone());
-        let mut keyed: Vec<(usize, (u32, i64))> = mix.iter().copied().cycle().zip(all).collect();
-        keyed.sort();
-        for batch in keyed.chunks(mix[0] % 5 + 1) {
-            let batch = batch
-                .iter()
-                .map(|(_, (n, moment))| change(&years[1], *n, *moment, gone[n]))
-                .collect();
-            v.apply(batch, at(20)).await.unwrap();
-        }
-        let seen = seen(&w).await;
-        let of = |year: &str| -> BTreeMap<String, String> {
-            seen.iter()
-                .filter(|(k, _)| k.starts_with(&format!("cve/CVE-{year}")))
-                .map(|(k, v)| (k[13..].to_owned(), v.clone()))
-                .collect()
-        };
-        assert_eq!(of(&years[0]), of(&years[1]), "{offers:?} {mix:?}");
-        for (list, ids) in seen.iter().filter(|(k, _)| !k.starts_with("cve/")) {
-            let of = |year: &str| -> Vec<&str> {
-                let prefix = format!("CVE-{year}-");
-                ids.split(' ')
-                    .filter_map(|id| id.strip_prefix(prefix.as_str()))
-                    .collect()
-            };
-            assert_eq!(of(&years[0]), of(&years[1]), "{list}: {offers:?} {mix:?}");
-        }
-    }
-}
-
-fn any_gone() -> impl Strategy<Value = bool> {
-    proptest::bool::ANY
 }
 
 async fn hostile_records(w: World) {

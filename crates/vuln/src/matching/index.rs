@@ -22,6 +22,16 @@ impl Key {
             name: folded(kind, name).into(),
         }
     }
+
+    /// The ecosystem.
+    pub fn kind(&self) -> EcosystemKind {
+        self.kind
+    }
+
+    /// The folded name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// A name as it is compared.

@@ -2,6 +2,7 @@
 
 mod admission;
 mod audit;
+mod cve;
 mod import;
 mod queries;
 mod scap;
@@ -35,6 +36,9 @@ pub struct Options {
     /// Host compliance.
     #[command(flatten)]
     race: scap::Race,
+    /// Vulnerabilities.
+    #[command(flatten)]
+    feed: cve::Feed,
     /// The binary under test; without, it is built.
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -58,6 +62,7 @@ const BENCHES: &[Bench] = &[
     ("admission", admission::run),
     ("webhook", webhook::run),
     ("audit", audit::run),
+    ("cve", cve::run),
     ("hostile", admission::hostile),
     ("mixed", webhook::mixed),
     ("ledger", ledger),
