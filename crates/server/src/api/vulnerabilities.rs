@@ -287,7 +287,7 @@ impl TryFrom<&Whole> for VulnerabilityView {
 
 fn unknown(id: &str) -> Problem {
     let id: String = id.chars().take(128).collect();
-    Problem::not_found(&format!("a vulnerability {id}"))
+    Problem::not_found(format!("a vulnerability {id}"))
 }
 
 /// Everything that is known of a vulnerability, by any of its names.

@@ -16,3 +16,4 @@ mod speed;
 mod support;
 mod systems;
 mod tenants;
+mod vulnerabilities;

@@ -231,9 +231,9 @@ impl Place<'_> {
         let start = Instant::now();
         for (name, query) in &queries {
             let answer: Value = server.get(query)?;
-            let empty = answer["items"].as_array().is_some_and(Vec::is_empty);
-            let right = answer["names"][0] == id.as_str() || answer["items"].is_array();
-            if empty || !right {
+            let items = answer.get("items").and_then(Value::as_array);
+            let named = answer.pointer("/names/0").and_then(Value::as_str);
+            if items.is_none_or(Vec::is_empty) && named != Some(&id) {
                 bail!("{name}: nothing was found");
             }
         }
@@ -258,9 +258,9 @@ impl Place<'_> {
         let mut last = String::new();
         for path in files.iter().step_by(files.len() / DELTA).take(DELTA) {
             let mut record: Value = serde_json::from_slice(&fs::read(path)?)?;
-            if let Some(meta) = record.get_mut("cveMetadata") {
-                meta["dateUpdated"] = "2031-01-01T00:00:00.000Z".into();
-            }
+            let meta = record.get_mut("cveMetadata").and_then(Value::as_object_mut);
+            meta.context("a record without cveMetadata")?
+                .insert("dateUpdated".into(), "2031-01-01T00:00:00.000Z".into());
             let name = path.file_name().context("no name")?;
             fs::write(folder.path().join(name), serde_json::to_vec(&record)?)?;
             last = path
@@ -276,7 +276,10 @@ impl Place<'_> {
         }
         let summary: Value = serde_json::from_str(&sync.output)
             .with_context(|| format!("the summary of a sync: {:?}", sync.output))?;
-        let seen = summary["applied"]["changed"].as_f64().unwrap_or_default();
+        let seen = summary
+            .pointer("/applied/changed")
+            .and_then(Value::as_f64)
+            .unwrap_or_default();
         Ok((sync.seconds + show.seconds, seen))
     }
 }
