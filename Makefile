@@ -4,7 +4,7 @@ SHELL := /bin/bash
 BIN := target/debug/bartizan
 UI_SOURCES := $(shell find ui -path ui/node_modules -prune -o -path ui/dist -prune -o -type f -print 2>/dev/null)
 
-.PHONY: help up test build unit cluster test-cluster browser console-check screenshots clean
+.PHONY: help up test build unit cluster test-cluster kafka test-kafka browser console-check screenshots clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,7 @@ test: ## Run every test; starts and stops the servers it needs
 	@$(MAKE) --no-print-directory console-check
 	@$(MAKE) --no-print-directory unit
 	@$(MAKE) --no-print-directory cluster
+	@$(MAKE) --no-print-directory kafka
 	@$(MAKE) --no-print-directory browser
 
 console-check: ## Type check and unit tests of the console
@@ -46,6 +47,21 @@ cluster: ## The same, wherever the API server is built already; otherwise says w
 	@if reason=$$(scripts/kube --cached 2>&1 >/dev/null); then \
 	  scripts/with-cluster cargo test --workspace --locked --test real -- --ignored; \
 	else echo "SKIPPED: tests against a real Kubernetes API: $$reason"; fi
+
+# A real broker, brought from Maven Central once a machine: see docs/adr/0013-stream.md. The client's
+# library and OpenSSL are compiled for it.
+KAFKA_TESTS := cargo test --locked --package bartizan-stream --package bartizan-cli --features bartizan-cli/kafka \
+	--test kafka -- --ignored --test-threads 1
+
+test-kafka: ## Tests against a real Kafka and PostgreSQL; brings the broker first
+	@scripts/need compiler postgres kafka openssl
+	@scripts/kafka
+	scripts/with-postgres scripts/with-kafka $(KAFKA_TESTS)
+
+kafka: ## The same, wherever the broker is there already; otherwise says why not
+	@if reason=$$(scripts/kafka --cached 2>&1 >/dev/null); then \
+	  scripts/need compiler postgres openssl; scripts/with-postgres scripts/with-kafka $(KAFKA_TESTS); \
+	else echo "SKIPPED: tests against a real Kafka: $$reason"; fi
 
 browser: ## The built binary in a real browser; run `make unit` or `make build` before
 	@scripts/need chromium node-modules

@@ -26,6 +26,10 @@ pub enum Role {
     All,
     /// The admission webhook must be served: its policies are required.
     Admission,
+    /// Reads feeds of vulnerabilities and puts their records on the stream, and imports nothing.
+    CveProducer,
+    /// Applies the stream's records to the store, and imports nothing.
+    CveConsumer,
 }
 
 /// What is answered where a policy cannot be told.

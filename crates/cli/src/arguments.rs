@@ -2,6 +2,7 @@
 
 use crate::Verdict;
 use crate::agent::arguments::{Agent, Schedules, Systems};
+use crate::cve::arguments::{Cve, Feeds};
 use crate::image::Image;
 use crate::policy::arguments::Policy;
 use crate::scap::arguments::Scap;
@@ -40,6 +41,9 @@ pub enum Command {
         /// For which shell
         shell: clap_complete::Shell,
     },
+    /// Read feeds of vulnerabilities, carry them, and keep the store in step
+    #[command(subcommand)]
+    Cve(Cve),
     /// Verify signatures and attestations of container images
     #[command(subcommand)]
     Image(Image),
@@ -507,6 +511,8 @@ pub struct Serve {
     pub admission: crate::admission::Admission,
     #[command(flatten)]
     pub cluster: crate::cluster::ClusterArgs,
+    #[command(flatten)]
+    pub feeds: Feeds,
 }
 
 #[derive(Args)]

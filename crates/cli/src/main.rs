@@ -8,6 +8,7 @@ mod attest;
 mod client;
 mod cluster;
 mod content;
+mod cve;
 mod files;
 mod host;
 mod image;
@@ -62,6 +63,7 @@ fn run(command: Command) -> anyhow::Result<Verdict> {
         Command::Agent(options) => agent::run(&options),
         Command::Attest(options) => attest::run(&options),
         Command::Completions { shell } => arguments::completions(shell),
+        Command::Cve(command) => cve::run(&command),
         Command::Image(command) => image::run(&command),
         Command::Keys(command) => admin::keys(&command),
         Command::Ledger(command) => ledger::run(&command),

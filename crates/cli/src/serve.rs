@@ -76,6 +76,7 @@ fn config(options: &Serve, runtime: &tokio::runtime::Runtime) -> Result<Config> 
     }
     let (cluster, admission) = (&options.cluster, &options.admission);
     cluster.configure(&mut config, admission, runtime)?;
+    options.feeds.configure(&mut config, admission.role)?;
     for proxy in &options.trusted_proxy {
         config.trusted_proxies.push(proxy.parse()?);
     }

@@ -41,6 +41,8 @@ pub struct Config {
     pub watched: Option<std::sync::Arc<crate::cluster::Watched>>,
     /// The audit of a cluster by the webhook's policies; none does not audit.
     pub audit: Option<crate::audit::Config>,
+    /// Feeds of vulnerabilities; none reads and applies none.
+    pub sync: Option<crate::sync::Config>,
     /// Bounds.
     pub limits: Limits,
     /// How long sign-ins last.
@@ -130,6 +132,7 @@ impl Default for Config {
             admission: None,
             watched: None,
             audit: None,
+            sync: None,
             limits: Limits::default(),
             sessions: Sessions::default(),
         }

@@ -26,6 +26,7 @@ pub mod route;
 mod serve;
 mod shell;
 pub mod state;
+pub mod sync;
 pub mod vulnerabilities;
 pub mod work;
 

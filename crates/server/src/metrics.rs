@@ -41,6 +41,18 @@ pub const COVERAGE: &str = "bartizan_coverage_ratio";
 pub const LEDGER_SIZE: &str = "bartizan_ledger_size";
 /// Gauge: entries that wait for the sequencer.
 pub const LEDGER_PENDING: &str = "bartizan_ledger_pending";
+/// Counter: records put on the stream, by `source`; sources are configured, not given.
+pub const CVE_PRODUCED: &str = "bartizan_cve_produced_total";
+/// Counter: rounds in which a source could not be read to its end, by `source`.
+pub const CVE_FEED_ERRORS: &str = "bartizan_cve_feed_errors_total";
+/// Counter: records consumed, by `outcome` (`inserted`, `changed`, `unchanged`, `stale`, `dead`).
+pub const CVE_APPLIED: &str = "bartizan_cve_applied_total";
+/// Gauge: records on the stream that were not applied yet, by `group`.
+pub const CVE_LAG: &str = "bartizan_cve_stream_lag";
+/// Gauge: dead letters that nobody has retired.
+pub const CVE_DEAD_LETTERS: &str = "bartizan_cve_dead_letters";
+/// Gauge: seconds since a source was last read to its end, by `source`.
+pub const CVE_FEED_AGE_SECONDS: &str = "bartizan_cve_feed_age_seconds";
 
 /// The process's recorder: one, however many servers a test starts.
 static RECORDER: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
@@ -98,6 +110,15 @@ fn describe() {
     metrics::describe_gauge!(COVERAGE, "Share of controls that were assessed.");
     metrics::describe_gauge!(LEDGER_SIZE, "Entries in the ledger.");
     metrics::describe_gauge!(LEDGER_PENDING, "Entries that wait for the sequencer.");
+    metrics::describe_counter!(CVE_PRODUCED, "Records put on the stream, by source.");
+    metrics::describe_counter!(CVE_FEED_ERRORS, "Rounds in which a source failed.");
+    metrics::describe_counter!(CVE_APPLIED, "Records consumed, by outcome.");
+    metrics::describe_gauge!(CVE_LAG, "Records on the stream that were not applied yet.");
+    metrics::describe_gauge!(CVE_DEAD_LETTERS, "Dead letters that nobody has retired.");
+    metrics::describe_gauge!(
+        CVE_FEED_AGE_SECONDS,
+        "Seconds since a source was last read."
+    );
 }
 
 /// Proof that the caller may read the metrics: see [`may_read`].

@@ -72,6 +72,7 @@ pub async fn serve(
     let mut config = config;
     let admission = config.admission.take();
     let audit = config.audit.take();
+    let sync = config.sync.take();
     let watched = config.watched.take();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let random: Arc<dyn Random> = Arc::new(SystemRandom);
@@ -119,6 +120,7 @@ pub async fn serve(
     });
     let webhook = webhook.map(|w| tokio::spawn(w.run(state.clone(), shutdown.clone())));
     let audit = audit.map(|a| tokio::spawn(crate::audit::run(state.clone(), a, shutdown.clone())));
+    let sync = sync.map(|s| tokio::spawn(crate::sync::run(state.clone(), s, shutdown.clone())));
     let (live, stopping) = (state.clone(), shutdown.clone());
     tokio::spawn(async move {
         stopping.cancelled().await;
@@ -136,6 +138,11 @@ pub async fn serve(
         && let Err(error) = task.await
     {
         tracing::error!(%error, "the audit ended badly");
+    }
+    if let Some(task) = sync
+        && let Err(error) = task.await
+    {
+        tracing::error!(%error, "the work on feeds ended badly");
     }
     if let Some((_, task)) = watching
         && let Err(error) = task.await

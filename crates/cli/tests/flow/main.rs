@@ -11,6 +11,7 @@
 mod admission;
 mod attestations;
 mod crashes;
+mod feeds;
 mod hostile;
 mod hosts;
 mod images;

@@ -1,5 +1,5 @@
 //! The dashboard and the alert rules of `deploy/monitoring` name metrics that there are, and
-//! leave none of admission and audit out.
+//! leave none of admission, audit and feeds out.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -39,7 +39,7 @@ fn dashboard_and_alerts_name_the_metrics_that_there_are() {
     assert!(there.len() > 25, "{there:?}");
     let folder = root().join("deploy/monitoring");
     let mut used = BTreeSet::new();
-    for file in ["admission.json", "alerts.yaml"] {
+    for file in ["admission.json", "vulnerabilities.json", "alerts.yaml"] {
         let text = fs::read_to_string(folder.join(file)).unwrap();
         for name in named(&text) {
             let plain = ["_bucket", "_sum", "_count"]
@@ -53,9 +53,14 @@ fn dashboard_and_alerts_name_the_metrics_that_there_are() {
         }
     }
     let ours = there.iter().filter(|name| {
-        ["bartizan_admission_", "bartizan_audit_", "gatekeeper_"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix))
+        [
+            "bartizan_admission_",
+            "bartizan_audit_",
+            "bartizan_cve_",
+            "gatekeeper_",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
     });
     let left: Vec<_> = ours.filter(|name| !used.contains(*name)).collect();
     assert!(

@@ -19,6 +19,8 @@ const BATCH: usize = 1000;
 const BATCH_BYTES: usize = 8 << 20;
 /// The most files that wait to be remembered.
 const MARKS: usize = 10_000;
+/// So many dead letters, and half of all files, mean that the place holds another feed.
+const STRANGE: u64 = 500;
 
 /// What a run did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -330,6 +332,15 @@ impl Session<'_, '_> {
 
     pub(super) fn dead(&mut self, what: &str, why: &str, bytes: &[u8]) -> Result<(), SourceError> {
         self.summary.dead += 1;
+        if self.summary.dead > STRANGE && self.summary.dead * 2 > self.summary.files {
+            return Err(SourceError::Unreadable {
+                what: what.to_owned(),
+                why: format!(
+                    "{} of {} files cannot be read; is this place the feed {}? The last: {why}",
+                    self.summary.dead, self.summary.files, self.feed.name
+                ),
+            });
+        }
         let stage = Stage::Produce {
             source: self.name.clone(),
             feed: self.feed.name.to_owned(),

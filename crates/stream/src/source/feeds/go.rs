@@ -11,7 +11,7 @@ pub const FEED: Feed = Feed {
     // A checkout has the CVE records beside, under other names.
     wants: |path| {
         let name = file_name(path);
-        name.starts_with("GO-") && name.ends_with(".json")
+        name.starts_with("GO-") && name.ends_with(".json") && !path.contains("cve/v5/")
     },
     read: |_, bytes| osv_record(bytes, "go"),
     listing: Listing::Document,

@@ -1,0 +1,139 @@
+//! Feeds over HTTP: conditional requests, tried again where that may help, every body bounded.
+
+use anyhow::Result;
+use bartizan_stream::source::{Fetch, FetchError, Fetched, Request};
+use reqwest::StatusCode;
+use reqwest::blocking::{Client, Response};
+use reqwest::header::{ETAG, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use reqwest::redirect::{Action, Attempt, Policy};
+use std::io::{Read, Write};
+use std::time::Duration;
+
+/// How long a connection may take, and a whole answer.
+const CONNECT: Duration = Duration::from_secs(15);
+const WHOLE: Duration = Duration::from_secs(3600);
+/// How often a request is tried, and how long is waited after the first failure.
+const TRIES: u32 = 3;
+const WAIT: Duration = Duration::from_secs(2);
+const MAX_REDIRECTS: usize = 5;
+
+/// A client of feeds.
+pub struct HttpFetch {
+    client: Client,
+}
+
+impl HttpFetch {
+    /// With more authorities, in PEM.
+    pub fn new(authorities: Option<&[u8]>) -> Result<Self> {
+        let mut builder = Client::builder()
+            .user_agent(concat!("bartizan/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT)
+            .timeout(WHOLE)
+            .redirect(Policy::custom(redirect));
+        if let Some(pem) = authorities {
+            for certificate in reqwest::Certificate::from_pem_bundle(pem)? {
+                builder = builder.add_root_certificate(certificate);
+            }
+        }
+        Ok(Self {
+            client: builder.build()?,
+        })
+    }
+
+    fn ask(&self, request: &Request<'_>) -> Result<Response, (bool, String)> {
+        let mut sent = self.client.get(request.url);
+        if let Some(etag) = request.etag {
+            sent = sent.header(IF_NONE_MATCH, etag);
+        }
+        if let Some(modified) = request.modified {
+            sent = sent.header(IF_MODIFIED_SINCE, modified);
+        }
+        let response = sent.send().map_err(|e| (true, chain(&e.without_url())))?;
+        let status = response.status();
+        let again = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        let fine = status.is_success()
+            || matches!(status, StatusCode::NOT_MODIFIED | StatusCode::NOT_FOUND);
+        if fine {
+            Ok(response)
+        } else {
+            Err((again, format!("the answer is {status}")))
+        }
+    }
+}
+
+/// Never from TLS to what has none, and not without end.
+fn redirect(attempt: Attempt<'_>) -> Action {
+    let downgrade = attempt.url().scheme() != "https"
+        && attempt.previous().iter().any(|url| url.scheme() == "https");
+    if downgrade {
+        attempt.error("it leads away from TLS")
+    } else if attempt.previous().len() > MAX_REDIRECTS {
+        attempt.error("too many redirections")
+    } else {
+        attempt.follow()
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+fn header(response: &Response, name: HeaderName) -> Option<String> {
+    let value = response.headers().get(name)?.to_str().ok()?;
+    (value.len() <= 1000).then(|| value.to_owned())
+}
+
+impl Fetch for HttpFetch {
+    fn fetch(&self, request: &Request<'_>, into: &mut dyn Write) -> Result<Fetched, FetchError> {
+        let failed = |why: String| FetchError {
+            // A password or token in an address stands in no message.
+            url: request
+                .url
+                .split(['?', '#'])
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+            why,
+        };
+        let mut wait = WAIT;
+        let mut tries = 1;
+        let response = loop {
+            match self.ask(request) {
+                Ok(response) => break response,
+                Err((true, _)) if tries < TRIES => {
+                    std::thread::sleep(wait);
+                    wait *= 4;
+                    tries += 1;
+                }
+                Err((_, why)) => return Err(failed(why)),
+            }
+        };
+        match response.status() {
+            StatusCode::NOT_MODIFIED => return Ok(Fetched::Unchanged),
+            StatusCode::NOT_FOUND => return Ok(Fetched::Absent),
+            _ => {}
+        }
+        let etag = header(&response, ETAG);
+        let modified = header(&response, LAST_MODIFIED);
+        let promised = response.content_length();
+        let bytes = std::io::copy(&mut response.take(request.max_bytes + 1), into)
+            .map_err(|e| failed(format!("the answer broke off: {e}")))?;
+        if bytes > request.max_bytes {
+            return Err(failed(format!("more than {} bytes", request.max_bytes)));
+        }
+        if promised.is_some_and(|promised| promised != bytes) {
+            return Err(failed("the answer is shorter than it says".to_owned()));
+        }
+        Ok(Fetched::Body {
+            etag,
+            modified,
+            bytes,
+        })
+    }
+}
