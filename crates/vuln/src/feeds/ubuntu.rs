@@ -1,4 +1,5 @@
-//! Ubuntu's CVE tracker, in the JSON that vuls keeps of it. Ubuntu's OSV reads as [`super::osv`].
+//! Ubuntu's CVE tracker, in the two shapes of JSON that vuls keeps of it: `patches` by package and
+//! release, or `packages` by release and package. Ubuntu's OSV reads as [`super::osv`].
 
 use super::{FeedError, MAX_RECORD, id, json, moment};
 use crate::{Advisory, Affected, Reference, Span, State};
@@ -20,6 +21,8 @@ struct Record {
     references: Option<Vec<String>>,
     #[serde(default, alias = "Patches")]
     patches: Option<BTreeMap<String, BTreeMap<String, Patch>>>,
+    #[serde(default)]
+    packages: Option<BTreeMap<String, BTreeMap<String, Patch>>>,
 }
 
 #[derive(Deserialize)]
@@ -61,7 +64,14 @@ pub fn parse(bytes: &[u8]) -> Result<Advisory, FeedError> {
             url,
         })
         .collect();
-    for (package, releases) in record.patches.into_iter().flatten() {
+    let mut patches = record.patches.unwrap_or_default();
+    for (codename, packages) in record.packages.into_iter().flatten() {
+        for (package, patch) in packages {
+            let releases = patches.entry(package).or_default();
+            releases.insert(codename.clone(), patch);
+        }
+    }
+    for (package, releases) in patches {
         for (codename, patch) in releases {
             let Some(release) = number(&codename) else {
                 continue;
@@ -122,5 +132,9 @@ mod tests {
         );
         assert_eq!(a.affected[1].fixed().next(), Some("5.2.5-2ubuntu1"));
         assert_eq!(states[2].1, State::NotAffected);
+        let other = br#"{"candidate":"CVE-2024-0001","packages":{"jammy":{"xz":{"name":"xz","status":"released","note":"5.2.5-2ubuntu1"}}}}"#;
+        let b = parse(other).unwrap();
+        assert_eq!(b.affected[0].ecosystem.to_string(), "Ubuntu:22.04:LTS");
+        assert_eq!(b.affected[0].fixed().next(), Some("5.2.5-2ubuntu1"));
     }
 }
