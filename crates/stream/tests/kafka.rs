@@ -1,5 +1,12 @@
 //! Against a real broker: `scripts/with-kafka cargo test -p bartizan-stream --features kafka --test kafka -- --ignored`.
 #![cfg(feature = "kafka")]
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may end by panicking"
+)]
 
 use bartizan_model::Timestamp;
 use bartizan_stream::consume::{Applied, Apply, ApplyError, Consumer};
