@@ -10,6 +10,13 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ask_stream", bartizan_ask::fuzzing::stream),
     ("cluster_answers", bartizan_cluster::fuzzing::answers),
     ("framework", bartizan_posture::fuzzing::framework),
+    ("inventory_archives", bartizan_inventory::fuzzing::archives),
+    (
+        "inventory_executables",
+        bartizan_inventory::fuzzing::executables,
+    ),
+    ("inventory_locks", bartizan_inventory::fuzzing::locks),
+    ("inventory_sboms", bartizan_inventory::fuzzing::sboms),
     ("ledger_checkpoint", bartizan_ledger::fuzzing::checkpoint),
     ("ledger_keys", bartizan_ledger::fuzzing::keys),
     ("ledger_note", bartizan_ledger::fuzzing::note),

@@ -4,6 +4,7 @@
 //! wants and what they tell. What could not be read is told as [`Unread`], never passed over.
 
 pub mod catalogue;
+pub mod fuzzing;
 mod release;
 pub mod sbom;
 pub mod tree;

@@ -1,12 +1,52 @@
 //! What files tell of packages: one module a kind of file.
 
+mod cargo_auditable;
+mod cargo_lock;
+mod composer;
+mod dotnet;
+mod executable;
+mod gemfile_lock;
+mod gemspec;
+mod go_binary;
+mod go_mod;
+mod gradle_lock;
+mod input;
+mod java;
+mod node_modules;
+mod package_lock;
+mod pipfile_lock;
+mod pnpm_lock;
+mod poetry_lock;
+mod python_dist;
+mod requirements;
+mod yarn_lock;
+
 use crate::Unread;
 use crate::tree::{Candidate, File};
 use bartizan_model::component::{Found, SourcePackage};
 use bartizan_model::{EcosystemKind, Purl};
 
 /// Every cataloguer; a test proves that each module stands here.
-pub const ALL: &[&dyn Cataloguer] = &[];
+pub const ALL: &[&dyn Cataloguer] = &[
+    &cargo_auditable::CargoAuditable,
+    &cargo_lock::CargoLock,
+    &composer::Composer,
+    &dotnet::Dotnet,
+    &gemfile_lock::GemfileLock,
+    &gemspec::Gemspec,
+    &go_binary::GoBinary,
+    &go_mod::GoMod,
+    &gradle_lock::GradleLock,
+    &java::Java,
+    &node_modules::NodeModules,
+    &package_lock::PackageLock,
+    &pipfile_lock::PipfileLock,
+    &pnpm_lock::PnpmLock,
+    &poetry_lock::PoetryLock,
+    &python_dist::PythonDist,
+    &requirements::Requirements,
+    &yarn_lock::YarnLock,
+];
 
 /// Reads one kind of file. Files come one by one and in any order.
 pub trait Cataloguer: Sync {
@@ -113,5 +153,34 @@ pub fn at(file: &File) -> Found {
     Found {
         path: file.path.clone(),
         layer: file.layer.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Modules that read no kind of file themselves.
+    const BESIDE: [&str; 3] = ["executable", "input", "mod"];
+
+    #[test]
+    fn every_module_stands_in_the_list() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/catalogue");
+        let names: Vec<&str> = ALL.iter().map(|one| one.name()).collect();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let file = entry.unwrap().file_name().into_string().unwrap();
+            let Some(module) = file.strip_suffix(".rs") else {
+                continue;
+            };
+            let name = module.replace('_', "-");
+            assert!(
+                BESIDE.contains(&module) || names.contains(&name.as_str()),
+                "{module}"
+            );
+        }
+        let mut once = names.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), names.len());
     }
 }

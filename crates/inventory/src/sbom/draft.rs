@@ -1,0 +1,112 @@
+//! What a bill of materials tells, before it is an inventory.
+
+use super::{SbomError, ecosystem};
+use crate::{Inventory, OsRelease, Target, TargetKind, Unread};
+use bartizan_model::component::{Found, SourcePackage};
+use bartizan_model::{AssetUid, Component, Digest, Ecosystem, Purl};
+use std::collections::BTreeMap;
+
+#[derive(Default)]
+pub(super) struct Draft {
+    /// As we wrote it ourselves.
+    pub target: Option<Target>,
+    /// As somebody else calls what it is about.
+    pub name: Option<String>,
+    pub os: Option<OsRelease>,
+    pub items: Vec<Item>,
+    pub unread: Vec<Unread>,
+}
+
+pub(super) struct Item {
+    pub purl: Purl,
+    pub ecosystem: Option<Ecosystem>,
+    pub source: Option<SourcePackage>,
+    pub licences: Vec<String>,
+    pub found: Vec<Found>,
+}
+
+impl Draft {
+    /// Something that could not be read.
+    pub fn unread(&mut self, path: &str, why: impl Into<String>) {
+        self.unread.push(Unread {
+            path: path.chars().take(200).collect(),
+            why: why.into(),
+        });
+    }
+
+    pub fn finish(self, bytes: &[u8]) -> Result<Inventory, SbomError> {
+        let target = match self.target {
+            Some(target) => target,
+            None => named(self.name.as_deref().unwrap_or_default(), bytes)?,
+        };
+        let mut components: BTreeMap<_, Component> = BTreeMap::new();
+        for one in self.items {
+            let ecosystem = one
+                .ecosystem
+                .unwrap_or_else(|| ecosystem::of(&one.purl, self.os.as_ref()));
+            let source = one.source.or_else(|| upstream(&one.purl));
+            let key = (one.purl.clone(), ecosystem.clone(), source.clone());
+            let component = components.entry(key).or_insert_with(|| Component {
+                purl: one.purl,
+                ecosystem,
+                source,
+                licences: one.licences,
+                found: Vec::new(),
+                target: target.uid.clone(),
+            });
+            component.found.extend(one.found);
+        }
+        let mut components: Vec<Component> = components.into_values().collect();
+        for component in &mut components {
+            component.found.sort();
+            component.found.dedup();
+        }
+        components.sort();
+        let mut unread = self.unread;
+        unread.sort();
+        unread.dedup();
+        Ok(Inventory {
+            target,
+            os: self.os,
+            components,
+            unread,
+        })
+    }
+}
+
+/// By what somebody else calls it, without what no uid has; by its content where it has no name.
+fn named(name: &str, bytes: &[u8]) -> Result<Target, SbomError> {
+    let mut name: String = name.chars().filter(|c| !c.is_control()).take(200).collect();
+    if name.is_empty() {
+        name = Digest::of(bytes).to_string();
+    }
+    Ok(Target {
+        uid: AssetUid::new(format!("sbom:{name}")).map_err(|e| SbomError::Broken(e.to_string()))?,
+        kind: TargetKind::Sbom,
+        name,
+        digest: None,
+    })
+}
+
+/// The source package as Syft writes it into a purl: `upstream=zlib@1:1.2`, `upstream=bash-5.1-6.el9.src.rpm`.
+fn upstream(purl: &Purl) -> Option<SourcePackage> {
+    let text = purl.qualifier("upstream")?;
+    let version = purl.version().unwrap_or_default();
+    let (name, version) = if let Some(stem) = text.strip_suffix(".src.rpm") {
+        let (rest, release) = stem.rsplit_once('-')?;
+        let (name, version) = rest.rsplit_once('-')?;
+        // The file's name has no epoch; that of the package is the source's, almost always.
+        let epoch = purl.qualifier("epoch").map(|e| format!("{e}:"));
+        (
+            name,
+            format!("{}{version}-{release}", epoch.unwrap_or_default()),
+        )
+    } else {
+        let (name, version) = text.split_once('@').unwrap_or((text, version));
+        (name, version.to_owned())
+    };
+    (!name.is_empty()).then(|| SourcePackage {
+        name: name.to_owned(),
+        version,
+    })
+}
