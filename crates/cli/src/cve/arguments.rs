@@ -31,6 +31,8 @@ pub enum Cve {
     /// What could not be read or applied
     #[command(subcommand)]
     DeadLetters(Letters),
+    #[command(flatten)]
+    Known(super::known::Known),
     /// List the feeds that can be read
     Feeds {
         #[arg(long, value_enum, default_value_t)]

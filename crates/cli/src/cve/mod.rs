@@ -4,6 +4,7 @@ pub mod arguments;
 mod bundle;
 mod fetch;
 mod git;
+mod known;
 mod letters;
 mod setup;
 
@@ -41,6 +42,7 @@ pub fn run(command: &Cve) -> Result<Verdict> {
         Cve::Consume(options) => consume(options),
         Cve::Bundle(command) => bundle::run(command),
         Cve::DeadLetters(command) => letters::run(command),
+        Cve::Known(command) => known::run(command),
         Cve::Feeds { format } => list(*format),
     }
 }

@@ -10,10 +10,10 @@ use crate::state::AppState;
 use crate::vulnerabilities::{History, Whole, history, whole};
 use axum::extract::State;
 use bartizan_model::Timestamp;
-use bartizan_store::PageRequest;
 use bartizan_store::vulnerabilities::{
     FeedRow, Level, VulnerabilityFilter, VulnerabilityRow, VulnerabilitySort,
 };
+use bartizan_store::{PageRequest, Store};
 use bartizan_vuln::feeds::moment;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -32,7 +32,7 @@ pub fn routes() -> Vec<Route> {
 /// A line of the list.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = VulnerabilityLine)]
-pub(crate) struct LineView {
+pub struct LineView {
     id: String,
     title: String,
     /// The highest CVSS base score; none where nobody rated it.
@@ -75,7 +75,7 @@ impl From<VulnerabilityRow> for LineView {
 
 /// A page of vulnerabilities.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct VulnerabilityPage {
+pub struct VulnerabilityPage {
     items: Vec<LineView>,
     next_cursor: Option<String>,
 }
@@ -83,34 +83,35 @@ pub(crate) struct VulnerabilityPage {
 /// Which vulnerabilities.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct VulnerabilityQuery {
+pub struct VulnerabilityQuery {
     /// Words of the title, or the beginning of an id.
-    q: Option<String>,
+    pub q: Option<String>,
     /// Exact product, case ignored.
-    product: Option<String>,
+    pub product: Option<String>,
     /// Exact vendor, case ignored.
-    vendor: Option<String>,
+    pub vendor: Option<String>,
     /// Exact weakness, such as `CWE-79`.
-    cwe: Option<String>,
+    pub cwe: Option<String>,
     /// `critical`, `high`, `medium`, `low`, `none` or `unrated`.
-    severity: Option<String>,
+    pub severity: Option<String>,
     /// Published at or after: a day or a moment.
-    from: Option<String>,
+    pub from: Option<String>,
     /// Published before: a day or a moment.
-    to: Option<String>,
+    pub to: Option<String>,
     /// Only those known to be exploited.
-    kev: Option<bool>,
+    pub kev: Option<bool>,
     /// Only those with an exploit that is known of.
-    exploit: Option<bool>,
+    pub exploit: Option<bool>,
     /// Only those with at least this EPSS score, 0 to 1.
-    epss: Option<f64>,
+    pub epss: Option<f64>,
     /// Rejected ones too.
-    rejected: Option<bool>,
+    pub rejected: Option<bool>,
     /// `published` (default), `changed` or `score`; the latest or highest first.
-    sort: Option<String>,
-    cursor: Option<String>,
+    pub sort: Option<String>,
+    /// Where the page begins; from an earlier page.
+    pub cursor: Option<String>,
     /// 1 to 200; 50 by default.
-    limit: Option<u32>,
+    pub limit: Option<u32>,
 }
 
 fn bad(detail: impl Into<String>) -> Problem {
@@ -134,9 +135,7 @@ fn when(name: &str, text: Option<String>) -> ApiResult<Option<Timestamp>> {
 }
 
 /// A filter and an order, as they are asked for.
-pub(crate) fn asked(
-    query: VulnerabilityQuery,
-) -> ApiResult<(VulnerabilityFilter, VulnerabilitySort)> {
+fn asked(query: VulnerabilityQuery) -> ApiResult<(VulnerabilityFilter, VulnerabilitySort)> {
     let severity = given(query.severity)
         .map(|word| {
             Level::parse(&word).ok_or_else(|| {
@@ -176,19 +175,23 @@ pub(crate) fn asked(
 pub(crate) async fn list_vulnerabilities(
     State(state): State<AppState>,
     _caller: Caller,
-    Query(mut query): Query<VulnerabilityQuery>,
+    Query(query): Query<VulnerabilityQuery>,
 ) -> ApiResult<Json<VulnerabilityPage>> {
+    page(&state.store, query).await.map(Json)
+}
+
+/// A page, without a server.
+pub async fn page(store: &Store, mut query: VulnerabilityQuery) -> ApiResult<VulnerabilityPage> {
     let page = PageRequest {
         cursor: given(query.cursor.take()),
         limit: page_size(query.limit)?,
     };
     let (filter, sort) = asked(query)?;
-    let known = state.store.vulnerabilities();
-    let page = known.search(&filter, sort, &page).await?;
-    Ok(Json(VulnerabilityPage {
+    let page = store.vulnerabilities().search(&filter, sort, &page).await?;
+    Ok(VulnerabilityPage {
         items: page.items.into_iter().map(LineView::from).collect(),
         next_cursor: page.next_cursor,
-    }))
+    })
 }
 
 /// Everything that is known of one vulnerability, under all its names.
@@ -299,19 +302,23 @@ pub(crate) async fn get_vulnerability(
     _caller: Caller,
     Path(id): Path<String>,
 ) -> ApiResult<Json<VulnerabilityView>> {
-    let found = whole(&state.store, &id).await?;
-    let found = found.ok_or_else(|| unknown(&id))?;
-    Ok(Json(VulnerabilityView::try_from(&found)?))
+    one(&state.store, &id).await.map(Json)
+}
+
+/// Everything about one, without a server.
+pub async fn one(store: &Store, id: &str) -> ApiResult<VulnerabilityView> {
+    let found = whole(store, id).await?.ok_or_else(|| unknown(id))?;
+    VulnerabilityView::try_from(&found)
 }
 
 /// Between which dates.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct HistoryQuery {
+pub struct HistoryQuery {
     /// At or after: a day or a moment.
-    from: Option<String>,
+    pub from: Option<String>,
     /// Before: a day or a moment.
-    to: Option<String>,
+    pub to: Option<String>,
 }
 
 /// A field that changed.
@@ -421,11 +428,14 @@ pub(crate) async fn get_vulnerability_history(
     Path(id): Path<String>,
     Query(query): Query<HistoryQuery>,
 ) -> ApiResult<Json<HistoryView>> {
+    changes(&state.store, &id, query).await.map(Json)
+}
+
+/// What changed, without a server.
+pub async fn changes(store: &Store, id: &str, query: HistoryQuery) -> ApiResult<HistoryView> {
     let (from, to) = (when("from", query.from)?, when("to", query.to)?);
-    let found = history(&state.store, &id, from, to).await?;
-    found
-        .map(|history| Json(history.into()))
-        .ok_or_else(|| unknown(&id))
+    let found = history(store, id, from, to).await?;
+    found.map(HistoryView::from).ok_or_else(|| unknown(id))
 }
 
 /// A feed's health.
@@ -457,8 +467,7 @@ pub struct FeedView {
 }
 
 impl FeedView {
-    /// As of now.
-    pub fn of(row: FeedRow, now: Timestamp) -> Self {
+    fn of(row: FeedRow, now: Timestamp) -> Self {
         Self {
             age_seconds: row.succeeded.map(|s| (now.seconds() - s.seconds()).max(0)),
             lag_seconds: row
@@ -478,7 +487,7 @@ impl FeedView {
 
 /// All feeds that were ever tried.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Feeds {
+pub struct Feeds {
     items: Vec<FeedView>,
 }
 
@@ -489,8 +498,12 @@ pub(crate) async fn list_feeds(
     State(state): State<AppState>,
     _caller: Caller,
 ) -> ApiResult<Json<Feeds>> {
-    let now = state.now();
-    let feeds = state.store.vulnerabilities().feeds().await?;
+    health(&state.store, state.now()).await.map(Json)
+}
+
+/// The feeds' health, without a server.
+pub async fn health(store: &Store, now: Timestamp) -> ApiResult<Feeds> {
+    let feeds = store.vulnerabilities().feeds().await?;
     let items = feeds.into_iter().map(|f| FeedView::of(f, now)).collect();
-    Ok(Json(Feeds { items }))
+    Ok(Feeds { items })
 }
