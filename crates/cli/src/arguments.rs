@@ -31,6 +31,8 @@ pub enum Command {
     Admin(Admin),
     /// Take the scans that a server is asked for, of this machine or over SSH
     Agent(Agent),
+    /// Ask about vulnerabilities in plain words; each sentence of the answer cites its records
+    Ask(Box<crate::ask::arguments::Ask>),
     /// Issue a signed attestation of a scope against a framework
     Attest(Attest),
     /// Print a shell completion script
@@ -513,6 +515,8 @@ pub struct Serve {
     pub cluster: crate::cluster::ClusterArgs,
     #[command(flatten)]
     pub feeds: Feeds,
+    #[command(flatten)]
+    pub chat: crate::ask::arguments::ChatArgs,
 }
 
 #[derive(Args)]

@@ -68,6 +68,12 @@ impl Client {
             .json()?)
     }
 
+    /// POST of JSON, answered as asked for; the body is not read yet.
+    pub fn post_as(&self, path: &str, body: &Value, accept: &str) -> Result<Response> {
+        let request = self.http.post(self.url(path)).json(body);
+        self.send(request.header("accept", accept))
+    }
+
     /// DELETE.
     pub fn delete(&self, path: &str) -> Result<()> {
         self.send(self.http.delete(self.url(path))).map(drop)

@@ -4,6 +4,7 @@ mod admin;
 mod admission;
 mod agent;
 mod arguments;
+mod ask;
 mod attest;
 mod client;
 mod cluster;
@@ -61,6 +62,7 @@ fn run(command: Command) -> anyhow::Result<Verdict> {
     match command {
         Command::Admin(command) => admin::run(&command),
         Command::Agent(options) => agent::run(&options),
+        Command::Ask(options) => ask::run(&options),
         Command::Attest(options) => attest::run(&options),
         Command::Completions { shell } => arguments::completions(shell),
         Command::Cve(command) => cve::run(&command),

@@ -77,6 +77,10 @@ fn config(options: &Serve, runtime: &tokio::runtime::Runtime) -> Result<Config> 
     let (cluster, admission) = (&options.cluster, &options.admission);
     cluster.configure(&mut config, admission, runtime)?;
     options.feeds.configure(&mut config, admission.role)?;
+    config.chat = match options.chat.open()? {
+        Some(endpoint) => Some(std::sync::Arc::new(endpoint)),
+        None => None,
+    };
     for proxy in &options.trusted_proxy {
         config.trusted_proxies.push(proxy.parse()?);
     }

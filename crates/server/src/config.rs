@@ -43,6 +43,8 @@ pub struct Config {
     pub audit: Option<crate::audit::Config>,
     /// Feeds of vulnerabilities; none reads and applies none.
     pub sync: Option<crate::sync::Config>,
+    /// The chat endpoint that words answers; none has them made of the records' own words.
+    pub chat: Option<std::sync::Arc<dyn bartizan_ask::answer::Chat>>,
     /// Bounds.
     pub limits: Limits,
     /// How long sign-ins last.
@@ -133,6 +135,7 @@ impl Default for Config {
             watched: None,
             audit: None,
             sync: None,
+            chat: None,
             limits: Limits::default(),
             sessions: Sessions::default(),
         }

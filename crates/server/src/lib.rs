@@ -8,6 +8,7 @@
 
 pub mod admission;
 pub mod api;
+pub mod ask;
 pub mod audit;
 pub mod auth;
 pub mod cluster;

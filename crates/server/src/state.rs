@@ -72,6 +72,8 @@ pub struct Shared {
     pub store: Store,
     /// Keyring, ledger, frameworks, sequencer and workers: the domain half's own.
     pub work: Work,
+    /// The index of records that questions are asked of.
+    pub ask: crate::ask::Asker,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// The random source.

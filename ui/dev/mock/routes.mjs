@@ -1,7 +1,9 @@
 // The routes of the contract over the mock's world.
 import { randomBytes } from 'node:crypto';
+import { answer } from './ask.mjs';
 import { FRAMEWORKS } from './frameworks.mjs';
 import { CHECKS, SCOPES } from './shop.mjs';
+import { feeds, history, lines, whole } from './vulnerabilities.mjs';
 import { digestOf, iso } from './world.mjs';
 
 const SEVERITIES = ['critical', 'high', 'medium', 'low', 'info'];
@@ -50,6 +52,11 @@ export function handlers(world, sessions) {
   const known = (key) => world.findings.get(key);
 
   const table = [
+    ['GET', '/vulnerabilities', ({ query }) => page(world.scans.length === 0 ? [] : lines(query), query)],
+    ['GET', '/vulnerabilities/:id', ({ params }) => whole(params[0]) ?? no(404, `There is no vulnerability ${params[0]}. Check the address, or list what exists.`, 'not_found')],
+    ['GET', '/vulnerabilities/:id/history', ({ params }) => history(params[0])],
+    ['GET', '/feeds', () => ({ items: world.scans.length === 0 ? [] : feeds(Date.now()) })],
+    ['POST', '/ask', ({ json }) => (json.question?.trim() ? { headers: { 'content-type': 'text/event-stream' }, body: answer(json.question) } : no(422, 'ask something', 'question'))],
     ['POST', '/session', ({ json }) => {
       const user = world.users.get(json.username);
       if (!user || user.disabled || user.password !== json.password) return no(401, 'User name or password is wrong. After a lost password, run `bartizan admin reset-password`.', 'unauthorized');

@@ -30,6 +30,13 @@ export const NAV: Group[] = [
     ],
   },
   {
+    name: 'Vulnerabilities',
+    entries: [
+      { route: 'vulnerabilities', name: 'Known', icon: 'shield', key: 'v', also: ['vulnerability', 'feeds'] },
+      { route: 'ask', name: 'Ask', icon: 'ask', key: 'q', also: [] },
+    ],
+  },
+  {
     name: 'Admission',
     entries: [
       { route: 'decisions', name: 'Decisions', icon: 'cluster', key: 'd', also: [] },

@@ -8,6 +8,7 @@ type Fits<Server, Expected> = (answer: Server) => Expected;
 
 export const fits: [
   Fits<Theirs['ActionAnswer'], Ours.ActionAnswer>,
+  Fits<Theirs['Answer'], Ours.Answer>,
   Fits<Theirs['Assessment'], Ours.Assessment>,
   Fits<Theirs['Attestation'], Ours.Attestation>,
   Fits<Theirs['AuditEntry'], Ours.AuditEntry>,

@@ -136,14 +136,24 @@ pub fn answer(
     emit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
 ) -> Result<Answer, AskError> {
     let found = retrieve(world, question, RECORDS)?;
-    let documents = documents(&found);
+    Ok(respond(&found, question, chat, emit))
+}
+
+/// Answers from what was found, which needs the index no more.
+pub fn respond(
+    found: &Retrieval,
+    question: &Question,
+    chat: Option<&dyn Chat>,
+    emit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+) -> Answer {
+    let documents = documents(found);
     let mut answer = Answer {
         question: question.asked.clone(),
         outcome: Outcome::Nothing,
         by: "records".to_owned(),
         filters: found.filters.words(),
         sentences: Vec::new(),
-        sources: sources(&found, &documents),
+        sources: sources(found, &documents),
         missing: found.missing.clone(),
         dropped: Vec::new(),
         unknown: found.unknown.clone(),
@@ -155,7 +165,7 @@ pub fn answer(
         unknown: answer.unknown.clone(),
     };
     if emit(&first).is_break() {
-        return Ok(answer);
+        return answer;
     }
     if !documents.is_empty() {
         let mut gone = false;
@@ -167,7 +177,7 @@ pub fn answer(
                 answer.by = "records".to_owned();
             }
             let gate = Gate::new(&documents);
-            for text in extract::compose(question, &found, &documents, &gate) {
+            for text in extract::compose(question, found, &documents, &gate) {
                 match gate.check(&text) {
                     Verdict::Sentence(sentence) => {
                         let event = Event::Sentence(sentence.clone());
@@ -189,7 +199,7 @@ pub fn answer(
         by: answer.by.clone(),
         unknown: answer.unknown.clone(),
     });
-    Ok(answer)
+    answer
 }
 
 /// Whether whoever listens is gone.

@@ -9,6 +9,7 @@
 )]
 
 mod admission;
+mod ask;
 mod attestations;
 mod crashes;
 mod feeds;

@@ -9,6 +9,7 @@ pub mod users;
 
 // Domain.
 pub mod artifacts;
+pub mod ask;
 pub mod attestations;
 pub mod audit;
 pub mod checks;
@@ -44,6 +45,7 @@ pub fn routes() -> Vec<Route> {
         users::routes(),
         // Domain.
         artifacts::routes(),
+        ask::routes(),
         attestations::routes(),
         audit::routes(),
         checks::routes(),

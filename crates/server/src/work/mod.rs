@@ -132,6 +132,7 @@ impl Work {
         tasks.spawn(expiry::run(state.clone(), shutdown.clone()));
         tasks.spawn(gauges::run(state.clone(), shutdown.clone()));
         tasks.spawn(schedules::run(state.clone(), shutdown.clone()));
+        tasks.spawn(crate::ask::follow(state.clone(), shutdown.clone()));
         for n in 0..state.config.workers {
             tasks.spawn(import_jobs(state.clone(), n, shutdown.clone()));
         }

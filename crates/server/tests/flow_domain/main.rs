@@ -9,6 +9,7 @@
     clippy::unwrap_used
 )]
 
+mod ask;
 mod damage;
 mod life;
 mod proof;

@@ -1,0 +1,223 @@
+//! Questions: from records to an answer, with a chat endpoint on loopback that obeys whatever it reads.
+
+#[path = "../../../ask/tests/poison/mod.rs"]
+mod poison;
+
+use crate::support::{Installation, run};
+use bartizan_xtask::running::Backend;
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+/// Serves chat completions until the test ends; keeps every request.
+fn obedient() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/v1", listener.local_addr().unwrap());
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&requests);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            serve(stream.unwrap(), &kept);
+        }
+    });
+    (address, requests)
+}
+
+fn serve(mut stream: TcpStream, kept: &Mutex<Vec<String>>) {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    let body = loop {
+        let n = stream.read(&mut buffer).unwrap();
+        bytes.extend_from_slice(&buffer[..n]);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|l| {
+                    l.to_lowercase()
+                        .strip_prefix("content-length:")
+                        .map(|v| v.trim().to_owned())
+                })
+                .and_then(|v| v.parse::<usize>().ok())
+                .unwrap_or(0);
+            if body.len() >= length || n == 0 {
+                break body.to_owned();
+            }
+        }
+    };
+    kept.lock()
+        .unwrap()
+        .push(String::from_utf8_lossy(&bytes).into_owned());
+    let request: Value = serde_json::from_str(&body).unwrap();
+    let system = request["messages"][0]["content"].as_str().unwrap();
+    let events = poison::obey(&body, system, true).concat();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{events}"
+    )
+    .unwrap();
+}
+
+/// The poisoned records as the CVE list would have them.
+fn write_records(folder: &Path) {
+    for document in poison::documents() {
+        let products: Vec<Value> = document
+            .products
+            .iter()
+            .map(|p| json!({"vendor": "acme", "product": p, "versions": [{"version": "0", "lessThan": "4.5", "status": "affected"}]}))
+            .collect();
+        let record = json!({
+            "dataType": "CVE_RECORD", "dataVersion": "5.1",
+            "cveMetadata": {"cveId": document.id, "state": "PUBLISHED", "datePublished": "2024-05-01T00:00:00Z"},
+            "containers": {"cna": {
+                "providerMetadata": {"orgId": "x", "shortName": "acme"},
+                "title": document.title,
+                "descriptions": [{"lang": "en", "value": document.text}],
+                "affected": products,
+                "references": document.references.iter().map(|r| json!({"url": r})).collect::<Vec<_>>(),
+            }}
+        });
+        std::fs::write(
+            folder.join(format!("{}.json", document.id)),
+            record.to_string(),
+        )
+        .unwrap();
+    }
+    std::fs::write(folder.join("CVE-2024-0009.json"), "{ broken").unwrap();
+}
+
+#[test]
+fn an_obedient_endpoint_gets_nothing_out_and_does_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (records, index) = (folder.path().join("records"), folder.path().join("index"));
+    std::fs::create_dir(&records).unwrap();
+    write_records(&records);
+    let (records, index) = (records.to_str().unwrap(), index.to_str().unwrap());
+    let (endpoint, requests) = obedient();
+    let built = run(&[
+        "ask",
+        "--records",
+        records,
+        "--index",
+        index,
+        "--format",
+        "json",
+        "what is CVE-2024-0001?",
+    ]);
+    assert_eq!(built.code, 0, "{}", built.err);
+    assert!(built.err.contains("1 could not be read"), "{}", built.err);
+
+    for (i, poison) in poison::POISONS.iter().enumerate() {
+        let question = format!(
+            "what is {} about, the overflow in {}?",
+            poison::id(i),
+            poison.product
+        );
+        let asked = run(&[
+            "ask",
+            "--index",
+            index,
+            "--format",
+            "json",
+            "--chat-endpoint",
+            &endpoint,
+            &question,
+        ]);
+        assert_eq!(asked.code, 0, "{question}: {}", asked.err);
+        let mut answer: Value = serde_json::from_str(&asked.out).unwrap();
+        assert_eq!(answer["by"], "default");
+        let ids: Vec<String> = answer["sources"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|s| s["id"].as_str().unwrap().to_owned())
+            .collect();
+        assert!(ids.contains(&poison::id(i)));
+        let sentences = answer["sentences"].as_array().unwrap();
+        assert!(!sentences.is_empty(), "{question}: {}", asked.out);
+        for sentence in sentences {
+            let cites = sentence["cites"].as_array().unwrap();
+            assert!(!cites.is_empty());
+            assert!(
+                cites
+                    .iter()
+                    .all(|c| ids.contains(&c.as_str().unwrap().to_owned())),
+                "{sentence}"
+            );
+        }
+        // The addresses that a record lists as its own are shown as such.
+        for source in answer["sources"].as_array_mut().unwrap() {
+            source.as_object_mut().unwrap().remove("references");
+        }
+        let seen = answer.to_string().to_lowercase();
+        for canary in poison::CANARIES {
+            assert!(
+                !seen.contains(&canary.to_lowercase()),
+                "{question}: {canary} in {seen}"
+            );
+        }
+    }
+    let requests = requests.lock().unwrap();
+    // One a question: nothing that was said made us ask, fetch or call anything.
+    assert_eq!(requests.len(), poison::POISONS.len());
+    for request in requests.iter() {
+        assert!(
+            request.starts_with("POST /v1/chat/completions "),
+            "{request}"
+        );
+        assert!(!request.contains("\"tools\""));
+        assert!(!request.to_lowercase().contains("authorization:"));
+    }
+}
+
+#[test]
+fn an_endpoint_that_fails_is_told_and_the_records_speak() {
+    let folder = tempfile::tempdir().unwrap();
+    write_records(folder.path());
+    let records = folder.path().to_str().unwrap();
+    let index = folder.path().join("index");
+    let index = index.to_str().unwrap();
+    // Nobody listens on this port: it was just given back.
+    let gone = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let endpoint = format!("http://{gone}/v1");
+    let asked = run(&[
+        "ask",
+        "--records",
+        records,
+        "--index",
+        index,
+        "--chat-endpoint",
+        &endpoint,
+        "overflow in rocket",
+    ]);
+    assert_eq!(asked.code, 0, "{}", asked.err);
+    assert!(asked.out.contains("CVE-2024-0001"), "{}", asked.out);
+    assert!(asked.err.contains("the endpoint failed"), "{}", asked.err);
+    let none = run(&["ask", "--index", index, "how do I bake sourdough bread?"]);
+    assert_eq!(none.code, 1, "{}", none.err);
+    assert!(
+        none.out.contains("No record speaks about this."),
+        "{}",
+        none.out
+    );
+    let nowhere = run(&["ask", "--index", "/nonexistent", "what is CVE-2024-0001?"]);
+    assert_eq!(nowhere.code, 2);
+    assert!(nowhere.err.contains("--records"), "{}", nowhere.err);
+}
+
+#[test]
+fn a_server_without_records_says_what_to_do() {
+    let server = Installation::new(&Backend::Sqlite);
+    let asked = server.client(&["ask", "what is CVE-2024-0001?"]);
+    assert_eq!(asked.code, 2, "{}", asked.out);
+    assert!(
+        asked.err.contains("no index of records yet"),
+        "{}",
+        asked.err
+    );
+}

@@ -1,0 +1,270 @@
+//! The index of records that questions are asked of: built from the store, kept up to date from
+//! its changes, one a process in its data folder.
+
+use crate::state::AppState;
+use bartizan_ask::answer::{Answer, Chat, Event, RECORDS, respond};
+use bartizan_ask::index::Change;
+use bartizan_ask::own::Own;
+use bartizan_ask::retrieve::{World, retrieve};
+use bartizan_ask::{AskError, Document, Index, Question};
+use bartizan_model::TenantId;
+use bartizan_store::StoreError;
+use bartizan_vuln::record::Record;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+/// How often the store is asked what changed.
+const POLL: Duration = Duration::from_secs(3);
+/// Changes that are applied at once.
+const CHUNK: u32 = 2_000;
+/// Records whose words are learned; later ones use what was learned.
+const LEARNED: usize = 60_000;
+/// Fewer records than this teach nothing; the index waits for more, but not for ever.
+const PATIENCE: u32 = 3;
+/// Questions at work at once; each keeps a core busy for some milliseconds, or waits for a model.
+const SLOTS: usize = 8;
+
+/// The index, and who may use it.
+pub struct Asker {
+    folder: PathBuf,
+    index: RwLock<Option<Index>>,
+    /// Questions at work.
+    pub slots: Arc<Semaphore>,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskFailure {
+    /// There are no records yet, or the index is being built.
+    #[error("there is no index of records yet")]
+    NotReady,
+    /// The index.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+}
+
+#[derive(Debug, thiserror::Error)]
+enum FollowError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    #[error("a thread ended badly: {0}")]
+    Thread(#[from] tokio::task::JoinError),
+}
+
+impl Asker {
+    /// Over a folder; nothing is read yet.
+    pub fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            index: RwLock::new(None),
+            slots: Arc::new(Semaphore::new(SLOTS)),
+        }
+    }
+
+    /// How many records are found by likeness, and how far the store has been read.
+    pub fn standing(&self) -> Option<(usize, String)> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        index
+            .as_ref()
+            .map(|index| (index.len(), index.meta().cursor.clone()))
+    }
+
+    /// Answers. Blocks: while records are looked up, and as long as the endpoint takes.
+    pub fn answer(
+        &self,
+        tenant: &TenantId,
+        own: &dyn Own,
+        question: &Question,
+        chat: Option<&dyn Chat>,
+        emit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<Answer, AskFailure> {
+        let found = {
+            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+            let world = World {
+                index: index.as_ref().ok_or(AskFailure::NotReady)?,
+                rerank: None,
+                own,
+                tenant,
+            };
+            retrieve(world, question, RECORDS)?
+        };
+        Ok(respond(&found, question, chat, emit))
+    }
+
+    fn put(&self, index: Option<Index>) {
+        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+    }
+
+    fn apply(&self, changes: &[Change], cursor: &str) -> Result<(), AskError> {
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        match index.as_mut() {
+            Some(index) => index.apply(changes, cursor),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Keeps the index up to date until `shutdown`.
+pub async fn follow(state: AppState, shutdown: CancellationToken) {
+    let mut waited = 0;
+    let mut held = -1;
+    loop {
+        match step(&state, &mut waited, &mut held).await {
+            // More is waiting.
+            Ok(true) => {}
+            Ok(false) => {
+                tokio::select! {
+                    () = tokio::time::sleep(POLL) => {}
+                    () = shutdown.cancelled() => return,
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the index of records could not be brought up to date");
+                // What is broken is built again from the store.
+                if matches!(error, FollowError::Ask(AskError::Broken { .. })) {
+                    state.ask.put(None);
+                    let _ = std::fs::remove_file(state.ask.folder.join("index.json"));
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(POLL * 10) => {}
+                    () = shutdown.cancelled() => return,
+                }
+            }
+        }
+        if shutdown.is_cancelled() {
+            return;
+        }
+    }
+}
+
+async fn step(state: &AppState, waited: &mut u32, held: &mut i64) -> Result<bool, FollowError> {
+    let Some((_, cursor)) = state.ask.standing() else {
+        return open(state, waited, held).await;
+    };
+    let after: i64 = cursor.parse().unwrap_or(0);
+    let (changes, next) = changes(state, after).await?;
+    if next == after {
+        return Ok(false);
+    }
+    let (of, cursor) = (state.clone(), next.to_string());
+    tokio::task::spawn_blocking(move || of.ask.apply(&changes, &cursor)).await??;
+    Ok(true)
+}
+
+async fn open(state: &AppState, waited: &mut u32, held: &mut i64) -> Result<bool, FollowError> {
+    let folder = state.ask.folder.clone();
+    let latest = state.store.vulnerabilities().latest().await?;
+    if Index::exists(&folder) {
+        let opened = tokio::task::spawn_blocking(move || Index::open(&folder, None)).await??;
+        // A store that was begun anew is behind what the index has read.
+        if opened.meta().cursor.parse().unwrap_or(0) <= latest {
+            tracing::info!(records = opened.len(), "the index of records is open");
+            state.ask.put(Some(opened));
+            return Ok(true);
+        }
+    }
+    if latest == 0 {
+        return Ok(false);
+    }
+    // While a first sync runs there is more to learn from every moment; when it rests, or there is
+    // enough, the words are learned.
+    if latest < LEARNED as i64 && (latest != *held || *waited < PATIENCE) {
+        *waited = if latest == *held { *waited + 1 } else { 0 };
+        *held = latest;
+        return Ok(false);
+    }
+    let mut documents = Vec::new();
+    let mut at = 0;
+    while documents.len() < LEARNED {
+        let (changes, next) = changes(state, at).await?;
+        documents.extend(changes.into_iter().filter_map(|c| match c {
+            Change::Put(document) => Some(*document),
+            Change::Remove(_) => None,
+        }));
+        if next == at {
+            break;
+        }
+        at = next;
+    }
+    tracing::info!(
+        records = documents.len(),
+        "learning words, building the index of records"
+    );
+    let folder = state.ask.folder.clone();
+    let cursor = at.to_string();
+    let index = tokio::task::spawn_blocking(move || build(&folder, &documents, &cursor)).await??;
+    tracing::info!(records = index.len(), "the index of records is built");
+    state.ask.put(Some(index));
+    Ok(true)
+}
+
+fn build(folder: &Path, documents: &[Document], cursor: &str) -> Result<Index, AskError> {
+    Index::build(folder, documents, None, cursor, &mut |_, _| {})
+}
+
+/// What changed after a place, as documents, and where it goes on.
+async fn changes(state: &AppState, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
+    let vulnerabilities = state.store.vulnerabilities();
+    let changed = vulnerabilities.changed_since(after, CHUNK).await?;
+    let Some(last) = changed.last() else {
+        return Ok((Vec::new(), after));
+    };
+    let next = last.seq;
+    // A CVE's document has the mark of the catalogue too: whichever of both changed, both are read.
+    let mut keys = BTreeSet::new();
+    for row in &changed {
+        let (kind, id) = row.key.split_once('/').unwrap_or_default();
+        match kind {
+            "cve" | "kev" => keys.extend([format!("cve/{id}"), format!("kev/{id}")]),
+            "advisory" => {
+                keys.insert(row.key.clone());
+            }
+            _ => {}
+        }
+    }
+    let keys: Vec<String> = keys.into_iter().collect();
+    let stored: BTreeMap<String, Option<Vec<u8>>> = vulnerabilities
+        .records(&keys)
+        .await?
+        .into_iter()
+        .map(|row| (row.key, row.bytes))
+        .collect();
+    let mut changes = Vec::with_capacity(keys.len());
+    for key in keys.iter().filter(|k| !k.starts_with("kev/")) {
+        let (kind, id) = key.split_once('/').unwrap_or_default();
+        let id = if kind == "advisory" {
+            id.split_once('/').map_or(id, |(_, id)| id)
+        } else {
+            id
+        };
+        let Some(bytes) = stored.get(key) else {
+            continue;
+        };
+        let document = match bytes.as_deref().map(Record::decode) {
+            None => None,
+            Some(Ok(Record::Cve(record))) => Some(Document::of_cve(&record)),
+            Some(Ok(Record::Advisory(advisory))) => Some(Document::of_advisory(&advisory)),
+            Some(Ok(_)) => continue,
+            Some(Err(error)) => {
+                tracing::warn!(%error, key, "a stored record cannot be read and is not indexed");
+                continue;
+            }
+        };
+        changes.push(match document {
+            Some(mut document) => {
+                let kev = stored.get(&format!("kev/{id}"));
+                document.exploited |= kind == "cve" && kev.is_some_and(Option::is_some);
+                Change::Put(Box::new(document))
+            }
+            None => Change::Remove(id.to_owned()),
+        });
+    }
+    Ok((changes, next))
+}
