@@ -57,6 +57,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ask": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask about vulnerabilities. Server-sent events `found`, `sentence`, `dropped` and `done` as they
+         *     come; with `Accept: application/json` the whole answer at once.
+         */
+        post: operations["ask"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/attestations": {
         parameters: {
             query?: never;
@@ -240,6 +260,23 @@ export interface paths {
          *     with a number where the watcher was too slow.
          */
         get: operations["streamDecisions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/feeds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The health of the feeds: age, lag, errors. */
+        get: operations["listFeeds"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1105,6 +1142,57 @@ export interface paths {
         patch: operations["change_user"];
         trace?: never;
     };
+    "/api/v1/vulnerabilities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List CVEs. */
+        get: operations["listVulnerabilities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vulnerabilities/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Everything that is known of a vulnerability, by any of its names. */
+        get: operations["getVulnerability"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vulnerabilities/{id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What changed in a vulnerability, field by field, between two dates. */
+        get: operations["getVulnerabilityHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1209,10 +1297,68 @@ export interface components {
          * @enum {string}
          */
         ActionWord: "accept" | "false_positive" | "reopen";
+        /** @description An answer. */
+        Answer: {
+            /** @description Who worded it: `records`, or the name of a model. */
+            by: string;
+            /** @description What was left out of what the model said, and why. */
+            dropped: string[];
+            /** @description The filters that were applied, in words. */
+            filters: string[];
+            /** @description Names that were asked for and that no record has. */
+            missing: string[];
+            /** @description `answered`, or `nothing` where no record speaks about it. */
+            outcome: string;
+            /** @description As asked. */
+            question: string;
+            /** @description The sentences. */
+            sentences: components["schemas"]["AnswerSentence"][];
+            /** @description The records. */
+            sources: components["schemas"]["AnswerSource"][];
+            /** @description What could not be looked at. */
+            unknown: string[];
+        };
+        /** @description A sentence and what it rests on. */
+        AnswerSentence: {
+            /** @description The records that it cites. */
+            cites: string[];
+            /** @description With its citations in brackets. */
+            text: string;
+        };
+        /** @description A record that the answer is made from. */
+        AnswerSource: {
+            /** @description Known to be exploited. */
+            exploited: boolean;
+            /** @description What it is cited by. */
+            id: string;
+            /** @description `cve`, `advisory` or `own`. */
+            kind: string;
+            /** @description Other names. */
+            names: string[];
+            /** @description First published. */
+            published?: string | null;
+            /** @description Addresses that the record gives; nobody has checked them. */
+            references: string[];
+            /** @description The score, `9.8`. */
+            score?: string | null;
+            /** @description The feed, or who assigned it. */
+            source: string;
+            /** @description One line. */
+            title: string;
+            /** @description How it was found: `name`, `words`, `likeness`, `filters`, `own`. */
+            ways: string[];
+            /** @description Rejected or withdrawn. */
+            withdrawn: boolean;
+        };
         /** @description What to change of a scope. */
         ArchiveScope: {
             /** @description Hidden from lists and overview, or shown again. */
             archived: boolean;
+        };
+        /** @description A question. */
+        AskRequest: {
+            /** @description In plain words; ids, `pkg:` addresses, dates, severities and "in my cluster" are understood. */
+            question: string;
         };
         /** @description A person's verdict on a control. */
         Assessment: {
@@ -1616,6 +1762,16 @@ export interface components {
             /** @description Such as `validation.gatekeeper.sh`. */
             name: string;
         };
+        /** @description An EPSS score. */
+        Epss: {
+            cve: string;
+            /** Format: date-time */
+            day: string;
+            /** Format: float */
+            percentile: number;
+            /** Format: float */
+            score: number;
+        };
         /** @description A value that decided. */
         Evidence: {
             actual?: string | null;
@@ -1642,6 +1798,65 @@ export interface components {
             status: {
                 [key: string]: number;
             };
+        };
+        /** @description A feed's health. */
+        Feed: {
+            /**
+             * Format: int64
+             * @description Seconds since the last attempt that succeeded; none when there was none.
+             */
+            age_seconds?: number | null;
+            /**
+             * Format: int64
+             * @description Records that the last attempt passed on as new or changed.
+             */
+            applied: number;
+            /** @description Why the last attempt failed; none when it succeeded. */
+            error?: string | null;
+            /**
+             * Format: int64
+             * @description Seconds from that change to the last attempt: how far behind the feed itself is.
+             */
+            lag_seconds?: number | null;
+            name: string;
+            /**
+             * Format: date-time
+             * @description The latest change that any of its records states.
+             */
+            newest?: string | null;
+            /**
+             * Format: int64
+             * @description Records that the last attempt offered.
+             */
+            offered: number;
+            /**
+             * Format: int64
+             * @description Records that the last attempt could not read.
+             */
+            refused: number;
+            /**
+             * Format: date-time
+             * @description The last attempt that succeeded.
+             */
+            succeeded?: string | null;
+            /**
+             * Format: date-time
+             * @description The last attempt.
+             */
+            tried: string;
+        };
+        /** @description All feeds that were ever tried. */
+        Feeds: {
+            items: components["schemas"]["Feed"][];
+        };
+        /** @description A field that changed. */
+        FieldChange: {
+            /** @description What stands there; none when it is gone. */
+            after?: unknown;
+            /** @description What stood there; none when it is new. */
+            before?: unknown;
+            /** @description Where, such as `references[https://example.com].kind`. */
+            field: string;
         };
         /** @description A finding, as a list shows it. */
         Finding: {
@@ -2960,6 +3175,113 @@ export interface components {
         VerifyToken: {
             token: string;
         };
+        /** @description Everything that is known of one vulnerability, under all its names. */
+        Vulnerability: {
+            /** @description Advisories about it, bundles included. */
+            advisories: Record<string, never>[];
+            /** @description Records of the CVE list, with CISA's SSVC. */
+            cves: Record<string, never>[];
+            /** @description EPSS: probability of exploitation within 30 days. */
+            epss: components["schemas"]["Epss"][];
+            /** @description Known to be exploited. */
+            exploited: boolean;
+            /** @description Addresses that are said to lead to exploits. */
+            exploits: string[];
+            /** @description Entries of CISA's catalogue of what is exploited. */
+            kev: Record<string, never>[];
+            /** @description There are more advisories than are told. */
+            more: boolean;
+            /** @description All its names, the asked one first. */
+            names: string[];
+            /** @description What comes first, by what the world knows of it: `act`, `attend`, `track-closely`, `track`. */
+            priority: unknown;
+            /** @description Why. */
+            reasons: string[];
+            /** @description Rejected by whoever assigned it. */
+            rejected: boolean;
+            /**
+             * Format: float
+             * @description The highest CVSS base score of the CVE records, else of the advisories.
+             */
+            score?: number | null;
+            /** @description `critical`, `high`, `medium`, `low`, `none` or `unrated`. */
+            severity: string;
+            /** @description Records that cannot be read back, with the reason. */
+            unreadable: string[];
+            /** @description Statements of suppliers. */
+            vex: Record<string, never>[];
+            /** @description Records that their feed withdrew. */
+            withdrawn: string[];
+        };
+        /** @description What changed. */
+        VulnerabilityHistory: {
+            /** @description There are more records than are told. */
+            more: boolean;
+            /** @description With `from`: what differs between then and the end. */
+            net: components["schemas"]["VulnerabilityNet"][];
+            /** @description Versions, the oldest first. */
+            versions: components["schemas"]["VulnerabilityVersion"][];
+        };
+        /** @description A line of the list. */
+        VulnerabilityLine: {
+            /** Format: date-time */
+            changed?: string | null;
+            /**
+             * Format: float
+             * @description Probability of exploitation within 30 days.
+             */
+            epss?: number | null;
+            /** @description An exploit is known of. */
+            exploit: boolean;
+            id: string;
+            /** @description Known to be exploited. */
+            kev: boolean;
+            /** Format: date-time */
+            published?: string | null;
+            rejected: boolean;
+            /**
+             * Format: float
+             * @description The highest CVSS base score; none where nobody rated it.
+             */
+            score?: number | null;
+            /** @description `critical`, `high`, `medium`, `low`, `none` or `unrated`. */
+            severity: string;
+            title: string;
+        };
+        /** @description What changed in a record over the whole time that was asked for. */
+        VulnerabilityNet: {
+            changes: components["schemas"]["FieldChange"][];
+            /** @description There are more changes than are told. */
+            more: boolean;
+            record: string;
+        };
+        /** @description A page of vulnerabilities. */
+        VulnerabilityPage: {
+            items: components["schemas"]["VulnerabilityLine"][];
+            next_cursor?: string | null;
+        };
+        /** @description A version of a record. */
+        VulnerabilityVersion: {
+            /**
+             * Format: date-time
+             * @description When it came here.
+             */
+            applied: string;
+            /**
+             * Format: date-time
+             * @description When it changed, by its own word, else when it came here.
+             */
+            at: string;
+            changes: components["schemas"]["FieldChange"][];
+            /** @description The first version that is held; it has no changes. */
+            first: boolean;
+            /** @description There are more changes than are told. */
+            more: boolean;
+            /** @description `cve/CVE-2024-3094`, `advisory/<feed>/<id>`, `kev/<CVE>`. */
+            record: string;
+            /** @description The feed withdrew the record. */
+            withdrawn: boolean;
+        };
     };
     responses: never;
     parameters: never;
@@ -3074,6 +3396,53 @@ export interface operations {
                 content: {
                     "application/octet-stream": number[];
                 };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ask: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AskRequest"];
+            };
+        };
+        responses: {
+            /** @description The answer; as events unless JSON is asked for */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Answer"];
+                };
+            };
+            /** @description The question cannot be used */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no index of records yet */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description A problem: what is wrong and what to try. */
             default: {
@@ -3467,6 +3836,34 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": string;
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listFeeds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Feeds"];
                 };
             };
             /** @description A problem: what is wrong and what to try. */
@@ -5468,6 +5865,129 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listVulnerabilities: {
+        parameters: {
+            query?: {
+                cursor?: string;
+                /** @description Exact weakness, such as `CWE-79`. */
+                cwe?: string;
+                /** @description Only those with at least this EPSS score, 0 to 1. */
+                epss?: number;
+                /** @description Only those with an exploit that is known of. */
+                exploit?: boolean;
+                /** @description Published at or after: a day or a moment. */
+                from?: string;
+                /** @description Only those known to be exploited. */
+                kev?: boolean;
+                /** @description 1 to 200; 50 by default. */
+                limit?: number;
+                /** @description Exact product, case ignored. */
+                product?: string;
+                /** @description Words of the title, or the beginning of an id. */
+                q?: string;
+                /** @description Rejected ones too. */
+                rejected?: boolean;
+                /** @description `critical`, `high`, `medium`, `low`, `none` or `unrated`. */
+                severity?: string;
+                /** @description `published` (default), `changed` or `score`; the latest or highest first. */
+                sort?: string;
+                /** @description Published before: a day or a moment. */
+                to?: string;
+                /** @description Exact vendor, case ignored. */
+                vendor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VulnerabilityPage"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getVulnerability: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description CVE, GHSA, DSA, … */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Vulnerability"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getVulnerabilityHistory: {
+        parameters: {
+            query?: {
+                /** @description At or after: a day or a moment. */
+                from?: string;
+                /** @description Before: a day or a moment. */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                /** @description CVE, GHSA, DSA, … */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VulnerabilityHistory"];
                 };
             };
             /** @description A problem: what is wrong and what to try. */

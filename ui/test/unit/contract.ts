@@ -18,6 +18,7 @@ export const fits: [
   Fits<Theirs['ControlRow'], Ours.ControlRow>,
   Fits<Theirs['Decision'], Ours.Decision>,
   Fits<Theirs['Drift'], Ours.Drift>,
+  Fits<Theirs['Feed'], Ours.Feed>,
   Fits<Theirs['Finding'], Ours.Finding>,
   Fits<Theirs['FindingDetail'], Ours.FindingDetail>,
   Fits<Theirs['FindingPage'], Ours.FindingPage>,
@@ -42,5 +43,8 @@ export const fits: [
   Fits<Theirs['TokenCreated'], Ours.NewToken>,
   Fits<Theirs['TrialResult'], Ours.TrialResult>,
   Fits<Theirs['User'], Ours.User>,
+  Fits<Theirs['Vulnerability'], Ours.Vulnerability>,
+  Fits<Theirs['VulnerabilityHistory'], Ours.VulnerabilityHistory>,
+  Fits<Theirs['VulnerabilityLine'], Ours.VulnerabilityLine>,
   Fits<Theirs['Verdict'], Ours.VerifyAnswer>,
-] = Array.from({ length: 35 }, () => (answer: unknown) => answer) as never;
+] = Array.from({ length: 40 }, () => (answer: unknown) => answer) as never;
