@@ -79,6 +79,8 @@ export interface ProductRow {
   vendor: string;
   product: string;
   versions: string[];
+  /** What counts for versions that are not listed: `affected`, `unaffected`, `unknown` or nothing. */
+  otherwise: string;
 }
 
 /** Products as the CVE list names them, each once. */
@@ -86,7 +88,7 @@ export function productsOf(whole: Vulnerability): ProductRow[] {
   const rows = new Map<string, ProductRow>();
   for (const record of whole.cves.map(plain)) {
     for (const product of list(record['products']).map(plain)) {
-      const row = { vendor: text(product['vendor']), product: text(product['product']) || text(product['package']), versions: [] as string[] };
+      const row = { vendor: text(product['vendor']), product: text(product['product']) || text(product['package']), versions: [] as string[], otherwise: text(product['default_status']) };
       if (!row.product || row.product === 'n/a') continue;
       const held = rows.get(`${row.vendor}/${row.product}`) ?? row;
       rows.set(`${row.vendor}/${row.product}`, held);

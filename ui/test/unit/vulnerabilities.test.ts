@@ -12,7 +12,7 @@ const whole: Vulnerability = {
 test('records are read, and what has another shape is left out', () => {
   expect(wordsOf(whole)).toMatchObject({ title: 'T', description: 'D', by: 'acme' });
   expect(packagesOf(whole).map((p) => [p.ecosystem, stateWord(p)])).toEqual([['Debian:13', '1.2-1'], ['Debian:12', 'Will not be fixed'], ['Debian:13', 'after 4']]);
-  expect(productsOf(whole)).toEqual([{ vendor: 'acme', product: 'rocket', versions: ['0 before 2'] }]);
+  expect(productsOf(whole)).toEqual([{ vendor: 'acme', product: 'rocket', versions: ['0 before 2'], otherwise: '' }]);
   expect(ratingsOf(whole)).toEqual([{ by: 'acme', vector: 'CVSS:3.1/AV:N', score: '9.8' }]);
   expect(referencesOf(whole)).toHaveLength(1);
   expect(cisaOf(whole).map((f) => f.value)).toEqual(['active', '2024-02-01', 'uses it']);
