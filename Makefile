@@ -50,8 +50,9 @@ cluster: ## The same, wherever the API server is built already; otherwise says w
 
 # A real broker, brought from Maven Central once a machine: see docs/adr/0013-stream.md. The client's
 # library and OpenSSL are compiled for it.
-KAFKA_TESTS := cargo test --locked --package bartizan-stream --package bartizan-cli --features bartizan-cli/kafka \
-	--test kafka -- --ignored --test-threads 1
+# The whole workspace is named so that everything else keeps the features it was built with.
+KAFKA_TESTS := cargo test --locked --workspace --features bartizan-cli/kafka --test kafka -- --ignored \
+	--test-threads 1
 
 test-kafka: ## Tests against a real Kafka and PostgreSQL; brings the broker first
 	@scripts/need compiler postgres kafka openssl
