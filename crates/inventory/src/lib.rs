@@ -4,16 +4,22 @@
 //! wants and what they tell. What could not be read is told as [`Unread`], never passed over.
 
 pub mod catalogue;
+mod error;
 pub mod fuzzing;
+pub mod image;
 mod release;
 pub mod sbom;
 pub mod tree;
 
+pub use error::InventoryError;
+pub use image::image;
 pub use release::OsRelease;
 
 use bartizan_model::{AssetUid, Component, Digest, Ecosystem, EcosystemKind};
 use catalogue::{Catalogued, Owner};
 use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
 use tree::Tree;
 
 /// What was looked at.
@@ -63,6 +69,36 @@ pub struct Inventory {
     pub components: Vec<Component>,
     /// In order.
     pub unread: Vec<Unread>,
+}
+
+/// Looks at a folder, or at a single file; with `host` at a machine by its root.
+pub fn folder(path: &Path, host: bool) -> Result<Inventory, InventoryError> {
+    let io = |source| InventoryError::io(path.display(), source);
+    let root = path.canonicalize().map_err(io)?;
+    if host && !root.is_dir() {
+        return Err(io(std::io::ErrorKind::NotADirectory.into()));
+    }
+    let shown = root.display().to_string();
+    let (kind, word, name) = match host {
+        true => (TargetKind::Host, "host", hostname(&root).unwrap_or(shown)),
+        false => (TargetKind::Folder, "folder", shown),
+    };
+    let target = Target {
+        uid: AssetUid::new(format!("{word}:{name}"))?,
+        kind,
+        name,
+        digest: None,
+    };
+    Ok(take(target, &mut tree::Folder::new(&root, host)))
+}
+
+/// The name that the machine has in its own files.
+fn hostname(root: &Path) -> Option<String> {
+    let file = std::fs::File::open(root.join("etc/hostname")).ok()?;
+    let mut text = String::new();
+    file.take(4096).read_to_string(&mut text).ok()?;
+    let name = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    Some(name.to_owned())
 }
 
 /// Looks at a whole tree, by every cataloguer.
@@ -126,3 +162,6 @@ pub fn take(target: Target, tree: &mut dyn Tree) -> Inventory {
         unread,
     }
 }
+
+#[cfg(test)]
+mod tests;

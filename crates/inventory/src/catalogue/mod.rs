@@ -1,9 +1,11 @@
 //! What files tell of packages: one module a kind of file.
 
+mod apk;
 mod cargo_auditable;
 mod cargo_lock;
 mod composer;
 mod dotnet;
+mod dpkg;
 mod executable;
 mod gemfile_lock;
 mod gemspec;
@@ -19,6 +21,7 @@ mod pnpm_lock;
 mod poetry_lock;
 mod python_dist;
 mod requirements;
+mod rpm;
 mod yarn_lock;
 
 use crate::Unread;
@@ -28,10 +31,12 @@ use bartizan_model::{EcosystemKind, Purl};
 
 /// Every cataloguer; a test proves that each module stands here.
 pub const ALL: &[&dyn Cataloguer] = &[
+    &apk::Apk,
     &cargo_auditable::CargoAuditable,
     &cargo_lock::CargoLock,
     &composer::Composer,
     &dotnet::Dotnet,
+    &dpkg::Dpkg,
     &gemfile_lock::GemfileLock,
     &gemspec::Gemspec,
     &go_binary::GoBinary,
@@ -45,6 +50,7 @@ pub const ALL: &[&dyn Cataloguer] = &[
     &poetry_lock::PoetryLock,
     &python_dist::PythonDist,
     &requirements::Requirements,
+    &rpm::Rpm,
     &yarn_lock::YarnLock,
 ];
 

@@ -1,7 +1,21 @@
 //! Where files come from: a folder, the layers of an image, memory.
 
+mod folder;
+pub mod fuzzing;
+mod layers;
+mod tar;
+mod unpack;
+
+pub use folder::Folder;
+pub use layers::{Layer, Layers};
+pub(crate) use tar::{Entries, Kind as TarKind, clean};
+pub use unpack::Side;
+
 use crate::Unread;
 use bartizan_model::Digest;
+
+/// The largest file that is read, in bytes: it is held in memory.
+pub const LARGEST: u64 = 512 << 20;
 
 /// A file that may be read. Paths are relative, with `/`, and begin with none.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,7 @@
 //! Conformance runs against public suites and peers, on data given by path.
 
 mod changes;
+mod inventory;
 mod opa;
 mod openscap;
 mod retrieval;
@@ -31,6 +32,8 @@ enum Suite {
         /// A checkout of kubernetes/pod-security-admission.
         checkout: PathBuf,
     },
+    /// The Debian packages of a root, by us, by dpkg-query and by syft.
+    Inventory(inventory::Options),
     /// Policies and inputs made at random, answered by us and by OPA.
     Opa(opa::Options),
     /// OPA's compliance suite in JSON, folder by folder.
@@ -54,6 +57,7 @@ pub fn run(options: &Options) -> Result<()> {
     match &options.suite {
         Suite::Gatekeeper { library } => example("gatekeeper_library", &[library.as_os_str()]),
         Suite::PodSecurity { checkout } => example("pod_security", &[checkout.as_os_str()]),
+        Suite::Inventory(options) => inventory::run(options),
         Suite::Opa(options) => opa::run(options),
         Suite::Rego { checkout } => example("rego_suite", &[checkout.as_os_str()]),
         Suite::Openscap(options) => openscap::run(options),

@@ -1,18 +1,14 @@
-//! RPM packages, from the database of headers: `rpmdb.sqlite`. The older formats (Berkeley
-//! DB, ndb) are not read, which is said as an error.
+//! RPM packages, from the database of headers in any of its formats.
 
 use super::{absent, text, wanted};
 use crate::oval::item::{Collected, Item};
 use crate::oval::model::Datatype;
 use crate::probe::{Context, Query};
 use crate::system::System;
+use bartizan_packages::rpm::{Depth, Package, packages};
 use std::path::Path;
 
-pub mod header;
-mod sqlite;
 mod verify;
-
-use header::{Depth, Package};
 
 const FOLDERS: [&str; 3] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm"];
 /// Words of `ID` and `ID_LIKE` in os-release of systems that are made of RPM packages.
@@ -20,8 +16,9 @@ const OF_PACKAGES: [&str; 8] = [
     "amzn", "centos", "fedora", "mariner", "opensuse", "rhel", "sles", "suse",
 ];
 const SQLITE: &str = "rpmdb.sqlite";
+/// The newest format first, as rpm itself prefers it.
+const DATABASES: [&str; 3] = [SQLITE, "Packages.db", "Packages"];
 const MAX_DATABASE: u64 = 1 << 30;
-const MAX_PACKAGES: usize = 500_000;
 
 /// Reads a file of a database folder; None where there is none.
 fn read(system: &dyn System, folder: &str, name: &str) -> Result<Option<Vec<u8>>, String> {
@@ -35,23 +32,16 @@ fn read(system: &dyn System, folder: &str, name: &str) -> Result<Option<Vec<u8>>
 
 fn load(system: &dyn System, depth: Depth) -> Result<Vec<Package>, String> {
     for folder in FOLDERS {
-        if let Some(database) = read(system, folder, SQLITE)? {
-            let journal = read(system, folder, &format!("{SQLITE}-wal"))?;
+        for name in DATABASES {
+            let Some(database) = read(system, folder, name)? else {
+                continue;
+            };
+            let journal = match name {
+                SQLITE => read(system, folder, &format!("{SQLITE}-wal"))?,
+                _ => None,
+            };
             return packages(&database, &journal.unwrap_or_default(), depth)
-                .map_err(|error| format!("{folder}/{SQLITE}: {error}"));
-        }
-        for (old, format) in [("Packages.db", "ndb"), ("Packages", "Berkeley DB")] {
-            let path = Path::new(folder).join(old);
-            match system.stat(&path) {
-                Ok(_) => {
-                    let path = path.display();
-                    return Err(format!(
-                        "{path}: an rpm database in {format}'s format, which is not supported (rpmdb.sqlite is)"
-                    ));
-                }
-                Err(error) if absent(&error) => {}
-                Err(error) => return Err(format!("{}: {error}", path.display())),
-            }
+                .map_err(|error| format!("{folder}/{name}: {error}"));
         }
     }
     if is_of_packages(system)? {
@@ -79,22 +69,6 @@ fn is_of_packages(system: &dyn System) -> Result<bool, String> {
         }));
     }
     Ok(false)
-}
-
-fn packages(database: &[u8], journal: &[u8], depth: Depth) -> Result<Vec<Package>, String> {
-    let mut packages = Vec::new();
-    // An empty file is a database before its first table.
-    if database.is_empty() && journal.is_empty() {
-        return Ok(packages);
-    }
-    sqlite::blobs(database, journal, "Packages", |blob| {
-        if packages.len() >= MAX_PACKAGES {
-            return Err(format!("more than {MAX_PACKAGES} packages"));
-        }
-        packages.push(Package::parse(blob, depth).ok_or("a broken header")?);
-        Ok(())
-    })?;
-    Ok(packages)
 }
 
 /// `rpminfo_object`.

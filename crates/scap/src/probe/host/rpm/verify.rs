@@ -1,11 +1,11 @@
 //! Files compared with what their RPM package says of them, as `rpm -V` does (`rpmverifyfile`).
 
 use super::super::{absent, text, wanted};
-use super::header::{FileRecord, Package};
 use crate::oval::item::{Collected, Item, Status};
 use crate::oval::model::{Datatype, Operation};
 use crate::probe::{Bound, Context, Query};
 use crate::system::{FileKind, Metadata, System};
+use bartizan_packages::rpm::{FileRecord, Package};
 use md5::Digest as _;
 use std::collections::HashMap;
 use std::path::Path;

@@ -7,7 +7,10 @@ const NAME: u32 = 1000;
 const VERSION: u32 = 1001;
 const RELEASE: u32 = 1002;
 const EPOCH: u32 = 1003;
+const VENDOR: u32 = 1011;
+const LICENSE: u32 = 1014;
 const ARCH: u32 = 1022;
+const SOURCERPM: u32 = 1044;
 const DIRINDEXES: u32 = 1116;
 const BASENAMES: u32 = 1117;
 const DIRNAMES: u32 = 1118;
@@ -31,11 +34,22 @@ const SIGGPG: u32 = 262;
 /// An installed package.
 #[derive(Debug, Default)]
 pub struct Package {
+    /// `Name`.
     pub name: String,
+    /// `Epoch`, where there is one.
     pub epoch: Option<u32>,
+    /// `Version`.
     pub version: String,
+    /// `Release`.
     pub release: String,
+    /// `Arch`; `(none)` for keys.
     pub arch: String,
+    /// The file name of the source package.
+    pub source: Option<String>,
+    /// `License`.
+    pub licence: Option<String>,
+    /// `Vendor`.
+    pub vendor: Option<String>,
     /// The key of the signature, 16 hexadecimal digits.
     pub key: Option<String>,
     /// Where asked for.
@@ -47,18 +61,25 @@ pub struct Package {
 /// What a package says of a file.
 #[derive(Debug, Default)]
 pub struct FileRecord {
+    /// Its path.
     pub path: String,
+    /// Its size.
     pub size: u64,
     /// With the bits of its kind.
     pub mode: u16,
+    /// Seconds since 1970.
     pub modified: u32,
     /// Hexadecimal digits; empty where there is none.
     pub digest: String,
     /// RFC 4880's number.
     pub algorithm: u32,
+    /// Where a link points.
     pub link: String,
+    /// Its owner.
     pub user: String,
+    /// Its group.
     pub group: String,
+    /// Its capabilities as text.
     pub capabilities: String,
     /// `RPMFILE_*`.
     pub flags: u32,
@@ -138,6 +159,11 @@ impl<'a> Header<'a> {
             .map(|text| String::from_utf8_lossy(text).into_owned())
             .collect();
         (strings.len() == entry.count).then_some(strings)
+    }
+
+    fn first(&self, tag: u32) -> Option<String> {
+        let first = self.strings(tag)?.into_iter().next()?;
+        (!first.is_empty() && first != "(none)").then_some(first)
     }
 
     /// As rpm's own format shows what is not there.
@@ -258,6 +284,9 @@ impl Package {
             version: header.string(VERSION),
             release: header.string(RELEASE),
             arch: header.string(ARCH),
+            source: header.first(SOURCERPM),
+            licence: header.first(LICENSE),
+            vendor: header.first(VENDOR),
             key: signature.and_then(key),
             files: match depth {
                 Depth::Files => header.files()?,

@@ -1,0 +1,138 @@
+//! rpm: the database of headers, in any of its formats.
+
+use super::{Catalogued, Cataloguer, Owner, Package, at};
+use crate::tree::{Candidate, File};
+use bartizan_model::Purl;
+use bartizan_model::component::SourcePackage;
+use bartizan_packages::rpm::{self, Depth};
+
+/// Packages that rpm has installed.
+pub struct Rpm;
+
+const FOLDERS: [&str; 3] = ["usr/lib/sysimage/rpm", "var/lib/rpm", "usr/share/rpm"];
+const NAMES: [&str; 4] = ["rpmdb.sqlite", LOG, "Packages.db", "Packages"];
+const LOG: &str = "rpmdb.sqlite-wal";
+
+impl Cataloguer for Rpm {
+    fn name(&self) -> &'static str {
+        "rpm"
+    }
+
+    fn wants(&self, file: &Candidate<'_>) -> bool {
+        let parts = file.path.rsplit_once('/');
+        parts.is_some_and(|(folder, name)| FOLDERS.contains(&folder) && NAMES.contains(&name))
+    }
+
+    fn read(&self, file: &File, out: &mut Catalogued) -> Result<(), String> {
+        if file.candidate().name() == LOG {
+            // Files come one by one, and rpm empties it when it ends well.
+            return match file.bytes.is_empty() {
+                true => Ok(()),
+                false => Err("changes that are not in the database yet are not read".into()),
+            };
+        }
+        let packages = rpm::packages(&file.bytes, &[], Depth::Package);
+        for package in packages.map_err(|e| e.to_string())? {
+            // A key is kept like a package and is no software.
+            if package.name == "gpg-pubkey" {
+                continue;
+            }
+            match component(&package) {
+                Ok((purl, source)) => out.add(Package {
+                    purl,
+                    owner: Owner::Distribution("rpm"),
+                    source,
+                    licences: package.licence.into_iter().collect(),
+                    found: at(file),
+                }),
+                Err(why) => out.unread(&file.path, why),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn component(package: &rpm::Package) -> Result<(Purl, Option<SourcePackage>), String> {
+    let version = format!("{}-{}", package.version, package.release);
+    let epoch = package.epoch.filter(|epoch| *epoch != 0);
+    let shown = epoch.map(|epoch| epoch.to_string()).unwrap_or_default();
+    let arch = match package.arch.as_str() {
+        "(none)" => "",
+        arch => arch,
+    };
+    let purl = Purl::new("rpm", None, &package.name, Some(&version))
+        .and_then(|purl| purl.with("arch", arch))
+        .and_then(|purl| purl.with("epoch", &shown))
+        .map_err(|e| e.to_string())?;
+    let source = package.source.as_deref().and_then(source);
+    let source = source
+        .filter(|(name, built)| *name != package.name || *built != version)
+        .map(|(name, built)| SourcePackage {
+            name: name.to_owned(),
+            // The file's name has none: packages of one build share their epoch.
+            version: match epoch {
+                Some(epoch) => format!("{epoch}:{built}"),
+                None => built.to_owned(),
+            },
+        });
+    Ok((purl, source))
+}
+
+/// Name and version of `NAME-VERSION-RELEASE.src.rpm`.
+fn source(file: &str) -> Option<(&str, &str)> {
+    let file = file.strip_suffix(".rpm")?;
+    let file = file
+        .strip_suffix(".src")
+        .or_else(|| file.strip_suffix(".nosrc"))?;
+    let (name, _release) = file.rsplit_once('-')?;
+    let (name, _version) = name.rsplit_once('-')?;
+    Some((name, file.get(name.len() + 1..)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{catalogued, list};
+    use std::io::Read;
+
+    #[test]
+    fn a_database_made_by_rpm() {
+        let packed = include_bytes!("../../../scap/src/probe/host/testdata/rpmdb.sqlite.bz2");
+        let mut bytes = Vec::new();
+        bzip2::read::BzDecoder::new(&packed[..])
+            .read_to_end(&mut bytes)
+            .unwrap();
+        let out = catalogued(&Rpm, "var/lib/rpm/rpmdb.sqlite", &bytes);
+        assert_eq!(list(&out), ["pkg:rpm/tiny@1.2-3?arch=noarch&epoch=4"]);
+        assert!(out.1.is_empty());
+        // Cut: an error, and not the half of it.
+        let out = catalogued(&Rpm, "var/lib/rpm/rpmdb.sqlite", &bytes[..5000]);
+        assert_eq!((out.0.len(), out.1.len()), (0, 1));
+        let out = catalogued(&Rpm, "var/lib/rpm/rpmdb.sqlite-wal", b"x");
+        assert_eq!(out.1.len(), 1);
+    }
+
+    #[test]
+    fn sources() {
+        assert_eq!(
+            source("openssl-libs-3.0.7-24.el9.src.rpm"),
+            Some(("openssl-libs", "3.0.7-24.el9"))
+        );
+        assert_eq!(source("x.src.rpm"), None);
+        let package = rpm::Package {
+            name: "openssl-libs".into(),
+            version: "3.0.7".into(),
+            release: "24.el9".into(),
+            epoch: Some(1),
+            arch: "x86_64".into(),
+            source: Some("openssl-3.0.7-24.el9.src.rpm".into()),
+            ..rpm::Package::default()
+        };
+        let (purl, source) = component(&package).unwrap();
+        assert_eq!(
+            purl.to_string(),
+            "pkg:rpm/openssl-libs@3.0.7-24.el9?arch=x86_64&epoch=1"
+        );
+        assert_eq!(source.unwrap().version, "1:3.0.7-24.el9");
+    }
+}
