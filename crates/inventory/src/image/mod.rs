@@ -124,8 +124,8 @@ pub fn image(
 ) -> Result<Inventory, InventoryError> {
     let here = Platform::here();
     let named = blobs.named()?;
-    if let Some((_, digest)) = name.split_once('@') {
-        let digest = digest_of(digest)?;
+    if let Some((_, hex)) = name.split_once("@sha256:") {
+        let digest = digest_of(&format!("sha256:{hex}"))?;
         if Digest::of(&named) != digest {
             return Err(InventoryError::Forged(digest));
         }

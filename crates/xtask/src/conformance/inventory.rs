@@ -47,7 +47,7 @@ pub fn run(options: &Options) -> Result<()> {
     let format = "-f=${db:Status-Status} ${Package} ${Version} ${Architecture}\\n";
     let (dpkg, dpkg_time) = timed(options.runs, || {
         Command::new("dpkg-query")
-            .args([&admin, "-W", format])
+            .args([admin.as_str(), "-W", format])
             .output()
     })?;
     let dpkg: Packages = String::from_utf8(dpkg.stdout)?
