@@ -60,7 +60,7 @@ pub(crate) fn ndb(names: &[&str]) -> Vec<u8> {
         out.extend(0u32.to_le_bytes());
         out.extend((blob.len() as u32).to_le_bytes());
         out.extend(blob);
-        while out.len() % 16 != 0 {
+        while !out.len().is_multiple_of(16) {
             out.push(0);
         }
     }
