@@ -7,6 +7,9 @@ use bartizan_model::EcosystemKind;
 /// `specifications/*.gemspec`, as RubyGems itself writes them.
 pub struct Gemspec;
 
+/// Debian's own packages of gems, which `dpkg` tells.
+const DEBIAN: &str = "usr/share/rubygems-integration/";
+
 impl Cataloguer for Gemspec {
     fn name(&self) -> &'static str {
         "gemspec"
@@ -15,6 +18,7 @@ impl Cataloguer for Gemspec {
     fn wants(&self, file: &Candidate<'_>) -> bool {
         let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
         file.name().ends_with(".gemspec")
+            && !file.path.starts_with(DEBIAN)
             && (folder.ends_with("specifications") || folder.ends_with("specifications/default"))
     }
 

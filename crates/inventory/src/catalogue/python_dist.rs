@@ -7,6 +7,9 @@ use bartizan_model::EcosystemKind;
 /// What pip installed.
 pub struct PythonDist;
 
+/// Where Debian's own packages put theirs, and pip never does: they are the distribution's, with its
+/// fixes and its advisories, and `dpkg` tells them.
+const DEBIAN: &str = "usr/lib/python3/dist-packages/";
 /// Headers end long before; descriptions may be long.
 const MOST: usize = 1 << 20;
 
@@ -16,10 +19,13 @@ impl Cataloguer for PythonDist {
     }
 
     fn wants(&self, file: &Candidate<'_>) -> bool {
-        file.path.ends_with(".dist-info/METADATA")
-            || file.path.ends_with(".egg-info/PKG-INFO")
-            || file.path.ends_with("EGG-INFO/PKG-INFO")
-            || file.path.ends_with(".egg-info")
+        const ENDS: [&str; 4] = [
+            ".dist-info/METADATA",
+            ".egg-info/PKG-INFO",
+            "EGG-INFO/PKG-INFO",
+            ".egg-info",
+        ];
+        !file.path.starts_with(DEBIAN) && ENDS.iter().any(|end| file.path.ends_with(end))
     }
 
     fn read(&self, file: &File, out: &mut Catalogued) -> Result<(), String> {
@@ -108,5 +114,10 @@ mod tests {
             assert!(unread.is_empty());
         }
         assert_eq!(told(&PythonDist, "a.dist-info/METADATA", "\n\n").1.len(), 1);
+        assert!(!PythonDist.wants(&Candidate {
+            path: "usr/lib/python3/dist-packages/six-1.16.0.egg-info/PKG-INFO",
+            size: 9,
+            executable: false,
+        }));
     }
 }
