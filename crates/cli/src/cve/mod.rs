@@ -18,9 +18,9 @@ use bartizan_server::state::SystemClock;
 use bartizan_server::store_config;
 use bartizan_server::sync::{self, Config, GROUP, StoreApply};
 use bartizan_store::Store;
-use bartizan_stream::Stream;
-use bartizan_stream::consume::{Applied, Consumer};
+use bartizan_stream::consume::{Applied, ConsumeError, Consumer};
 use bartizan_stream::source::{Progress, Summary, feeds};
+use bartizan_stream::{Stream, StreamError};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::io::{IsTerminal, stderr};
@@ -151,6 +151,10 @@ fn apply_all(
             }
             Ok(None) if over && stream.lag(GROUP)? == 0 => break,
             Ok(None) => std::thread::sleep(IDLE),
+            // A server that runs applies them: waiting would have no end.
+            Err(ConsumeError::Stream(StreamError::Busy(what))) => anyhow::bail!(
+                "{what} is in use by another process, which applies the records; `cve produce` is enough"
+            ),
             Err(error) if error.passing() => {
                 bar.suspend(|| show::remark(&format!("waiting: {error}")));
                 std::thread::sleep(wait);

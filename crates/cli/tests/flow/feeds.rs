@@ -5,7 +5,7 @@ use bartizan_xtask::running::Backend;
 use serde_json::Value;
 use std::fs;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -175,7 +175,6 @@ fn a_bundle_is_carried_and_a_changed_one_is_refused() {
         loaded.err
     );
     // Somebody else's keys, and a changed byte of the records.
-    let other = there.path("data/jwks.json");
     let stranger = Place::new(&Backend::Sqlite);
     let _ = stranger.run(&[
         "cve",
@@ -185,7 +184,6 @@ fn a_bundle_is_carried_and_a_changed_one_is_refused() {
         "--source",
         &source,
     ]);
-    drop(other);
     let strangers = stranger.path("data/jwks.json");
     let refused = run(&[
         "cve",
@@ -299,5 +297,4 @@ fn an_address_is_asked_with_a_condition() {
         2,
         "nothing was configured"
     );
-    let _ = Path::new("");
 }

@@ -8,7 +8,6 @@ use bartizan_vuln::record::Record;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
@@ -540,5 +539,4 @@ fn sources_as_they_are_written() {
             .error
             .is_some()
     );
-    let _ = Path::new("");
 }
