@@ -5,6 +5,7 @@ use crate::agent::arguments::{Agent, Schedules, Systems};
 use crate::cve::arguments::{Cve, Feeds};
 use crate::image::Image;
 use crate::policy::arguments::Policy;
+use crate::sbom::Sbom;
 use crate::scap::arguments::Scap;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
@@ -62,6 +63,8 @@ pub enum Command {
     Policy(Policy),
     /// List the policies that are built in
     Policies(Policies),
+    /// List the software of a folder, a machine, an image or another list
+    Sbom(Box<Sbom>),
     /// Judge something
     #[command(subcommand)]
     Scan(Scan),

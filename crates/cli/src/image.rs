@@ -1,6 +1,7 @@
 //! `bartizan image`: signatures and attestations of container images.
 
 pub mod arguments;
+pub mod blobs;
 pub mod judge;
 pub mod layout;
 pub mod registry;

@@ -15,6 +15,7 @@ mod host;
 mod image;
 mod ledger;
 mod policy;
+mod sbom;
 mod scan;
 mod scap;
 mod serve;
@@ -72,6 +73,7 @@ fn run(command: Command) -> anyhow::Result<Verdict> {
         Command::Openapi => serve::openapi(),
         Command::Policy(command) => policy::run(&command),
         Command::Policies(options) => content::policies(&options),
+        Command::Sbom(options) => sbom::run(&options),
         Command::Scan(command) => scan::run(&command),
         Command::Scap(command) => scap::run(&command),
         Command::Schedule(command) => agent::schedule(&command),

@@ -220,6 +220,16 @@ impl Hurried<'_> {
         read(Timed { response, until }, most)
     }
 
+    /// A blob as a stream, for what is too large to be held. Who reads it compares it with the digest.
+    pub fn stream(&self, place: &Reference, digest: &Digest) -> Result<impl Read + use<>, Absent> {
+        let registry = self.registry;
+        let host = registry.mirrors.get(&place.registry);
+        let host = host.unwrap_or(&place.registry);
+        let response = self.fetch(host, place, &format!("blobs/{digest}"), "*/*")?;
+        let until = self.until;
+        Ok(Timed { response, until })
+    }
+
     fn get(
         &self,
         place: &Reference,

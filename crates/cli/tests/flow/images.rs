@@ -2,8 +2,8 @@
 //! by `image verify`, `policy check` and the webhook; also by a registry that never answers.
 
 #[path = "../../../signature/tests/lab/mod.rs"]
-mod lab;
-mod registry;
+pub mod lab;
+pub mod registry;
 
 use crate::admission::{Webhook, eventually};
 use crate::support::{Installation, backends, bartizan, run, run_with};

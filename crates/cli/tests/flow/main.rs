@@ -18,6 +18,7 @@ mod hosts;
 mod images;
 mod load;
 mod policies;
+mod sbom;
 mod scans;
 mod support;
 mod targets;
