@@ -6,6 +6,7 @@
 
 pub mod audit;
 mod bulk;
+pub mod components;
 mod db;
 pub mod decisions;
 mod dump;

@@ -39,6 +39,10 @@ const STEPS: &[Step] = &[
         sqlite: include_str!("../migrations/sqlite/0007_vulnerabilities.sql"),
         postgres: include_str!("../migrations/postgres/0007_vulnerabilities.sql"),
     },
+    Step {
+        sqlite: include_str!("../migrations/sqlite/0008_components.sql"),
+        postgres: include_str!("../migrations/postgres/0008_components.sql"),
+    },
 ];
 
 /// The newest schema that this program knows.

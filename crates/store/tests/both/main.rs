@@ -11,6 +11,7 @@
 )]
 
 mod actions;
+mod components;
 mod decisions;
 mod figures;
 mod import;

@@ -1,0 +1,177 @@
+//! What advisories say of components, kept by component, with the cursor of what was followed.
+
+use super::read::{ASKED, nobody, part_of, slots};
+use super::{Part, short};
+use crate::bulk::Bulk;
+use crate::db::args;
+use crate::{Result, TenantStore};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// A vulnerability of a component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MatchRow {
+    /// The name under which it is kept.
+    pub vulnerability: String,
+    /// What is said, the caller's JSON.
+    pub body: String,
+}
+
+/// All that is said of one component now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matched {
+    /// The component.
+    pub part: i64,
+    /// Each vulnerability once.
+    pub rows: Vec<MatchRow>,
+}
+
+impl TenantStore {
+    /// Up to which change of the reference data components were matched.
+    pub async fn match_cursor(&self) -> Result<i64> {
+        let row = self
+            .db()
+            .opt(
+                "SELECT seq FROM comp_cursors WHERE tenant = $1",
+                args![self.t],
+            )
+            .await?;
+        row.map_or(Ok(0), |row| row.int(0))
+    }
+
+    /// What is said of these components.
+    pub async fn matches_of(&self, parts: &[i64]) -> Result<BTreeMap<i64, Vec<MatchRow>>> {
+        let mut found: BTreeMap<i64, Vec<MatchRow>> = BTreeMap::new();
+        for parts in parts.chunks(ASKED) {
+            let mut args = args![self.t];
+            let places = slots(&mut args, parts);
+            let sql = format!(
+                "SELECT part, vulnerability, body FROM comp_matches \
+                 WHERE tenant = $1 AND part IN ({places}) ORDER BY part, vulnerability"
+            );
+            for row in &self.db().all(&sql, args).await? {
+                found.entry(row.int(0)?).or_default().push(MatchRow {
+                    vulnerability: row.text(1)?,
+                    body: row.text(2)?,
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    /// Components that were never matched.
+    pub async fn unmatched(&self, most: u32) -> Result<Vec<Part>> {
+        let nobody = nobody()?;
+        self.db()
+            .all(
+                "SELECT p.id, p.purl, p.ecosystem, p.src, p.src_version, p.licences \
+                 FROM comp_parts p WHERE p.tenant = $1 AND p.matched IS NULL \
+                 ORDER BY p.id LIMIT $2",
+                args![self.t, most],
+            )
+            .await?
+            .iter()
+            .map(|row| part_of(row, 0, &nobody))
+            .collect()
+    }
+
+    /// Keeps what is said of components now, marks who has one of which it changed, and sets the
+    /// cursor where one is given, all or nothing. Returns how many matches changed.
+    pub async fn record_matches(
+        &self,
+        matched: &[Matched],
+        seq: i64,
+        cursor: Option<i64>,
+    ) -> Result<u64> {
+        let mut tx = self.begin().await?;
+        let mut ask = Bulk::new("ii");
+        let mut done = Bulk::new("iii");
+        for one in matched {
+            ask.push(args![self.t, one.part]);
+            done.push(args![self.t, one.part, seq]);
+        }
+        let mut held: HashMap<i64, HashMap<String, Vec<u8>>> = HashMap::new();
+        for row in ask
+            .run(
+                &mut tx,
+                "WITH v(tenant, part) AS (",
+                ") SELECT m.part, m.vulnerability, m.digest FROM v JOIN comp_matches m \
+                 ON m.tenant = v.tenant AND m.part = v.part",
+            )
+            .await?
+        {
+            held.entry(row.int(0)?)
+                .or_default()
+                .insert(row.text(1)?, row.blob(2)?);
+        }
+        let mut put = Bulk::new("iitbt");
+        let mut gone = Bulk::new("iit");
+        // Distinct vulnerabilities with the components of which they changed.
+        let mut changed: BTreeMap<String, Vec<i64>> = BTreeMap::new();
+        for one in matched {
+            let mut before = held.remove(&one.part).unwrap_or_default();
+            let mut seen = HashSet::new();
+            for row in &one.rows {
+                if !seen.insert(row.vulnerability.as_str()) {
+                    continue;
+                }
+                let digest = short(&[&row.body]);
+                if before.remove(&row.vulnerability).as_ref() == Some(&digest) {
+                    continue;
+                }
+                put.push(args![
+                    self.t,
+                    one.part,
+                    row.vulnerability.as_str(),
+                    digest,
+                    row.body.as_str()
+                ]);
+                changed
+                    .entry(row.vulnerability.clone())
+                    .or_default()
+                    .push(one.part);
+            }
+            for (vulnerability, _) in before {
+                if seen.contains(vulnerability.as_str()) {
+                    continue;
+                }
+                gone.push(args![self.t, one.part, vulnerability.as_str()]);
+                changed.entry(vulnerability).or_default().push(one.part);
+            }
+        }
+        gone.run(
+            &mut tx,
+            "DELETE FROM comp_matches WHERE (tenant, part, vulnerability) IN (",
+            ")",
+        )
+        .await?;
+        put.run(
+            &mut tx,
+            "INSERT INTO comp_matches (tenant, part, vulnerability, digest, body)",
+            "ON CONFLICT (tenant, part, vulnerability) DO UPDATE SET digest = excluded.digest, \
+             body = excluded.body",
+        )
+        .await?;
+        done.run(
+            &mut tx,
+            "WITH v(tenant, id, seq) AS (",
+            ") UPDATE comp_parts SET matched = v.seq FROM v \
+             WHERE comp_parts.tenant = v.tenant AND comp_parts.id = v.id",
+        )
+        .await?;
+        let mut total = 0;
+        for (vulnerability, parts) in &changed {
+            total += parts.len() as u64;
+            self.mark_holders(&mut tx, vulnerability, parts).await?;
+        }
+        if let Some(cursor) = cursor {
+            tx.exec(
+                "INSERT INTO comp_cursors (tenant, seq) VALUES ($1, $2) \
+                 ON CONFLICT (tenant) DO UPDATE SET seq = excluded.seq",
+                args![self.t, cursor],
+            )
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(total)
+    }
+}

@@ -1,0 +1,263 @@
+//! What is to be derived again, what an asset comes to, and what was reported of it.
+
+use super::read::{ASKED, Holder, slots};
+use super::short;
+use crate::bulk::Bulk;
+use crate::db::{Tx, args, holes};
+use crate::{Result, TenantStore};
+use std::collections::BTreeSet;
+
+/// Marks at a time, for batches of a bounded size.
+const MOST: u32 = 20_000;
+
+/// A mark.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pending {
+    /// The asset's number.
+    pub asset: i64,
+    /// The vulnerability; empty for all of the asset's.
+    pub vulnerability: String,
+    /// Which mark it was: a later one stays when this one is done.
+    pub mark: i64,
+}
+
+/// What was reported, or is to be.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hit {
+    /// The asset's number.
+    pub asset: i64,
+    /// The vulnerability.
+    pub vulnerability: String,
+    /// The place within the asset.
+    pub locus: String,
+    /// Tells one report of it from another; see [`Hit::digest`].
+    pub digest: Vec<u8>,
+}
+
+impl Hit {
+    /// A digest of what is reported.
+    pub fn digest(said: &str) -> Vec<u8> {
+        short(&[said])
+    }
+}
+
+impl TenantStore {
+    pub(super) async fn mark(&self, tx: &mut Tx, marks: &[(i64, &str)]) -> Result<()> {
+        if marks.is_empty() {
+            return Ok(());
+        }
+        let mark = tx.take(self.t, "component_mark", 1).await?;
+        let mut bulk = Bulk::new("iiti");
+        for (asset, vulnerability) in marks {
+            bulk.push(args![self.t, *asset, *vulnerability, mark]);
+        }
+        bulk.run(
+            tx,
+            "INSERT INTO comp_pending (tenant, asset, vulnerability, mark)",
+            "ON CONFLICT (tenant, asset, vulnerability) DO UPDATE SET mark = excluded.mark",
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Marks a vulnerability for all who have one of these components.
+    pub(super) async fn mark_holders(
+        &self,
+        tx: &mut Tx,
+        vulnerability: &str,
+        parts: &[i64],
+    ) -> Result<()> {
+        let mark = tx.take(self.t, "component_mark", 1).await?;
+        for parts in parts.chunks(ASKED) {
+            let mut args = args![self.t, vulnerability, mark];
+            let places = slots(&mut args, parts);
+            tx.exec(
+                &format!(
+                    "INSERT INTO comp_pending (tenant, asset, vulnerability, mark) \
+                     SELECT DISTINCT l.tenant, l.asset, CAST($2 AS TEXT), CAST($3 AS BIGINT) \
+                     FROM comp_links l WHERE l.tenant = $1 AND l.part IN ({places}) \
+                     ON CONFLICT (tenant, asset, vulnerability) DO UPDATE SET mark = excluded.mark"
+                ),
+                args,
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// The next marks, in the order of assets.
+    pub async fn pending_components(&self) -> Result<Vec<Pending>> {
+        self.db()
+            .all(
+                "SELECT asset, vulnerability, mark FROM comp_pending WHERE tenant = $1 \
+                 ORDER BY asset, vulnerability LIMIT $2",
+                args![self.t, MOST],
+            )
+            .await?
+            .iter()
+            .map(|row| {
+                Ok(Pending {
+                    asset: row.int(0)?,
+                    vulnerability: row.text(1)?,
+                    mark: row.int(2)?,
+                })
+            })
+            .collect()
+    }
+
+    /// The components of assets that something is said of, in the order of assets.
+    pub async fn matched_parts(&self, assets: &[i64]) -> Result<Vec<Holder>> {
+        let mut found = Vec::new();
+        for assets in assets.chunks(ASKED) {
+            let mut args = args![self.t];
+            let places = slots(&mut args, assets);
+            let sql = format!(
+                "SELECT l.asset, l.part, f.body FROM comp_links l \
+                 JOIN comp_places f ON f.tenant = l.tenant AND f.id = l.place \
+                 WHERE l.tenant = $1 AND l.asset IN ({places}) \
+                 AND EXISTS (SELECT 1 FROM comp_matches m \
+                 WHERE m.tenant = l.tenant AND m.part = l.part)"
+            );
+            for row in &self.db().all(&sql, args).await? {
+                found.push(Holder {
+                    asset: row.int(0)?,
+                    part: row.int(1)?,
+                    found: row.json(2)?,
+                });
+            }
+        }
+        found.sort_by_key(|h| (h.asset, h.part));
+        Ok(found)
+    }
+
+    /// The numbers of the components that any of these vulnerabilities is said of.
+    pub async fn parts_hit_any(&self, vulnerabilities: &[String]) -> Result<BTreeSet<i64>> {
+        let mut found = BTreeSet::new();
+        for some in vulnerabilities.chunks(ASKED) {
+            let mut args = args![self.t];
+            let places = holes(&mut args, some.iter().map(String::as_str));
+            let sql = format!(
+                "SELECT part FROM comp_matches WHERE tenant = $1 AND vulnerability IN ({places})"
+            );
+            for row in &self.db().all(&sql, args).await? {
+                found.insert(row.int(0)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The numbers of the components that this vulnerability is said of.
+    pub async fn parts_hit(&self, vulnerability: &str) -> Result<Vec<i64>> {
+        self.db()
+            .all(
+                "SELECT part FROM comp_matches WHERE tenant = $1 AND vulnerability = $2 \
+                 ORDER BY part",
+                args![self.t, vulnerability],
+            )
+            .await?
+            .iter()
+            .map(|row| row.int(0))
+            .collect()
+    }
+
+    /// What was reported of these assets.
+    pub async fn component_hits(&self, assets: &[i64]) -> Result<Vec<Hit>> {
+        let mut found = Vec::new();
+        for assets in assets.chunks(ASKED) {
+            let mut args = args![self.t];
+            let places = slots(&mut args, assets);
+            let sql = format!(
+                "SELECT asset, vulnerability, locus, digest FROM comp_hits \
+                 WHERE tenant = $1 AND asset IN ({places})"
+            );
+            for row in &self.db().all(&sql, args).await? {
+                found.push(hit(row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// What was reported of one vulnerability of these assets.
+    pub async fn component_hits_of(&self, assets: &[i64], vulnerability: &str) -> Result<Vec<Hit>> {
+        let mut found = Vec::new();
+        for assets in assets.chunks(ASKED) {
+            let mut args = args![self.t, vulnerability];
+            let places = slots(&mut args, assets);
+            let sql = format!(
+                "SELECT asset, vulnerability, locus, digest FROM comp_hits \
+                 WHERE tenant = $1 AND vulnerability = $2 AND asset IN ({places})"
+            );
+            for row in &self.db().all(&sql, args).await? {
+                found.push(hit(row)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Records what was reported and what was closed, and takes the marks away, all or nothing.
+    pub async fn settle_components(
+        &self,
+        reported: &[Hit],
+        closed: &[Hit],
+        marks: &[Pending],
+    ) -> Result<()> {
+        let mut tx = self.begin().await?;
+        let mut put = Bulk::new("iittb");
+        for hit in reported {
+            put.push(args![
+                self.t,
+                hit.asset,
+                hit.vulnerability.as_str(),
+                hit.locus.as_str(),
+                hit.digest.as_slice()
+            ]);
+        }
+        let mut away = Bulk::new("iitt");
+        for hit in closed {
+            away.push(args![
+                self.t,
+                hit.asset,
+                hit.vulnerability.as_str(),
+                hit.locus.as_str()
+            ]);
+        }
+        let mut done = Bulk::new("iiti");
+        for mark in marks {
+            done.push(args![
+                self.t,
+                mark.asset,
+                mark.vulnerability.as_str(),
+                mark.mark
+            ]);
+        }
+        away.run(
+            &mut tx,
+            "DELETE FROM comp_hits WHERE (tenant, asset, vulnerability, locus) IN (",
+            ")",
+        )
+        .await?;
+        put.run(
+            &mut tx,
+            "INSERT INTO comp_hits (tenant, asset, vulnerability, locus, digest)",
+            "ON CONFLICT (tenant, asset, vulnerability, locus) \
+             DO UPDATE SET digest = excluded.digest",
+        )
+        .await?;
+        done.run(
+            &mut tx,
+            "DELETE FROM comp_pending WHERE (tenant, asset, vulnerability, mark) IN (",
+            ")",
+        )
+        .await?;
+        tx.commit().await
+    }
+}
+
+fn hit(row: &crate::db::Row) -> Result<Hit> {
+    Ok(Hit {
+        asset: row.int(0)?,
+        vulnerability: row.text(1)?,
+        locus: row.text(2)?,
+        digest: row.blob(3)?,
+    })
+}
