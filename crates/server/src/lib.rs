@@ -21,6 +21,7 @@ pub mod health;
 pub mod limit;
 pub mod listen;
 pub mod log;
+pub mod matching;
 pub mod metrics;
 pub mod openapi;
 pub mod route;

@@ -14,6 +14,7 @@ pub mod attestations;
 pub mod audit;
 pub mod checks;
 pub mod cluster;
+pub mod components;
 pub mod decisions;
 mod export;
 pub mod findings;
@@ -50,6 +51,7 @@ pub fn routes() -> Vec<Route> {
         audit::routes(),
         checks::routes(),
         cluster::routes(),
+        components::routes(),
         decisions::routes(),
         findings::routes(),
         frameworks::routes(),

@@ -57,6 +57,8 @@ pub struct Work {
     pub audit: crate::audit::Live,
     /// Runners that wait for tasks.
     pub waiting: waiting::Waiting,
+    /// Components or advisories are new.
+    pub matching: Notify,
     jobs: Notify,
     entries: Notify,
     scores: Notify,
@@ -101,6 +103,7 @@ impl Work {
             in_force: Arc::default(),
             audit: crate::audit::Live::default(),
             waiting: waiting::Waiting::new(config.limits.concurrency),
+            matching: Notify::new(),
             jobs: Notify::new(),
             entries: Notify::new(),
             scores: Notify::new(),
@@ -133,6 +136,9 @@ impl Work {
         tasks.spawn(gauges::run(state.clone(), shutdown.clone()));
         tasks.spawn(schedules::run(state.clone(), shutdown.clone()));
         tasks.spawn(crate::ask::follow(state.clone(), shutdown.clone()));
+        if state.config.workers > 0 {
+            tasks.spawn(crate::matching::run(state.clone(), shutdown.clone()));
+        }
         for n in 0..state.config.workers {
             tasks.spawn(import_jobs(state.clone(), n, shutdown.clone()));
         }

@@ -12,6 +12,7 @@
 mod ask;
 mod damage;
 mod life;
+mod matching;
 mod proof;
 mod speed;
 mod support;

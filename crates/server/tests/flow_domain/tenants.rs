@@ -53,6 +53,12 @@ both!(tenants_are_apart, |w| async move {
         .as_str()
         .unwrap()
         .to_owned();
+    let components = json!({"scope": "cluster:marksman", "source": marker,
+        "asset": {"uid": "cluster:marksman//Image/marksman", "kind": "Image", "name": marker},
+        "components": [{"purl": "pkg:npm/marksman@1.0.0", "ecosystem": "npm",
+            "target": "cluster:marksman//Image/marksman"}]});
+    let taken = w.post("/components", components).await;
+    assert_eq!(taken.status, 202, "{}", taken.text());
     w.sequence().await;
     let first = async |path: &str, name: &str| {
         let found = w.get(path).await;
@@ -87,6 +93,7 @@ both!(tenants_are_apart, |w| async move {
             p if p.contains("/tasks/") => task.clone(),
             p if p.contains("/schedules/") => schedule.clone(),
             p if p.contains("/frameworks/") => "demo".to_owned(),
+            p if p.contains("/vulnerabilities/") => "CVE-2024-0001".to_owned(),
             p => panic!("{p}: whose id is this? Add it to the walk."),
         };
         let mut path = line.path.clone();

@@ -64,7 +64,7 @@ pub(super) fn folded(kind: EcosystemKind, name: &str) -> Cow<'_, str> {
 }
 
 /// All names under which advisories may speak of a component: its own and its source's.
-pub(super) fn keys_of(component: &Component) -> Vec<Key> {
+pub fn keys_of(component: &Component) -> Vec<Key> {
     let kind = component.ecosystem.kind;
     let mut keys = vec![Key::of(kind, &component.name())];
     if let Some(source) = &component.source {

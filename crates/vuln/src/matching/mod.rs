@@ -6,7 +6,7 @@
 
 mod index;
 
-pub use index::{AdvisoryIndex, ComponentIndex, Key};
+pub use index::{AdvisoryIndex, ComponentIndex, Key, keys_of};
 
 use crate::advisory::Verdict;
 use crate::vex::{Vex, VexStatus};

@@ -5,6 +5,7 @@ mod audit;
 mod cve;
 mod import;
 mod queries;
+mod rematch;
 mod scap;
 mod webhook;
 
@@ -68,6 +69,7 @@ const BENCHES: &[Bench] = &[
     ("ledger", ledger),
     ("import", import::run),
     ("queries", queries::run),
+    ("rematch", rematch::run),
     ("scap", scap::run),
 ];
 

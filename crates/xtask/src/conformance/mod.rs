@@ -48,6 +48,18 @@ enum Suite {
     OpenscapStandIn(openscap::StandIn),
     /// How well records are found for questions that were made of GHSA's summaries.
     Retrieval(retrieval::Options),
+    /// Matches judged by people's labels.
+    Matching {
+        /// A checkout of anchore/vulnerability-match-labels.
+        #[arg(long)]
+        labels: PathBuf,
+        /// A file with a line `binary<TAB>source` for each Debian package.
+        #[arg(long)]
+        sources: PathBuf,
+        /// Folders of OSV records, and Ubuntu's tracker: the feeds that are judged by; repeatable.
+        #[arg(long, required = true)]
+        osv: Vec<PathBuf>,
+    },
     /// SCAP content judged by OpenSCAP and by us on the same root, rule by rule.
     Scap(scap::Options),
 }
@@ -62,6 +74,15 @@ pub fn run(options: &Options) -> Result<()> {
         Suite::Rego { checkout } => example("rego_suite", &[checkout.as_os_str()]),
         Suite::Openscap(options) => openscap::run(options),
         Suite::OpenscapStandIn(options) => openscap::stand_in(options),
+        Suite::Matching {
+            labels,
+            sources,
+            osv,
+        } => {
+            let mut arguments = vec![labels.as_os_str(), sources.as_os_str()];
+            arguments.extend(osv.iter().map(|folder| folder.as_os_str()));
+            example_of("bartizan-vuln", "labels", &arguments)
+        }
         Suite::Retrieval(options) => retrieval::run(options),
         Suite::Scap(options) => scap::run(options),
     }
@@ -69,11 +90,16 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// Runs an example of the policy crate, which this crate does not link.
 fn example(name: &str, arguments: &[&OsStr]) -> Result<()> {
+    example_of("bartizan-policy", name, arguments)
+}
+
+/// Runs an example of a crate that this one does not link.
+fn example_of(package: &str, name: &str, arguments: &[&OsStr]) -> Result<()> {
     let run = [
         "run",
         "--quiet",
         "--package",
-        "bartizan-policy",
+        package,
         "--example",
         name,
         "--",

@@ -1,0 +1,418 @@
+//! What is marked becomes results; what differs from what was reported is reported.
+//!
+//! Reports are partial: they close what they name and nothing else. Marks go only after the
+//! report was imported, so a crash reports again, which changes nothing.
+
+use super::MatchingError;
+use super::judge::Kept;
+use super::results::{self, Said};
+use crate::state::AppState;
+use crate::work::intake::{Received, Upload, receive};
+use bartizan_model::report::Report;
+use bartizan_model::{
+    Check, CheckResult, CheckUid, Digest, JobId, Observation, Outcome, Scan, ScanId, Scope,
+};
+use bartizan_store::components::{Hit, Holder, KeptAsset, Part, Pending};
+use bartizan_store::queue::JobState;
+use bartizan_store::{StoreError, TenantStore};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+/// Assets whose whole inventory is derived at once.
+const WHOLE: usize = 400;
+/// Results in one report.
+const MOST: usize = 20_000;
+/// How long an import may take.
+const PATIENCE: Duration = Duration::from_secs(900);
+/// The source of these reports.
+pub const SOURCE: &str = "bartizan/vulnerabilities";
+/// Under what the wholeness of an inventory is remembered.
+const UNREAD: &str = "!inventory";
+
+/// A finding's place: asset, vulnerability, locus.
+type Place = (i64, String, String);
+
+/// What one batch comes to.
+#[derive(Default)]
+struct Derived {
+    checks: BTreeMap<CheckUid, Check>,
+    results: BTreeMap<i64, Vec<CheckResult>>,
+    reported: Vec<Hit>,
+    closed: Vec<Hit>,
+}
+
+/// Derives what is marked; how many marks were done.
+pub async fn derive(state: &AppState, tenant: &TenantStore) -> Result<usize, MatchingError> {
+    let mut done = 0;
+    loop {
+        let marks = tenant.pending_components().await?;
+        if marks.is_empty() {
+            return Ok(done);
+        }
+        let mut whole = BTreeSet::new();
+        let mut single: BTreeMap<String, Vec<Pending>> = BTreeMap::new();
+        for mark in &marks {
+            if mark.vulnerability.is_empty() {
+                whole.insert(mark.asset);
+            }
+        }
+        let mut settled: Vec<Pending> = Vec::new();
+        let taken: BTreeSet<i64> = whole.iter().copied().take(WHOLE).collect();
+        for mark in marks {
+            if taken.contains(&mark.asset) {
+                settled.push(mark);
+            } else if whole.is_empty() {
+                single
+                    .entry(mark.vulnerability.clone())
+                    .or_default()
+                    .push(mark);
+            }
+        }
+        let mut derived = Derived::default();
+        let mut assets: BTreeSet<i64> = taken.clone();
+        if taken.is_empty() {
+            for (vulnerability, marks) in single {
+                let of: Vec<i64> = marks.iter().map(|m| m.asset).collect();
+                assets.extend(&of);
+                one(tenant, &vulnerability, &of, &mut derived).await?;
+                settled.extend(marks);
+            }
+        } else {
+            let of: Vec<i64> = taken.into_iter().collect();
+            all(tenant, &of, &mut derived).await?;
+        }
+        let assets: Vec<i64> = assets.into_iter().collect();
+        report(state, tenant, &assets, &mut derived).await?;
+        tenant
+            .settle_components(&derived.reported, &derived.closed, &settled)
+            .await?;
+        done += settled.len();
+    }
+}
+
+/// Everything about some assets.
+async fn all(
+    tenant: &TenantStore,
+    assets: &[i64],
+    derived: &mut Derived,
+) -> Result<(), MatchingError> {
+    let holders = tenant.matched_parts(assets).await?;
+    let held = tenant.component_hits(assets).await?;
+    let (parts, kept) = said(tenant, &holders, None).await?;
+    let wholes: Vec<KeptAsset> = tenant.component_assets_by_id(assets).await?;
+    compare(tenant, &holders, &parts, &kept, held, &wholes, derived).await
+}
+
+/// One vulnerability of some assets.
+async fn one(
+    tenant: &TenantStore,
+    vulnerability: &str,
+    assets: &[i64],
+    derived: &mut Derived,
+) -> Result<(), MatchingError> {
+    let wanted: BTreeSet<i64> = assets.iter().copied().collect();
+    let parts = tenant.parts_hit_any(&[vulnerability.to_owned()]).await?;
+    let parts: Vec<i64> = parts.into_iter().collect();
+    let mut holders = tenant.holders(&parts).await?;
+    holders.retain(|h| wanted.contains(&h.asset));
+    let held = tenant.component_hits_of(assets, vulnerability).await?;
+    let (parts, kept) = said(tenant, &holders, Some(vulnerability)).await?;
+    compare(tenant, &holders, &parts, &kept, held, &[], derived).await
+}
+
+/// The components of holders, and what is said of each.
+async fn said(
+    tenant: &TenantStore,
+    holders: &[Holder],
+    only: Option<&str>,
+) -> Result<(HashMap<i64, Part>, HashMap<i64, Vec<Kept>>), MatchingError> {
+    let ids: BTreeSet<i64> = holders.iter().map(|h| h.part).collect();
+    let ids: Vec<i64> = ids.into_iter().collect();
+    let parts = tenant.parts(&ids).await?;
+    let parts = parts.into_iter().map(|p| (p.id, p)).collect();
+    let mut kept: HashMap<i64, Vec<Kept>> = HashMap::new();
+    for (part, rows) in tenant.matches_of(&ids).await? {
+        for row in rows {
+            if only.is_some_and(|only| only != row.vulnerability) {
+                continue;
+            }
+            let one = serde_json::from_str(&row.body).map_err(StoreError::from)?;
+            kept.entry(part).or_default().push(one);
+        }
+    }
+    Ok((parts, kept))
+}
+
+async fn compare(
+    tenant: &TenantStore,
+    holders: &[Holder],
+    parts: &HashMap<i64, Part>,
+    kept: &HashMap<i64, Vec<Kept>>,
+    held: Vec<Hit>,
+    wholes: &[KeptAsset],
+    derived: &mut Derived,
+) -> Result<(), MatchingError> {
+    let ids: BTreeSet<i64> = holders
+        .iter()
+        .map(|h| h.asset)
+        .chain(held.iter().map(|h| h.asset))
+        .collect();
+    let ids: Vec<i64> = ids.into_iter().collect();
+    let uids: HashMap<i64, bartizan_model::AssetUid> = tenant
+        .component_assets_by_id(&ids)
+        .await?
+        .into_iter()
+        .map(|a| (a.id, a.asset.asset.uid))
+        .collect();
+    let mut grouped: BTreeMap<Place, Vec<Said<'_>>> = BTreeMap::new();
+    for holder in holders {
+        let Some(part) = parts.get(&holder.part) else {
+            continue;
+        };
+        for kept in kept.get(&holder.part).into_iter().flatten() {
+            let place = (
+                holder.asset,
+                kept.matched.vulnerability.clone(),
+                results::locus(&part.component),
+            );
+            grouped.entry(place).or_default().push(Said {
+                component: &part.component,
+                found: &holder.found,
+                kept,
+            });
+        }
+    }
+    let mut before: HashMap<Place, Vec<u8>> = held
+        .into_iter()
+        .map(|h| ((h.asset, h.vulnerability, h.locus), h.digest))
+        .collect();
+    for ((asset, vulnerability, locus), all) in grouped {
+        let Some(uid) = uids.get(&asset) else {
+            continue;
+        };
+        let Some(result) = results::result(uid, &all).map_err(StoreError::from)? else {
+            continue;
+        };
+        let check = all
+            .iter()
+            .max_by_key(|s| s.kept.severity)
+            .map(|s| results::check(s.kept))
+            .transpose()
+            .map_err(StoreError::from)?;
+        let text = serde_json::to_string(&(&check, &result)).map_err(StoreError::from)?;
+        let digest = Hit::digest(&text);
+        let place = (asset, vulnerability, locus);
+        if before.remove(&place).as_ref() == Some(&digest) {
+            continue;
+        }
+        let (asset, vulnerability, locus) = place;
+        derived.put(asset, vulnerability, locus, digest, check, result);
+    }
+    for asset in wholes {
+        let unread = &asset.asset.unread;
+        let place = (asset.id, UNREAD.to_owned(), String::new());
+        let known = before.remove(&place);
+        if unread.is_empty() && known.is_none() {
+            continue;
+        }
+        let (check, result) =
+            results::whole(&asset.asset.asset.uid, unread).map_err(StoreError::from)?;
+        if unread.is_empty() {
+            derived.close(place, result);
+            derived.checks.entry(check.uid.clone()).or_insert(check);
+            continue;
+        }
+        let text = serde_json::to_string(&result).map_err(StoreError::from)?;
+        let digest = Hit::digest(&text);
+        if known.as_ref() != Some(&digest) {
+            let (asset, vulnerability, locus) = place;
+            derived.put(asset, vulnerability, locus, digest, Some(check), result);
+        }
+    }
+    for place in before.into_keys() {
+        let Some(uid) = uids.get(&place.0) else {
+            continue;
+        };
+        let check = results::check_uid(&place.1).map_err(StoreError::from)?;
+        let mut result = CheckResult::whole(&check, uid, Outcome::Pass);
+        result.locus.clone_from(&place.2);
+        "No component of the asset is affected any more.".clone_into(&mut result.message);
+        derived.close(place, result);
+    }
+    Ok(())
+}
+
+impl Derived {
+    fn put(
+        &mut self,
+        asset: i64,
+        vulnerability: String,
+        locus: String,
+        digest: Vec<u8>,
+        check: Option<Check>,
+        result: CheckResult,
+    ) {
+        if let Some(check) = check {
+            let severity = check.severity;
+            let known = self.checks.entry(check.uid.clone()).or_insert(check);
+            known.severity = known.severity.max(severity);
+        }
+        self.results.entry(asset).or_default().push(result);
+        self.reported.push(Hit {
+            asset,
+            vulnerability,
+            locus,
+            digest,
+        });
+    }
+
+    fn close(&mut self, (asset, vulnerability, locus): Place, result: CheckResult) {
+        self.results.entry(asset).or_default().push(result);
+        self.closed.push(Hit {
+            asset,
+            vulnerability,
+            locus,
+            digest: Vec::new(),
+        });
+    }
+}
+
+/// Hands in a report a scope, and waits until all are imported.
+async fn report(
+    state: &AppState,
+    tenant: &TenantStore,
+    assets: &[i64],
+    derived: &mut Derived,
+) -> Result<(), MatchingError> {
+    let mut scopes: BTreeMap<String, Vec<KeptAsset>> = BTreeMap::new();
+    let with_results: Vec<i64> = assets
+        .iter()
+        .copied()
+        .filter(|id| derived.results.contains_key(id))
+        .collect();
+    for asset in tenant.component_assets_by_id(&with_results).await? {
+        scopes
+            .entry(asset.asset.scope.clone())
+            .or_default()
+            .push(asset);
+    }
+    let mut jobs = Vec::new();
+    for (scope, assets) in scopes {
+        let scope = Scope::parse(&scope).map_err(StoreError::from)?;
+        let mut observations = Vec::new();
+        let mut results = Vec::new();
+        for asset in assets {
+            results.extend(derived.results.remove(&asset.id).unwrap_or_default());
+            observations.push(observation(&asset));
+            if results.len() >= MOST {
+                let (o, r) = (
+                    std::mem::take(&mut observations),
+                    std::mem::take(&mut results),
+                );
+                jobs.push(hand_in(state, tenant, &scope, &derived.checks, o, r).await?);
+            }
+        }
+        if !results.is_empty() {
+            let checks = &derived.checks;
+            jobs.push(hand_in(state, tenant, &scope, checks, observations, results).await?);
+        }
+    }
+    for job in jobs {
+        imported(tenant, &job).await?;
+    }
+    Ok(())
+}
+
+fn observation(asset: &KeptAsset) -> Observation {
+    let body = json!({
+        "inventory": asset.asset.source,
+        "taken": asset.at,
+        "unread": asset.asset.unread.len(),
+    });
+    Observation {
+        asset: asset.asset.asset.clone(),
+        kind: "inventory".to_owned(),
+        digest: Digest::of(body.to_string().as_bytes()),
+        body,
+        location: None,
+    }
+}
+
+async fn hand_in(
+    state: &AppState,
+    tenant: &TenantStore,
+    scope: &Scope,
+    checks: &BTreeMap<CheckUid, Check>,
+    observations: Vec<Observation>,
+    results: Vec<CheckResult>,
+) -> Result<JobId, MatchingError> {
+    let now = state.now();
+    let named: BTreeSet<&CheckUid> = results.iter().map(|r| &r.check).collect();
+    let report = Report {
+        scan: Scan {
+            id: ScanId::new(format!("vuln-{}", uuid::Uuid::now_v7())).map_err(StoreError::from)?,
+            source: SOURCE.to_owned(),
+            source_version: env!("CARGO_PKG_VERSION").to_owned(),
+            scope: scope.clone(),
+            complete: false,
+            started: now,
+            finished: now,
+            content: Vec::new(),
+        },
+        checks: named
+            .into_iter()
+            .filter_map(|uid| checks.get(uid).cloned())
+            .collect(),
+        observations,
+        results,
+    };
+    let (bytes, _) = bartizan_formats::report::write_report(Vec::new(), &report)
+        .map_err(|e| MatchingError::Report(e.to_string()))?;
+    let upload = Upload {
+        kind: Some("report".to_owned()),
+        content_type: Some(bartizan_model::report::MEDIA_TYPE.to_owned()),
+        ..Upload::default()
+    };
+    let body = futures::stream::iter([Ok::<_, std::convert::Infallible>(bytes.into())]);
+    match receive(state, tenant, "system".to_owned(), upload, body).await? {
+        Received::Queued { job, .. } => Ok(job.id),
+        Received::Evidence { .. } => Err(MatchingError::Report("taken for evidence".into())),
+    }
+}
+
+/// Waits for an import; one that was passed over as stale is an error, and done again.
+async fn imported(tenant: &TenantStore, id: &JobId) -> Result<(), MatchingError> {
+    let begun = Instant::now();
+    let mut pause = Duration::from_millis(5);
+    loop {
+        let job = tenant
+            .job(id)
+            .await?
+            .ok_or_else(|| MatchingError::Report(format!("the job {id} is gone")))?;
+        match job.state {
+            JobState::Done => {
+                let scan = match &job.scan {
+                    Some(scan) => tenant.scan(scan).await?,
+                    None => None,
+                };
+                if scan.is_some_and(|scan| scan.stale) {
+                    let why = "a newer report of the same source came first";
+                    return Err(MatchingError::Report(why.to_owned()));
+                }
+                return Ok(());
+            }
+            JobState::Failed => {
+                let why = job
+                    .error
+                    .unwrap_or_else(|| "it does not say why".to_owned());
+                return Err(MatchingError::Report(why));
+            }
+            _ if begun.elapsed() > PATIENCE => {
+                return Err(MatchingError::Report(format!("the job {id} does not end")));
+            }
+            _ => tokio::time::sleep(pause).await,
+        }
+        pause = (pause * 2).min(Duration::from_millis(100));
+    }
+}

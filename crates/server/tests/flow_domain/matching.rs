@@ -1,0 +1,189 @@
+//! Components and advisories become findings, whichever comes first, and close again.
+
+use crate::both;
+use crate::support::World;
+use bartizan_model::{Ecosystem, TenantId, Timestamp};
+use bartizan_server::work::import;
+use bartizan_server::{matching, vulnerabilities};
+use bartizan_vuln::vex::{Vex, VexStatus};
+use bartizan_vuln::{Advisory, Affected, Record, Span};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+fn advisory(id: &str, cve: &str, ecosystem: &str, package: &str, fixed: &str) -> Advisory {
+    let mut advisory = Advisory::new(id, "test");
+    advisory.aliases = vec![cve.to_owned()];
+    advisory.summary = format!("A hole in {package}");
+    let mut affected = Affected::new(Ecosystem::parse(ecosystem), package);
+    affected.ranges.push(Span::below(fixed));
+    advisory.affected.push(affected);
+    advisory
+}
+
+/// Stores a record the way the feeds do.
+async fn apply(w: &World, record: Record) {
+    vulnerabilities::apply(&w.state.store, &[record], w.state.now())
+        .await
+        .unwrap();
+}
+
+/// Derives until there is nothing to do, with a worker beside it.
+async fn settle(w: &World) {
+    let ended = CancellationToken::new();
+    let state = w.state.clone();
+    let until = ended.clone();
+    let worker = tokio::spawn(async move {
+        while !until.is_cancelled() {
+            if !import::work_once(&state, "t", &until).await.unwrap() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        }
+    });
+    let tenant = TenantId::default_tenant();
+    while matching::round(&w.state, &tenant).await.unwrap() {}
+    ended.cancel();
+    worker.await.unwrap();
+    w.clock.advance(1);
+}
+
+fn inventory(asset: &str, purls: &[(&str, &str)], unread: &[&str]) -> Value {
+    let uid = format!("host:{asset}//Host//{asset}");
+    let components: Vec<Value> = purls
+        .iter()
+        .map(|(purl, ecosystem)| {
+            json!({"purl": purl, "ecosystem": ecosystem, "target": uid,
+                "found": [{"path": "/var/lib/dpkg/status"}]})
+        })
+        .collect();
+    json!({"scope": format!("host:{asset}"), "source": "test",
+        "asset": {"uid": uid, "kind": "Host", "name": asset},
+        "components": components, "unread": unread})
+}
+
+async fn findings(w: &World, status: &str) -> Vec<(String, String)> {
+    let page = w.get(&format!("/findings?status={status}")).await;
+    let mut found: Vec<(String, String)> = page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|f| {
+            (
+                f["check"]["uid"]
+                    .as_str()
+                    .or(f["check"].as_str())
+                    .unwrap()
+                    .to_owned(),
+                f["message"].as_str().unwrap().to_owned(),
+            )
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+both!(either_side_may_come_first, |w| async move {
+    // The inventory first: nothing is known of it.
+    let npm = ("pkg:npm/left-pad@1.0.0", "npm");
+    let taken = w.post("/components", inventory("a", &[npm], &[])).await;
+    assert_eq!(taken.status, 202, "{}", taken.text());
+    assert_eq!(taken.json()["added"], 1);
+    settle(&w).await;
+    assert!(findings(&w, "open").await.is_empty());
+    // A new advisory finds its asset without a rescan.
+    let hole = advisory("GHSA-1", "CVE-2026-0001", "npm", "left-pad", "1.0.1");
+    apply(&w, Record::Advisory(Box::new(hole.clone()))).await;
+    settle(&w).await;
+    let open = findings(&w, "open").await;
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert_eq!(open[0].0, "vuln/advisory/CVE-2026-0001");
+    assert!(open[0].1.contains("upgrade it to 1.0.1"), "{open:?}");
+    // Another asset comes later.
+    let both = inventory(
+        "b",
+        &[npm, ("pkg:npm/left-pad@1.0.1", "npm")],
+        &["/x.jar: broken"],
+    );
+    assert_eq!(w.post("/components", both).await.status, 202);
+    settle(&w).await;
+    assert_eq!(findings(&w, "open").await.len(), 2);
+    let unknown = w.get("/results?outcome=unknown").await;
+    assert!(unknown.to_string().contains("x.jar"), "{unknown}");
+    let affected = w.get("/vulnerabilities/CVE-2026-0001/affected").await;
+    assert_eq!(affected["items"].as_array().unwrap().len(), 2, "{affected}");
+    let fixes = w.get("/vulnerabilities/fixes").await;
+    assert_eq!(fixes["items"][0]["upgrade_to"], "1.0.1", "{fixes}");
+    assert_eq!(fixes["items"][0]["closes"], 2);
+    // Nothing changed: nothing is reported.
+    let scans = w.get("/scans").await["items"].as_array().unwrap().len();
+    settle(&w).await;
+    assert_eq!(
+        w.get("/scans").await["items"].as_array().unwrap().len(),
+        scans
+    );
+    // The upgrade closes one, the advisory's withdrawal the other.
+    let upgraded = inventory("a", &[("pkg:npm/left-pad@1.0.1", "npm")], &[]);
+    assert_eq!(w.post("/components", upgraded).await.status, 202);
+    settle(&w).await;
+    assert_eq!(findings(&w, "open").await.len(), 1);
+    assert_eq!(findings(&w, "fixed").await.len(), 1);
+    let mut gone = hole;
+    gone.withdrawn = Timestamp::parse("2026-11-21T10:00:00Z").ok();
+    apply(&w, Record::Advisory(Box::new(gone))).await;
+    settle(&w).await;
+    assert!(findings(&w, "open").await.is_empty());
+    assert_eq!(findings(&w, "fixed").await.len(), 2);
+});
+
+both!(words_of_others_count, |w| async move {
+    let debian = "Debian:12";
+    let zlib = ("pkg:deb/debian/zlib1g@1.2-3?distro=debian-12", debian);
+    let odd = ("pkg:npm/odd@latest", "npm");
+    let a = inventory("a", &[zlib, odd], &[]);
+    assert_eq!(w.post("/components", a).await.status, 202);
+    let hole = advisory("CVE-2026-0002", "DSA-1", debian, "zlib1g", "1.2-4");
+    apply(&w, Record::Advisory(Box::new(hole))).await;
+    let odd = advisory("GHSA-2", "CVE-2026-0003", "npm", "odd", "2.0.0");
+    apply(&w, Record::Advisory(Box::new(odd))).await;
+    settle(&w).await;
+    let open = findings(&w, "open").await;
+    assert_eq!(
+        open.len(),
+        1,
+        "a version without an order is no finding: {open:?}"
+    );
+    let unknown = w.get("/results?outcome=unknown").await;
+    assert!(unknown.to_string().contains("CVE-2026-0003"), "{unknown}");
+    // A supplier says that it does not matter: shown as accepted, not hidden.
+    let vex = Vex {
+        document: "https://example.com/v".into(),
+        author: "Debian".into(),
+        vulnerability: vec!["CVE-2026-0002".into()],
+        products: vec!["pkg:deb/debian/zlib1g".parse().unwrap()],
+        subcomponents: vec![],
+        unresolved: vec![],
+        status: VexStatus::NotAffected,
+        justification: Some("vulnerable_code_not_present".into()),
+        impact: None,
+        action: None,
+        at: None,
+    };
+    apply(&w, Record::Vex(Box::new(vex))).await;
+    settle(&w).await;
+    assert!(findings(&w, "open").await.is_empty());
+    assert_eq!(findings(&w, "accepted").await.len(), 1);
+    // The inventory goes, and with it what was said.
+    let path = "/components?asset=host:a//Host//a";
+    let gone = w.call(axum::http::Method::DELETE, path, Value::Null).await;
+    assert_eq!(gone.status, 204, "{}", gone.text());
+    settle(&w).await;
+    assert!(findings(&w, "accepted").await.is_empty());
+    // What is no inventory is refused.
+    let mut moved = inventory("c", &[npm()], &[]);
+    moved["asset"]["uid"] = json!("host:other//Host//c");
+    assert_eq!(w.post("/components", moved).await.status, 422);
+    assert_eq!(w.post("/components", json!({"scope": 1})).await.status, 422);
+});
+
+fn npm() -> (&'static str, &'static str) {
+    ("pkg:npm/left-pad@1.0.0", "npm")
+}
