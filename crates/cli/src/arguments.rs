@@ -158,6 +158,14 @@ pub enum Scan {
                       helm template shop charts/shop | bartizan scan k8s - --format sarif -o shop.sarif\n  \
                       bartizan scan k8s . --fail-on medium --baseline baseline.yaml")]
     K8s(Box<ScanK8s>),
+    /// A bill of materials (CycloneDX or SPDX) against the advisories that are held here
+    #[command(after_help = "Examples:\n  bartizan scan sbom shop.cdx.json\n  \
+                      bartizan scan sbom shop.spdx.json --data /var/lib/bartizan --fail-on critical\n  \
+                      bartizan scan sbom shop.cdx.json --format sarif -o shop.sarif\n  \
+                      bartizan scan sbom shop.cdx.json --scope cluster:prod --server https://bartizan.example.com\n\n\
+                      Exits with 1 when a finding is at least as severe as --fail-on. What could not be\n\
+                      read or compared is unknown, not passed.")]
+    Sbom(Box<crate::software::ScanSoftware>),
 }
 
 #[derive(Args)]

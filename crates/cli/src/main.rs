@@ -20,6 +20,7 @@ mod scan;
 mod scap;
 mod serve;
 mod show;
+mod software;
 mod verify;
 
 use arguments::{Arguments, Command};

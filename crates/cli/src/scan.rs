@@ -29,6 +29,7 @@ pub fn run(command: &Scan) -> Result<Verdict> {
     match command {
         Scan::Host(options) => crate::host::run(options),
         Scan::K8s(options) => run_k8s(options),
+        Scan::Sbom(options) => crate::software::run_sbom(options),
     }
 }
 
