@@ -12,6 +12,7 @@ pub mod artifacts;
 pub mod ask;
 pub mod attestations;
 pub mod audit;
+pub mod bom;
 pub mod checks;
 pub mod cluster;
 pub mod components;
@@ -51,6 +52,7 @@ pub fn routes() -> Vec<Route> {
         audit::routes(),
         checks::routes(),
         cluster::routes(),
+        bom::routes(),
         components::routes(),
         decisions::routes(),
         findings::routes(),

@@ -18,7 +18,10 @@ pub fn generate(random: &dyn Random) -> (String, String) {
     (secret, id)
 }
 
-/// What the `Authorization` header says.
+/// The header in which clients of Dependency-Track send their key.
+const API_KEY: &str = "x-api-key";
+
+/// What the `Authorization` header says, or `X-Api-Key` in its place.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Bearer<'a> {
     /// There is none.
@@ -29,17 +32,18 @@ pub enum Bearer<'a> {
     Token(&'a str),
 }
 
-/// Reads the `Authorization` header.
+/// Reads the `Authorization` header; where there is none, `X-Api-Key`.
 pub fn bearer(headers: &HeaderMap) -> Bearer<'_> {
-    let Some(value) = headers.get(header::AUTHORIZATION) else {
-        return Bearer::Absent;
+    let token = match (headers.get(header::AUTHORIZATION), headers.get(API_KEY)) {
+        (Some(value), _) => value.to_str().ok().and_then(|value| {
+            let (scheme, token) = value.split_once(' ')?;
+            scheme
+                .eq_ignore_ascii_case("bearer")
+                .then_some(token.trim())
+        }),
+        (None, Some(value)) => value.to_str().ok().map(str::trim),
+        (None, None) => return Bearer::Absent,
     };
-    let token = value.to_str().ok().and_then(|value| {
-        let (scheme, token) = value.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then_some(token.trim())
-    });
     match token {
         Some(token) if token.starts_with(PREFIX) && token.len() == PREFIX.len() + 43 => {
             Bearer::Token(token)
@@ -61,6 +65,11 @@ mod tests {
         assert_eq!(id.len(), 20);
         let mut headers = HeaderMap::new();
         assert_eq!(bearer(&headers), Bearer::Absent);
+        let key = HeaderValue::from_str(&secret).unwrap();
+        headers.insert(API_KEY, key);
+        assert_eq!(bearer(&headers), Bearer::Token(&secret));
+        headers.insert(API_KEY, HeaderValue::from_static("x"));
+        assert_eq!(bearer(&headers), Bearer::Malformed);
         let value = HeaderValue::from_str(&format!("Bearer {secret}")).unwrap();
         headers.insert(header::AUTHORIZATION, value);
         assert_eq!(bearer(&headers), Bearer::Token(&secret));

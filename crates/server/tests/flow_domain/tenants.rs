@@ -103,6 +103,7 @@ both!(tenants_are_apart, |w| async move {
             ("{other}", system.clone()),
             ("{entry_id}", entry.clone()),
             ("{control}", "D-3".to_owned()),
+            ("{token}", "t".to_owned()),
             ("{*path}", "entries/000.p/5".to_owned()),
         ] {
             let value = if name == "{*path}" {
