@@ -187,3 +187,29 @@ both!(words_of_others_count, |w| async move {
 fn npm() -> (&'static str, &'static str) {
     ("pkg:npm/left-pad@1.0.0", "npm")
 }
+
+both!(
+    bills_of_materials_come_as_to_dependency_track,
+    |w| async move {
+        use base64::Engine as _;
+        let hole = advisory("GHSA-1", "CVE-2026-0001", "npm", "left-pad", "1.0.1");
+        apply(&w, Record::Advisory(Box::new(hole))).await;
+        let bom = json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
+        "components": [{"type": "library", "name": "left-pad", "version": "1.0.0",
+            "purl": "pkg:npm/left-pad@1.0.0"}]});
+        let bom = base64::engine::general_purpose::STANDARD.encode(bom.to_string());
+        let body =
+            json!({"projectName": "shop", "projectVersion": "1", "autoCreate": true, "bom": bom});
+        let taken = w.call(axum::http::Method::PUT, "/bom", body).await;
+        assert_eq!(taken.status, 200, "{}", taken.text());
+        let token = taken.json()["token"].as_str().unwrap().to_owned();
+        let progress = async || w.get(&format!("/bom/token/{token}")).await["processing"].clone();
+        assert_eq!(progress().await, true);
+        settle(&w).await;
+        assert_eq!(progress().await, false);
+        assert_eq!(findings(&w, "open").await.len(), 1);
+        let broken = json!({"projectName": "shop", "bom": "e30="});
+        let broken = w.call(axum::http::Method::PUT, "/bom", broken).await;
+        assert_eq!(broken.status, 422, "{}", broken.text());
+    }
+);
