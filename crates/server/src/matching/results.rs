@@ -184,7 +184,7 @@ pub fn of_asset(
         let order = all.iter().map(|s| s.kept.priority.order()).max();
         ordered.push((order, result));
     }
-    ordered.sort_by(|a, b| b.0.cmp(&a.0));
+    ordered.sort_by_key(|one| std::cmp::Reverse(one.0));
     let results = ordered.into_iter().map(|(_, result)| result).collect();
     Ok((checks.into_values().collect(), results))
 }

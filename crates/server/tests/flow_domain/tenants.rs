@@ -93,6 +93,8 @@ both!(tenants_are_apart, |w| async move {
             p if p.contains("/tasks/") => task.clone(),
             p if p.contains("/schedules/") => schedule.clone(),
             p if p.contains("/frameworks/") => "demo".to_owned(),
+            // What is known of a vulnerability is everybody's; whom it hits is not.
+            p if p.contains("/vulnerabilities/") => "CVE-2024-0001".to_owned(),
             p if p.contains("/vulnerabilities/") => "CVE-2024-0001".to_owned(),
             p => panic!("{p}: whose id is this? Add it to the walk."),
         };
@@ -103,6 +105,7 @@ both!(tenants_are_apart, |w| async move {
             ("{other}", system.clone()),
             ("{entry_id}", entry.clone()),
             ("{control}", "D-3".to_owned()),
+            ("{token}", "0191d6c0-0000-7000-8000-000000000000".to_owned()),
             ("{token}", "t".to_owned()),
             ("{*path}", "entries/000.p/5".to_owned()),
         ] {

@@ -77,7 +77,7 @@ async fn replaced_and_found(world: World) {
         .unwrap();
     assert_eq!((first.added, first.removed, first.fresh), (2, 0, 2));
     let second = t
-        .replace_components(&asset("b"), &[zlib.clone()], at(1))
+        .replace_components(&asset("b"), std::slice::from_ref(&zlib), at(1))
         .await
         .unwrap();
     assert_eq!((second.added, second.fresh), (1, 0));
@@ -162,7 +162,7 @@ async fn matches_mark_their_holders(world: World) {
     let t = &world.tenant;
     let a = row("pkg:npm/a@1.0.0", "npm", None, "/a");
     for name in ["x", "y"] {
-        t.replace_components(&asset(name), &[a.clone()], at(1))
+        t.replace_components(&asset(name), std::slice::from_ref(&a), at(1))
             .await
             .unwrap();
     }
@@ -200,7 +200,7 @@ async fn matches_mark_their_holders(world: World) {
         locus: "pkg:npm/a".into(),
         digest: Hit::digest("x"),
     };
-    t.settle_components(&[hit.clone()], &[], &marks)
+    t.settle_components(std::slice::from_ref(&hit), &[], &marks)
         .await
         .unwrap();
     assert_eq!(t.pending_components().await.unwrap().len(), 2);
@@ -226,7 +226,7 @@ async fn matches_mark_their_holders(world: World) {
         rows: vec![],
     }];
     let marks = t.pending_components().await.unwrap();
-    t.settle_components(&[], &[hit.clone()], &marks)
+    t.settle_components(&[], std::slice::from_ref(&hit), &marks)
         .await
         .unwrap();
     assert!(t.component_hits(&[hit.asset]).await.unwrap().is_empty());
