@@ -197,6 +197,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/bom": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Hand in a bill of materials as to Dependency-Track.
+         * @description Findings follow as from `POST /components`.
+         */
+        put: operations["putBom"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/bom/token/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whether bills of materials are still being worked on.
+         * @description Any of them: a token names a moment, not a document.
+         */
+        get: operations["getBomToken"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/checks": {
         parameters: {
             query?: never;
@@ -226,6 +266,28 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/components": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The components of an asset. */
+        get: operations["getComponents"];
+        put?: never;
+        /**
+         * Hand in the components of a host, an image or a folder.
+         * @description Findings follow within seconds, and again whenever an advisory changes.
+         */
+        post: operations["uploadComponents"];
+        /** Take an inventory away; its findings are closed. */
+        delete: operations["deleteComponents"];
         options?: never;
         head?: never;
         patch?: never;
@@ -435,6 +497,23 @@ export interface paths {
         put?: never;
         /** Record a verdict on a control. */
         post: operations["assessControl"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/inventories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Assets with an inventory. */
+        get: operations["listInventories"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1176,6 +1255,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/vulnerabilities/{id}/affected": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a vulnerability is about among this tenant's components.
+         * @description By its main name, the CVE where it has one.
+         */
+        get: operations["listAffected"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/vulnerabilities/{id}/history": {
         parameters: {
             query?: never;
@@ -1185,6 +1284,23 @@ export interface paths {
         };
         /** What changed in a vulnerability, field by field, between two dates. */
         get: operations["getVulnerabilityHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vulnerabilities/fixes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which upgrade closes most. */
+        get: operations["listFixes"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1297,6 +1413,22 @@ export interface components {
          * @enum {string}
          */
         ActionWord: "accept" | "false_positive" | "reopen";
+        /** @description A page of what is affected. */
+        AffectedPage: {
+            items: components["schemas"]["AffectedView"][];
+            next_cursor?: string | null;
+        };
+        /** @description A component of an asset that a vulnerability is about. */
+        AffectedView: {
+            asset: string;
+            name: string;
+            /** @description Where it was found. */
+            paths: string[];
+            purl: string;
+            /** @description What is said: `standing`, `because`, `fixed`, `advisories`, `confidence`, `priority`. */
+            said: Record<string, never>;
+            scope: string;
+        };
         /** @description An answer. */
         Answer: {
             /** @description Who worded it: `records`, or the name of a model. */
@@ -1439,6 +1571,26 @@ export interface components {
             ledger: components["schemas"]["LedgerPlace"];
             /** @description To what. */
             subject: string;
+        };
+        /** @description How far it is. */
+        BomProgress: {
+            /** @description Whether findings are still to come. */
+            processing: boolean;
+        };
+        /** @description By what to ask how far it is. */
+        BomToken: {
+            token: string;
+        };
+        /** @description A bill of materials of a project. */
+        BomUpload: {
+            /** @description CycloneDX or SPDX, in base64. */
+            bom: string;
+            /** @description In place of the name. */
+            project?: string;
+            /** @description The project's name; it becomes the scope `repository:NAME`. */
+            projectName?: string;
+            /** @description Its version. */
+            projectVersion?: string;
         };
         /** @description Findings that need work, by severity. */
         BySeverity: {
@@ -1619,6 +1771,43 @@ export interface components {
              * @description The fence, as it was given with the task.
              */
             token: number;
+        };
+        /** @description The inventory of an asset. */
+        ComponentList: components["schemas"]["InventoryView"] & {
+            /** @description `purl`, `ecosystem`, `source`, `licences`, `found`. */
+            components: Record<string, never>[];
+        };
+        /** @description What an inventory changed. */
+        ComponentsTaken: {
+            /**
+             * Format: int64
+             * @description Components that are new to the asset.
+             */
+            added: number;
+            asset: string;
+            /**
+             * Format: int64
+             * @description Components that it still has.
+             */
+            kept: number;
+            /**
+             * Format: int64
+             * @description Components that it no longer has.
+             */
+            removed: number;
+        };
+        /** @description An inventory. */
+        ComponentsUpload: {
+            /** @description The host, image or folder: `uid`, `kind`, `name`, and `namespace` where it has one. */
+            asset: Record<string, never>;
+            /** @description All of the asset's components; what is not here is gone. */
+            components: Record<string, never>[];
+            /** @description The scope, `cluster:prod`; the asset's uid begins with it. */
+            scope: string;
+            /** @description What took the inventory. */
+            source?: string;
+            /** @description What could not be read, in words. It is reported as unknown. */
+            unread?: string[];
         };
         /** @description A constraint. */
         ConstraintView: {
@@ -1932,6 +2121,36 @@ export interface components {
          * @enum {string}
          */
         FindingStatus: "open" | "reopened" | "accepted" | "false_positive" | "fixed";
+        /** @description Upgrades, the most urgent first. */
+        FixList: {
+            items: components["schemas"]["FixView"][];
+        };
+        /** @description One upgrade. */
+        FixView: {
+            /**
+             * Format: int64
+             * @description Assets that have it.
+             */
+            assets: number;
+            /**
+             * Format: int64
+             * @description Findings that the upgrade closes, over all assets.
+             */
+            closes: number;
+            /**
+             * Format: int64
+             * @description Findings of it for which no fix is known.
+             */
+            leaves: number;
+            /** @description `act`, `attend`, `track-closely` or `track`: the most urgent that it closes. */
+            level: string;
+            /** @description What stands there now. */
+            purl: string;
+            /** @description The lowest version that closes all that have a fix; the highest of their fixes. */
+            upgrade_to: string;
+            /** @description The vulnerabilities that it closes. */
+            vulnerabilities: string[];
+        };
         /** @description A framework, as a list shows it. */
         Framework: {
             /** @description How many controls. */
@@ -2029,6 +2248,23 @@ export interface components {
             tree_size: number;
             /** @description Whether the server, too, got from body to signed root. */
             verified: boolean;
+        };
+        /** @description A page of inventories. */
+        InventoryPage: {
+            items: components["schemas"]["InventoryView"][];
+            next_cursor?: string | null;
+        };
+        /** @description An asset with an inventory. */
+        InventoryView: {
+            asset: string;
+            kind: string;
+            name: string;
+            scope: string;
+            source: string;
+            /** Format: date-time */
+            taken: string;
+            /** @description What could not be read. */
+            unread: string[];
         };
         /** @description A fresh attestation with its token. */
         Issued: components["schemas"]["Attestation"] & {
@@ -3716,6 +3952,68 @@ export interface operations {
             };
         };
     };
+    putBom: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BomUpload"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BomToken"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getBomToken: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BomProgress"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listChecks: {
         parameters: {
             query?: {
@@ -3766,6 +4064,98 @@ export interface operations {
             };
             /** @description No cluster is audited here */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getComponents: {
+        parameters: {
+            query: {
+                /** @description The asset's uid. */
+                asset: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComponentList"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    uploadComponents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ComponentsUpload"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComponentsTaken"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteComponents: {
+        parameters: {
+            query: {
+                /** @description The asset's uid. */
+                asset: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4233,6 +4623,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Assessment"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listInventories: {
+        parameters: {
+            query?: {
+                /** @description Where the page begins; from an earlier page. */
+                cursor?: string;
+                /** @description 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InventoryPage"];
                 };
             };
             /** @description A problem: what is wrong and what to try. */
@@ -5881,6 +6304,7 @@ export interface operations {
     listVulnerabilities: {
         parameters: {
             query?: {
+                /** @description Where the page begins; from an earlier page. */
                 cursor?: string;
                 /** @description Exact weakness, such as `CWE-79`. */
                 cwe?: string;
@@ -5965,6 +6389,41 @@ export interface operations {
             };
         };
     };
+    listAffected: {
+        parameters: {
+            query?: {
+                /** @description Where the page begins; from an earlier page. */
+                cursor?: string;
+                /** @description 1 to 200; 50 by default. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AffectedPage"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getVulnerabilityHistory: {
         parameters: {
             query?: {
@@ -5988,6 +6447,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["VulnerabilityHistory"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listFixes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FixList"];
                 };
             };
             /** @description A problem: what is wrong and what to try. */
