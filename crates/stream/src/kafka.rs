@@ -389,6 +389,12 @@ fn after(topic: &str, done: &[Offset]) -> Result<TopicPartitionList, StreamError
     Ok(list)
 }
 
+/// How many messages a group has before it, of all partitions.
+fn left(stands: &[(i32, i64, i64)]) -> u64 {
+    let of = |(_, next, high): &(i32, i64, i64)| u64::try_from(high - next).unwrap_or_default();
+    stands.iter().map(of).sum()
+}
+
 impl Stream for Kafka {
     fn produce(&self, batch: &[Message]) -> Result<(), StreamError> {
         for message in batch {
@@ -457,11 +463,7 @@ impl Stream for Kafka {
 
     fn lag(&self, group: &str) -> Result<u64, StreamError> {
         check_group(group)?;
-        let stands = self.stands(&self.topic, group)?;
-        Ok(stands
-            .into_iter()
-            .map(|(_, next, high)| u64::try_from(high - next).unwrap_or_default())
-            .sum())
+        Ok(left(&self.stands(&self.topic, group)?))
     }
 
     fn dead_letter(&self, letter: &DeadLetter) -> Result<(), StreamError> {
@@ -486,11 +488,7 @@ impl Stream for Kafka {
     }
 
     fn dead_count(&self) -> Result<u64, StreamError> {
-        let stands = self.stands(&self.dead_topic(), letters::GROUP)?;
-        Ok(stands
-            .into_iter()
-            .map(|(_, next, high)| u64::try_from(high - next).unwrap_or_default())
-            .sum())
+        Ok(left(&self.stands(&self.dead_topic(), letters::GROUP)?))
     }
 
     fn tidy(&self) -> Result<(), StreamError> {

@@ -23,6 +23,7 @@ pub use dead::{DeadLetter, Stage};
 pub use embedded::Embedded;
 pub use open::{Cleanup, Settings, open};
 
+use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 
 /// The largest message; the largest CVE record that was seen has 690 KB.
@@ -141,6 +142,14 @@ pub trait Stream: Send + Sync {
 
     /// Removes or compacts what all groups have read. Does nothing where a broker does it.
     fn tidy(&self) -> Result<(), StreamError>;
+}
+
+/// Half a SHA-256: two different files of one source, or keys of one log, will not share it.
+pub(crate) type Short = [u8; 16];
+
+pub(crate) fn short(bytes: &[u8]) -> Short {
+    let digest = Sha256::digest(bytes);
+    digest.first_chunk().copied().unwrap_or_default()
 }
 
 pub(crate) fn check(message: &Message) -> Result<(), StreamError> {

@@ -1,11 +1,12 @@
 //! Feeds over HTTP: conditional requests, tried again where that may help, every body bounded.
 
+use crate::image::registry::redirect;
 use anyhow::Result;
 use bartizan_stream::source::{Fetch, FetchError, Fetched, Request};
 use reqwest::StatusCode;
 use reqwest::blocking::{Client, Response};
 use reqwest::header::{ETAG, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
-use reqwest::redirect::{Action, Attempt, Policy};
+use reqwest::redirect::Policy;
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -15,7 +16,6 @@ const WHOLE: Duration = Duration::from_secs(3600);
 /// How often a request is tried, and how long is waited after the first failure.
 const TRIES: u32 = 3;
 const WAIT: Duration = Duration::from_secs(2);
-const MAX_REDIRECTS: usize = 5;
 
 /// A client of feeds.
 pub struct HttpFetch {
@@ -48,7 +48,10 @@ impl HttpFetch {
         if let Some(modified) = request.modified {
             sent = sent.header(IF_MODIFIED_SINCE, modified);
         }
-        let response = sent.send().map_err(|e| (true, chain(&e.without_url())))?;
+        let response = sent.send().map_err(|e| {
+            let error = anyhow::Error::from(e.without_url());
+            (true, format!("{error:#}"))
+        })?;
         let status = response.status();
         let again = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
         let fine = status.is_success()
@@ -59,29 +62,6 @@ impl HttpFetch {
             Err((again, format!("the answer is {status}")))
         }
     }
-}
-
-/// Never from TLS to what has none, and not without end.
-fn redirect(attempt: Attempt<'_>) -> Action {
-    let downgrade = attempt.url().scheme() != "https"
-        && attempt.previous().iter().any(|url| url.scheme() == "https");
-    if downgrade {
-        attempt.error("it leads away from TLS")
-    } else if attempt.previous().len() > MAX_REDIRECTS {
-        attempt.error("too many redirections")
-    } else {
-        attempt.follow()
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
 
 fn header(response: &Response, name: HeaderName) -> Option<String> {

@@ -170,9 +170,9 @@ fn read(response: impl Read, most: usize) -> Result<Vec<u8>, Absent> {
 }
 
 /// A few, and none that leaves TLS.
-fn redirect(attempt: Attempt<'_>) -> Action {
+pub(crate) fn redirect(attempt: Attempt<'_>) -> Action {
     let plain = |url: &reqwest::Url| url.scheme() != "https";
-    let secure = attempt.previous().last().is_some_and(|url| !plain(url));
+    let secure = attempt.previous().iter().any(|url| !plain(url));
     if attempt.previous().len() > 5 {
         return attempt.error("it redirects too often");
     }

@@ -277,11 +277,6 @@ impl Row {
             terms,
         })
     }
-
-    /// How many bytes it holds, about: for batches of a bounded size.
-    pub fn size(&self) -> usize {
-        self.body.len() + self.terms.len() * 64 + 256
-    }
 }
 
 /// One change.

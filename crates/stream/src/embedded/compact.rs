@@ -1,12 +1,9 @@
 //! Room: segments that all groups have read are removed, or reduced to the last message of a key.
 
 use super::frame::{self, Found};
-use super::log::{Log, Reader, file_error, sync_folder};
-use crate::StreamError;
-use sha2::{Digest as _, Sha256};
+use super::log::{Log, Reader, file_error, replace, sync_folder};
+use crate::{Short, StreamError, short};
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Write;
 
 /// Removes segments whose messages all have numbers below `read`. The last one stays.
 pub(super) fn remove(log: &Log, read: u64) -> Result<(), StreamError> {
@@ -29,20 +26,13 @@ pub(super) fn remove(log: &Log, read: u64) -> Result<(), StreamError> {
     }
 }
 
-/// Half a digest of a key: the map of a long log stays small.
-type Key = [u8; 16];
-
-fn key_of(key: &str) -> Key {
-    let digest = Sha256::digest(key);
-    digest.first_chunk().copied().unwrap_or_default()
-}
-
 /// Keeps of the segments below `read` only messages that no later message of their key replaces.
 /// Numbers stay as they are.
 pub(super) fn compact(log: &Log, read: u64) -> Result<(), StreamError> {
     let _lock = log.lock()?;
     let segments = log.segments()?;
-    let mut latest: HashMap<Key, u64> = HashMap::new();
+    // By half a digest of the key: the map of a long log stays small.
+    let mut latest: HashMap<Short, u64> = HashMap::new();
     let mut sealed = Vec::new();
     for (index, base) in segments.iter().enumerate() {
         let end = segments.get(index + 1).copied();
@@ -53,7 +43,7 @@ pub(super) fn compact(log: &Log, read: u64) -> Result<(), StreamError> {
         loop {
             match reader.step()? {
                 Found::Frame(frame, _) => {
-                    latest.insert(key_of(&frame.key), frame.number);
+                    latest.insert(short(frame.key.as_bytes()), frame.number);
                     frames += 1;
                 }
                 Found::End => break,
@@ -75,17 +65,16 @@ fn rewrite(
     log: &Log,
     base: u64,
     frames: u64,
-    latest: &HashMap<Key, u64>,
+    latest: &HashMap<Short, u64>,
 ) -> Result<(), StreamError> {
     let path = log.path(base);
     let Some(mut reader) = Reader::open(&path, 0)? else {
         return Ok(());
     };
-    let new = path.with_extension("new");
     let mut out = super::log::head();
     let mut kept: u64 = 0;
     while let Found::Frame(frame, _) = reader.step()? {
-        if latest.get(&key_of(&frame.key)) == Some(&frame.number) {
+        if latest.get(&short(frame.key.as_bytes())) == Some(&frame.number) {
             frame::write(&mut out, frame.number, &frame.key, &frame.bytes);
             kept += 1;
         }
@@ -97,13 +86,6 @@ fn rewrite(
         std::fs::remove_file(&path).map_err(file_error(&path))?;
         return sync_folder(log.folder());
     }
-    File::create(&new)
-        .and_then(|mut file| {
-            file.write_all(&out)?;
-            file.sync_all()
-        })
-        .map_err(file_error(&new))?;
     // Whoever reads the old file goes on reading it; the numbers are the same.
-    std::fs::rename(&new, &path).map_err(file_error(&path))?;
-    sync_folder(log.folder())
+    replace(log.folder(), &path, &out)
 }

@@ -3,7 +3,7 @@
 
 use super::frame::{self, Found};
 use crate::{Message, StreamError};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -40,6 +40,34 @@ pub(crate) fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> StreamEr
         path: path.to_owned(),
         source,
     }
+}
+
+/// Holds a file's lock for as long as the answer lives; `what` is said of whoever holds it already.
+pub(crate) fn hold(path: &Path, what: impl FnOnce() -> String) -> Result<File, StreamError> {
+    let lock = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(file_error(path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StreamError::Busy(what())),
+        Err(TryLockError::Error(e)) => Err(file_error(path)(e)),
+    }
+}
+
+/// Puts a file of these bytes in the place of another: whoever looks sees one or the other, whole.
+pub(crate) fn replace(folder: &Path, path: &Path, bytes: &[u8]) -> Result<(), StreamError> {
+    let new = path.with_extension("new");
+    File::create(&new)
+        .and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        })
+        .map_err(file_error(&new))?;
+    std::fs::rename(&new, path).map_err(file_error(path))?;
+    sync_folder(folder)
 }
 
 /// Makes what stands in the folder's list durable.

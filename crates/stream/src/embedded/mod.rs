@@ -17,11 +17,10 @@ use crate::open::{Cleanup, Settings};
 use crate::{
     DeadLetter, Delivery, MAX_POLL, Message, Offset, Stream, StreamError, check, check_group,
 };
-use log::{Cursor, Log, file_error, sync_folder};
+use log::{Cursor, Log, file_error, hold, replace};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::Write;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -97,19 +96,7 @@ impl Embedded {
         check_group(group)?;
         if !members.contains_key(group) {
             let path = self.groups.join(format!("{group}.lock"));
-            let lock = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&path)
-                .map_err(file_error(&path))?;
-            match lock.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    return Err(StreamError::Busy(format!("the group {group}")));
-                }
-                Err(TryLockError::Error(e)) => return Err(file_error(&path)(e)),
-            }
+            let lock = hold(&path, || format!("the group {group}"))?;
             let file = self.groups.join(format!("{group}.json"));
             let committed = match read_committed(&file)? {
                 Some(committed) => committed,
@@ -152,17 +139,9 @@ fn read_committed(path: &Path) -> Result<Option<u64>, StreamError> {
 }
 
 fn write_committed(folder: &Path, path: &Path, next: u64) -> Result<(), StreamError> {
-    let new = path.with_extension("new");
     let bytes =
         serde_json::to_vec(&Committed { next }).map_err(|e| StreamError::Refused(e.to_string()))?;
-    File::create(&new)
-        .and_then(|mut file| {
-            file.write_all(&bytes)?;
-            file.sync_all()
-        })
-        .map_err(file_error(&new))?;
-    std::fs::rename(&new, path).map_err(file_error(path))?;
-    sync_folder(folder)
+    replace(folder, path, &bytes)
 }
 
 fn last(done: &[Offset]) -> Option<u64> {

@@ -46,9 +46,8 @@ pub(super) fn list(kafka: &Kafka, max: usize) -> Result<Vec<(Offset, DeadLetter)
     let topic = kafka.dead_topic();
     let stands = kafka.stands(&topic, GROUP)?;
     let mut from = TopicPartitionList::new();
-    let mut left: u64 = 0;
-    for (partition, next, high) in stands {
-        left += u64::try_from(high - next).unwrap_or_default();
+    let left = super::left(&stands);
+    for (partition, next, _) in stands {
         from.add_partition_offset(&topic, partition, Position::Offset(next))
             .map_err(told)?;
     }

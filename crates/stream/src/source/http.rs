@@ -202,8 +202,8 @@ fn releases(session: &mut Session<'_, '_>, url: &str) -> Result<(), SourceError>
     let mut assets: Vec<Asset> = Vec::new();
     for page in 1..=MAX_RELEASE_PAGES {
         let address = format!("{url}?per_page=100&page={page}");
-        // Without a condition: what was listed before may not have been read to its end.
-        session.producer.state.forget_tag(&address);
+        // No answer to it is remembered, so it is asked without a condition: what was listed before
+        // may not have been read to its end.
         let found = match get(session, &address, MAX_LIST as u64)? {
             Got::Body(body) => lists::releases(&whole(&address, &body.file)?)?,
             Got::Absent if page == 1 => return Err(absent(url)),

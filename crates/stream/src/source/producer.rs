@@ -2,9 +2,9 @@
 
 use super::feeds::{Feed, file_name};
 use super::shelf::{Folder, Shelf, Unit, Want};
-use super::state::{Short, State, short};
+use super::state::State;
 use super::{Fetch, Place, Source, SourceError};
-use crate::{DeadLetter, Message, Stage, Stream};
+use crate::{DeadLetter, Message, Short, Stage, Stream, short};
 use bartizan_model::Timestamp;
 use bartizan_vuln::reconcile::Decision;
 use bartizan_vuln::record::Record;

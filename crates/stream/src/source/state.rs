@@ -3,26 +3,15 @@
 //! is then sent again.
 
 use super::SourceError;
-use crate::embedded::log::{Cursor, Log, file_error};
-use crate::{Message, StreamError};
+use crate::embedded::log::{Cursor, Log, hold};
+use crate::{Message, Short, StreamError};
 use bartizan_model::Timestamp;
 use bartizan_vuln::reconcile::{Decision, Held, Reconciler};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::path::Path;
-
-/// Half a SHA-256: two different files of one source will not share it.
-pub type Short = [u8; 16];
-
-/// Half a SHA-256.
-pub fn short(bytes: &[u8]) -> Short {
-    Sha256::digest(bytes)
-        .first_chunk()
-        .copied()
-        .unwrap_or_default()
-}
 
 /// What is known of an answer to a request.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,20 +50,9 @@ impl State {
     pub fn open(folder: &Path) -> Result<Self, StreamError> {
         let log = Log::open(folder.to_owned(), 16 << 20)?;
         let path = folder.join("producer.lock");
-        let lock = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(file_error(&path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let what = format!("the producer's state in {}", folder.display());
-                return Err(StreamError::Busy(what));
-            }
-            Err(TryLockError::Error(e)) => return Err(file_error(&path)(e)),
-        }
+        let lock = hold(&path, || {
+            format!("the producer's state in {}", folder.display())
+        })?;
         let mut state = Self {
             log,
             cves: Reconciler::default(),
@@ -128,11 +106,6 @@ impl State {
         self.tags.clear();
         self.pending.clear();
         self.load().map(drop)
-    }
-
-    /// How many records are held.
-    pub fn records(&self) -> usize {
-        self.cves.len() + self.others.len()
     }
 
     /// Whether the file was the same at the last run.
@@ -220,11 +193,6 @@ impl State {
             });
         }
         self.tags.insert(url, tag);
-    }
-
-    /// Asks without a condition the next time.
-    pub fn forget_tag(&mut self, url: &str) {
-        self.tags.remove(url);
     }
 
     /// Makes everything durable. What it is about must be on the stream before.

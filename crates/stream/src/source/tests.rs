@@ -127,7 +127,7 @@ impl Fetch for Server {
         let Some(bytes) = self.files.get(request.url) else {
             return Ok(Fetched::Absent);
         };
-        let etag = hex::encode(state::short(bytes));
+        let etag = hex::encode(crate::short(bytes));
         if request.etag == Some(&etag) {
             return Ok(Fetched::Unchanged);
         }

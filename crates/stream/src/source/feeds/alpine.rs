@@ -17,10 +17,19 @@ pub const FEED: Feed = Feed {
     whole: None,
 };
 
-/// A CVE stands in the files of several releases, so each file is a source of its own: else the last
-/// one read would replace the others.
 fn read(name: &str, bytes: &[u8]) -> Result<Vec<Record>, FeedError> {
-    let mut advisories = alpine::parse(bytes, EcosystemKind::Alpine)?;
+    records(EcosystemKind::Alpine, "alpine", name, bytes)
+}
+
+/// The records of a file of a secdb, whosever it is. A CVE stands in the files of several releases, so
+/// each file is a source of its own: else the last one read would replace the others.
+pub(super) fn records(
+    kind: EcosystemKind,
+    whose: &str,
+    name: &str,
+    bytes: &[u8],
+) -> Result<Vec<Record>, FeedError> {
+    let mut advisories = alpine::parse(bytes, kind)?;
     let file = super::file_name(name);
     let repository = file.strip_suffix(".json").unwrap_or(file);
     for advisory in &mut advisories {
@@ -31,7 +40,7 @@ fn read(name: &str, bytes: &[u8]) -> Result<Vec<Record>, FeedError> {
         let release = release
             .filter(|r| !r.is_empty())
             .unwrap_or_else(|| "rolling".to_owned());
-        advisory.source = format!("alpine-secdb:{release}:{repository}");
+        advisory.source = format!("{whose}-secdb:{release}:{repository}");
     }
     Ok(advisories
         .into_iter()

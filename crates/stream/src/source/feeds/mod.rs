@@ -153,6 +153,16 @@ const fn osv_feed(
     }
 }
 
+/// A file of the CVE list's format, as several publish it.
+fn is_cve_file(path: &str) -> bool {
+    let name = file_name(path);
+    name.starts_with("CVE-") && name.ends_with(".json")
+}
+
+fn cve_record(_name: &str, bytes: &[u8]) -> Result<Vec<Record>, FeedError> {
+    bartizan_vuln::feeds::cve::parse(bytes).map(|one| vec![Record::Cve(Box::new(one))])
+}
+
 fn osv_record(bytes: &[u8], source: &str) -> Result<Vec<Record>, FeedError> {
     bartizan_vuln::feeds::osv::parse(bytes, source).map(|one| vec![Record::Advisory(Box::new(one))])
 }
@@ -170,7 +180,7 @@ mod tests {
         assert_eq!(names, sorted);
         for feed in ALL {
             assert_eq!(by_name(feed.name), Some(feed));
-            assert!(feed.read as usize != 0 && !feed.about.is_empty());
+            assert!(!feed.about.is_empty());
         }
         assert_eq!(by_name("nothing"), None);
     }

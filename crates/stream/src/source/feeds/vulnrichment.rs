@@ -1,19 +1,15 @@
 //! CISA's Vulnrichment: CVE records with SSVC, KEV and CPE of an ADP.
 
-use super::{Feed, Listing, file_name};
-use bartizan_vuln::feeds::{MAX_RECORD, cve};
-use bartizan_vuln::record::Record;
+use super::{Feed, Listing, cve_record, is_cve_file};
+use bartizan_vuln::feeds::MAX_RECORD;
 
 /// The feed.
 pub const FEED: Feed = Feed {
     name: "vulnrichment",
     about: "CISA's Vulnrichment (SSVC)",
     official: Some("https://github.com/cisagov/vulnrichment/archive/refs/heads/develop.zip"),
-    wants: |path| {
-        let name = file_name(path);
-        name.starts_with("CVE-") && name.ends_with(".json")
-    },
-    read: |_, bytes| cve::parse(bytes).map(|one| vec![Record::Cve(Box::new(one))]),
+    wants: is_cve_file,
+    read: cve_record,
     listing: Listing::Document,
     max_bytes: MAX_RECORD,
     whole: None,

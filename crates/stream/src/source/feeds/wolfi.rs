@@ -2,7 +2,7 @@
 
 use super::{Feed, Listing, is_json};
 use bartizan_model::EcosystemKind;
-use bartizan_vuln::feeds::{FeedError, MAX_BYTES, alpine};
+use bartizan_vuln::feeds::{FeedError, MAX_BYTES};
 use bartizan_vuln::record::Record;
 
 /// The feed.
@@ -17,25 +17,6 @@ pub const FEED: Feed = Feed {
     whole: None,
 };
 
-/// A CVE stands in the files of several releases, so each file is a source of its own: else the last
-/// one read would replace the others.
 fn read(name: &str, bytes: &[u8]) -> Result<Vec<Record>, FeedError> {
-    let mut advisories = alpine::parse(bytes, EcosystemKind::Wolfi)?;
-    let file = super::file_name(name);
-    let repository = file.strip_suffix(".json").unwrap_or(file);
-    for advisory in &mut advisories {
-        let release = advisory
-            .affected
-            .first()
-            .map(|a| a.ecosystem.release.clone());
-        let release = release
-            .filter(|r| !r.is_empty())
-            .unwrap_or_else(|| "rolling".to_owned());
-        advisory.source = format!("wolfi-secdb:{release}:{repository}");
-    }
-    Ok(advisories
-        .into_iter()
-        .map(Box::new)
-        .map(Record::Advisory)
-        .collect())
+    super::alpine::records(EcosystemKind::Wolfi, "wolfi", name, bytes)
 }
