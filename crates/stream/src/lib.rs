@@ -90,9 +90,6 @@ pub enum StreamError {
         /// What is wrong.
         why: &'static str,
     },
-    /// An earlier write failed half-way; opening the stream again mends it.
-    #[error("an earlier write failed; the stream must be opened again")]
-    Poisoned,
     /// The broker, or the way to it. May pass.
     #[error("Kafka: {0}")]
     Broker(String),

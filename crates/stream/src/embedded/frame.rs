@@ -5,14 +5,16 @@
 //! ```
 //! All numbers are little-endian.
 
-use crate::{MAX_KEY, MAX_MESSAGE};
+use crate::{MAX_KEY, MAX_MESSAGE, Message, StreamError};
 use flate2::Crc;
 use std::io::{self, BufRead, Read};
 
 const HEAD: usize = 8;
 const FIXED: usize = 10;
+/// The longest key: of a message, with room for what a log of our own puts before it.
+const LONGEST_KEY: usize = MAX_KEY + 8;
 /// The longest frame.
-pub(crate) const MAX_FRAME: usize = HEAD + FIXED + MAX_KEY + MAX_MESSAGE;
+pub(crate) const MAX_FRAME: usize = HEAD + FIXED + LONGEST_KEY + MAX_MESSAGE;
 
 /// What stands in a frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,9 +35,19 @@ pub(crate) enum Found {
     Broken(&'static str),
 }
 
-/// Appends a frame.
+/// Refuses what could be written and not be read back.
+pub(crate) fn fits(message: &Message) -> Result<(), StreamError> {
+    let (key, bytes) = (message.key.len(), message.bytes.len());
+    if key == 0 || key > LONGEST_KEY || bytes > MAX_MESSAGE {
+        return Err(StreamError::Refused(format!(
+            "a log takes no key of {key} bytes with {bytes} bytes"
+        )));
+    }
+    Ok(())
+}
+
+/// Appends a frame that [`fits`].
 pub(crate) fn write(out: &mut Vec<u8>, number: u64, key: &str, bytes: &[u8]) {
-    // Both are bounded before they come here.
     let key_length = u16::try_from(key.len()).unwrap_or(u16::MAX);
     let length = u32::try_from(FIXED + key.len() + bytes.len()).unwrap_or(u32::MAX);
     let mut crc = Crc::new();
@@ -87,7 +99,7 @@ fn split(mut body: Vec<u8>) -> Option<Frame> {
     let number = u64::from_le_bytes(*body.first_chunk::<8>()?);
     let key_length = usize::from(u16::from_le_bytes(*body.get(8..)?.first_chunk::<2>()?));
     let key = std::str::from_utf8(body.get(FIXED..FIXED + key_length)?).ok()?;
-    if key.is_empty() || key.len() > MAX_KEY {
+    if key.is_empty() || key.len() > LONGEST_KEY {
         return None;
     }
     let key = key.to_owned();

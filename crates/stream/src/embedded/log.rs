@@ -32,7 +32,6 @@ struct Tail {
     base: u64,
     length: u64,
     next: u64,
-    poisoned: bool,
 }
 
 pub(crate) fn file_error(path: &Path) -> impl FnOnce(std::io::Error) -> StreamError + '_ {
@@ -124,10 +123,9 @@ impl Log {
         if batch.is_empty() {
             return Ok(());
         }
+        // All of it first: half a batch is no batch.
+        batch.iter().try_for_each(frame::fits)?;
         let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
-        if tail.poisoned {
-            return Err(StreamError::Poisoned);
-        }
         let _lock = self.lock()?;
         self.refresh(&mut tail)?;
         self.cut(&tail)?;
@@ -152,8 +150,9 @@ impl Log {
                 Ok(())
             }
             Err(error) => {
-                // After a failed write or sync nobody can say what is on the disk.
-                tail.poisoned = true;
+                // After a failed write or sync nobody can say what is on the disk: it is looked at
+                // anew before the next one.
+                *tail = Tail::default();
                 Err(error)
             }
         }
@@ -201,7 +200,6 @@ impl Log {
                 base: last,
                 length: 0,
                 next: last.max(tail.next),
-                poisoned: tail.poisoned,
             };
         }
         let path = self.path(last);

@@ -64,5 +64,11 @@ pub(super) fn list(kafka: &Kafka, max: usize) -> Result<Vec<(Offset, DeadLetter)
             Some(Err(error)) => return Err(told(error)),
         }
     }
+    if (found.len() as u64) < left && found.len() < max {
+        return Err(StreamError::Broker(format!(
+            "{} of {left} dead letters came in time",
+            found.len()
+        )));
+    }
     Ok(found)
 }
