@@ -46,9 +46,6 @@ pub struct Sources {
     /// A source, NAME=PATH, NAME=URL or NAME=official; repeatable
     #[arg(long, value_name = "NAME=PLACE")]
     pub source: Vec<String>,
-    /// A file that names sources and the stream
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
     /// More certificates that are believed when something is fetched, PEM
     #[arg(long, value_name = "FILE")]
     pub feed_ca_file: Option<PathBuf>,
@@ -59,6 +56,9 @@ pub struct Sources {
 /// What records go through.
 #[derive(Args, Clone, Default)]
 pub struct Through {
+    /// A file that names sources and the stream
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// A folder, or kafka://HOST:PORT/TOPIC; default: a folder in the data folder
     #[arg(long, env = "BARTIZAN_CVE_STREAM", value_name = "ADDRESS")]
     pub stream: Option<String>,

@@ -1,7 +1,7 @@
 //! `bartizan cve bundle`: feeds carried across an air gap, signed with the ledger's key.
 
 use super::arguments::{Bundle, Sources, Through};
-use super::{apply_all, open_store, read_all, runtime, setup};
+use super::{apply_all, open_store, read_all, runtime, setup, verdict};
 use crate::arguments::{Output, Place};
 use crate::serve::place_config;
 use crate::verify::{now, read};
@@ -19,7 +19,7 @@ use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The group by which a bundle's own stream is read.
 const READER: &str = "bundle";
@@ -67,6 +67,9 @@ fn create(file: &Path, sources: &Sources, place: &Place, format: Output) -> Resu
                 summary.source
             );
         }
+    }
+    if stop.load(Ordering::Relaxed) {
+        anyhow::bail!("it was interrupted; an incomplete bundle is not written");
     }
     let keys = runtime.block_on(async {
         let server = place_config(place)?;
@@ -132,15 +135,10 @@ fn load(
     let runtime = runtime(&stop)?;
     let store = open_store(&runtime, place)?;
     let stream = setup::stream(through, &place.data)?;
-    let done = AtomicBool::new(false);
     let applied = std::thread::scope(|scope| {
-        let (done, into) = (&done, stream.as_ref());
-        let producing = scope.spawn(move || {
-            let produced = checked.produce(into);
-            done.store(true, std::sync::atomic::Ordering::SeqCst);
-            (produced, checked)
-        });
-        let ended = || done.load(std::sync::atomic::Ordering::SeqCst);
+        let into = stream.as_ref();
+        let producing = scope.spawn(move || (checked.produce(into), checked));
+        let ended = || producing.is_finished();
         let applied = apply_all(into, &store, &runtime, &stop, &ended);
         let (produced, checked) = producing
             .join()
@@ -159,7 +157,7 @@ fn load(
             applied.inserted, applied.changed, applied.unchanged, applied.stale, applied.dead
         ))?;
     }
-    Ok(Verdict::Good)
+    Ok(verdict(&[], &stop))
 }
 
 fn told(file: &Path, manifest: &Manifest, format: Output) -> Result<()> {

@@ -71,16 +71,7 @@ fn header(response: &Response, name: HeaderName) -> Option<String> {
 
 impl Fetch for HttpFetch {
     fn fetch(&self, request: &Request<'_>, into: &mut dyn Write) -> Result<Fetched, FetchError> {
-        let failed = |why: String| FetchError {
-            // A password or token in an address stands in no message.
-            url: request
-                .url
-                .split(['?', '#'])
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
-            why,
-        };
+        let failed = |why: String| FetchError::new(request.url, why);
         let mut wait = WAIT;
         let mut tries = 1;
         let response = loop {

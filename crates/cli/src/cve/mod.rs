@@ -143,14 +143,19 @@ fn apply_all(
     while !stop.load(Ordering::Relaxed) {
         // Asked before the poll: what is produced until then is seen by it.
         let over = ended();
-        match consumer.step() {
-            Ok(Some(applied)) => {
+        let step = consumer.step();
+        let left = match &step {
+            Ok(None) if over => stream.lag(GROUP).map_err(ConsumeError::from),
+            _ => Ok(1),
+        };
+        match step.and_then(|applied| Ok((applied, left?))) {
+            Ok((Some(applied), _)) => {
                 all += applied;
                 wait = IDLE;
                 bar.set_message(format!("{} records", all.delivered()));
             }
-            Ok(None) if over && stream.lag(GROUP)? == 0 => break,
-            Ok(None) => std::thread::sleep(IDLE),
+            Ok((None, 0)) => break,
+            Ok((None, _)) => std::thread::sleep(IDLE),
             // A server that runs applies them: waiting would have no end.
             Err(ConsumeError::Stream(StreamError::Busy(what))) => anyhow::bail!(
                 "{what} is in use by another process, which applies the records; `cve produce` is enough"
@@ -174,14 +179,9 @@ fn sync_all(options: &Sync) -> Result<Verdict> {
     let runtime = runtime(&stop)?;
     let store = open_store(&runtime, &options.place)?;
     let config = setup::config(&options.sources, &options.place.data)?;
-    let produced = AtomicBool::new(false);
     let (summaries, applied) = std::thread::scope(|scope| {
-        let reading = scope.spawn(|| {
-            let read = read_all(&config, &stop);
-            produced.store(true, Ordering::SeqCst);
-            read
-        });
-        let ended = || produced.load(Ordering::SeqCst);
+        let reading = scope.spawn(|| read_all(&config, &stop));
+        let ended = || reading.is_finished();
         let applied = apply_all(config.stream.as_ref(), &store, &runtime, &stop, &ended);
         if applied.is_err() {
             stop.store(true, Ordering::Relaxed);
@@ -222,7 +222,12 @@ fn consume(options: &Consume) -> Result<Verdict> {
     let (lag, dead) = (stream.lag(GROUP)?, stream.dead_count()?);
     runtime.block_on(store.close());
     report(options.format, &[], Some(&applied), lag, dead, begun)?;
-    Ok(Verdict::Good)
+    // Whoever follows ends by an interrupt and in no other way.
+    Ok(if follow {
+        Verdict::Good
+    } else {
+        verdict(&[], &stop)
+    })
 }
 
 /// Whether every source was read to its end.

@@ -105,12 +105,12 @@ impl File {
 
 /// The stream alone.
 pub fn stream(through: &Through, data: &Path) -> Result<Arc<dyn Stream>> {
-    File::default().stream(through, data)
+    File::read(through.config.as_deref())?.stream(through, data)
 }
 
 /// Sources and stream of a command.
 pub fn config(options: &Sources, data: &Path) -> Result<Config> {
-    let file = File::read(options.config.as_deref())?;
+    let file = File::read(options.through.config.as_deref())?;
     let sources = named(&file, options)?;
     let stream = file.stream(&options.through, data)?;
     made(sources, stream, data, options.feed_ca_file.as_deref())
@@ -118,7 +118,7 @@ pub fn config(options: &Sources, data: &Path) -> Result<Config> {
 
 /// Sources of a command that has a stream of its own.
 pub fn through(options: &Sources, stream: Arc<dyn Stream>, data: &Path) -> Result<Config> {
-    let file = File::read(options.config.as_deref())?;
+    let file = File::read(options.through.config.as_deref())?;
     let sources = named(&file, options)?;
     made(sources, stream, data, options.feed_ca_file.as_deref())
 }
@@ -159,9 +159,14 @@ fn made(
 impl Feeds {
     /// Puts into a server's configuration what is to be followed.
     pub fn configure(&self, config: &mut bartizan_server::Config, role: Role) -> Result<()> {
+        // The webhook's process has one thing to do.
+        if role == Role::Admission {
+            return Ok(());
+        }
         let file = File::read(self.cve_config.as_deref())?;
         let sources = file.sources(&self.cve_source)?;
         let through = Through {
+            config: self.cve_config.clone(),
             stream: self.cve_stream.clone(),
             kafka_properties: self.kafka_properties.clone(),
         };
@@ -185,10 +190,6 @@ impl Feeds {
         sync.every = Duration::from_secs(u64::from(minutes.max(1)) * 60);
         sync.produce = role != Role::CveConsumer;
         sync.consume = role != Role::CveProducer;
-        if role == Role::Admission {
-            // The webhook's process has one thing to do.
-            return Ok(());
-        }
         if alone {
             config.workers = 0;
         }

@@ -2,7 +2,7 @@
 
 use super::SourceError;
 use super::feeds::{Listing, file_name};
-use super::fetch::{FetchError, Fetched, Request};
+use super::fetch::{FetchError, Fetched, Request, shown};
 use super::lists::{self, Asset, MAX_LIST};
 use super::producer::Session;
 use super::shelf::{self, Unit};
@@ -11,6 +11,7 @@ use bartizan_model::Timestamp;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The largest archive that is fetched.
 const MAX_ARCHIVE: u64 = 4 << 30;
@@ -45,18 +46,25 @@ struct Body {
     sha256: String,
 }
 
-/// Writes to a file and to a digest.
-struct Digesting<'a>(&'a mut File, Sha256);
+/// Writes to a file and to a digest, until it is told to stop.
+struct Digesting<'a> {
+    file: &'a mut File,
+    digest: Sha256,
+    stop: &'a AtomicBool,
+}
 
 impl Write for Digesting<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let n = self.0.write(bytes)?;
-        self.1.update(bytes.get(..n).unwrap_or_default());
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(std::io::Error::other("stopped"));
+        }
+        let n = self.file.write(bytes)?;
+        self.digest.update(bytes.get(..n).unwrap_or_default());
         Ok(n)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        self.0.flush()
+        self.file.flush()
     }
 }
 
@@ -70,8 +78,14 @@ enum Got {
 fn get(session: &Session<'_, '_>, url: &str, max: u64) -> Result<Got, SourceError> {
     let producer = &session.producer;
     let fetch = producer.fetch.ok_or_else(|| {
-        SourceError::Config(format!("{url}: nothing is fetched here; give a path"))
+        SourceError::Config(format!(
+            "{}: nothing is fetched here; give a path",
+            shown(url)
+        ))
     })?;
+    if producer.stop.load(Ordering::Relaxed) {
+        return Err(SourceError::Stopped);
+    }
     let tag = producer.state.tag(url);
     let request = Request {
         url,
@@ -84,9 +98,17 @@ fn get(session: &Session<'_, '_>, url: &str, max: u64) -> Result<Got, SourceErro
         why: e.to_string(),
     };
     let mut file = tempfile::tempfile_in(&producer.work).map_err(failed)?;
-    let mut into = Digesting(&mut file, Sha256::new());
-    let fetched = fetch.fetch(&request, &mut into)?;
-    let sha256 = hex::encode(into.1.finalize());
+    let mut into = Digesting {
+        file: &mut file,
+        digest: Sha256::new(),
+        stop: producer.stop,
+    };
+    let fetched = fetch.fetch(&request, &mut into);
+    if producer.stop.load(Ordering::Relaxed) {
+        return Err(SourceError::Stopped);
+    }
+    let fetched = fetched?;
+    let sha256 = hex::encode(into.digest.finalize());
     match fetched {
         Fetched::Unchanged => Ok(Got::Unchanged),
         Fetched::Absent => Ok(Got::Absent),
@@ -111,24 +133,25 @@ fn whole(url: &str, mut body: &File) -> Result<Vec<u8>, SourceError> {
         Ok(_) => format!("more than the {MAX_LIST} bytes that are read of a list"),
         Err(e) => e.to_string(),
     };
-    Err(SourceError::Unreadable {
-        what: url.to_owned(),
-        why,
-    })
+    Err(unreadable(url, why))
+}
+
+fn unreadable(url: &str, why: impl Into<String>) -> SourceError {
+    SourceError::Unreadable {
+        what: shown(url),
+        why: why.into(),
+    }
 }
 
 fn absent(url: &str) -> SourceError {
-    SourceError::Fetch(FetchError {
-        url: url.to_owned(),
-        why: "there is nothing at this address".to_owned(),
-    })
+    SourceError::Fetch(FetchError::new(url, "there is nothing at this address"))
 }
 
 /// Remembers an answer once all that it brought is on the stream.
 fn done(session: &mut Session<'_, '_>, url: &str, tag: Tag) -> Result<(), SourceError> {
-    session.flush()?;
+    // It becomes durable with the rest, behind it.
     session.producer.state.set_tag(url, tag);
-    session.producer.state.save()
+    session.flush()
 }
 
 /// A file or an archive; whether it changed. What cannot be read is fetched again the next time.
@@ -138,7 +161,7 @@ fn document(session: &mut Session<'_, '_>, url: &str) -> Result<bool, SourceErro
         Got::Unchanged => Ok(false),
         Got::Absent => Err(absent(url)),
         Got::Body(body) => {
-            content(session, file_name(url), body.file, true)?;
+            content(session, file_name(&shown(url)), body.file, true)?;
             done(session, url, body.tag)?;
             Ok(true)
         }
@@ -217,6 +240,9 @@ fn releases(session: &mut Session<'_, '_>, url: &str) -> Result<(), SourceError>
             break;
         }
     }
+    if assets.is_empty() {
+        return Err(unreadable(url, "no release has an archive"));
+    }
     let newest = assets
         .iter()
         .filter(|asset| asset.is_baseline())
@@ -281,35 +307,76 @@ fn osv(session: &mut Session<'_, '_>, url: &str) -> Result<(), SourceError> {
         Got::Unchanged => return Ok(()),
         // A mirror of the archive alone.
         Got::Absent => return document(session, &format!("{url}/all.zip")).map(drop),
-        Got::Body(body) => (lists::changes(&whole(&list, &body.file)?).0, body.tag),
+        Got::Body(body) => (listed(session, &list, &body)?, body.tag),
     };
     let newest = entries.iter().map(|(_, at)| *at).max();
     let since = tag.until.as_deref().and_then(bartizan_vuln::feeds::moment);
-    let changed: Vec<&str> = entries
+    let changed: Vec<(&str, Timestamp)> = entries
         .iter()
         .filter(|(_, at)| since.is_none_or(|since| *at > since))
-        .map(|(id, _)| id.as_str())
+        .map(|(id, at)| (id.as_str(), *at))
         .collect();
-    let mut until = newest;
-    if since.is_none() || changed.len() > MAX_SINGLE {
+    let until = if since.is_none() || changed.len() > MAX_SINGLE {
         let read = document(session, &format!("{url}/all.zip"))?;
-        // The archive is known to lack what changed last: single records make up for it.
-        until = newest.map(|at| at.plus_seconds(-BEHIND));
         if !read && since.is_some() {
-            until = since;
+            since
+        } else {
+            // The archive is known to lack what changed last: single records make up for it.
+            newest.map(|at| at.plus_seconds(-BEHIND))
         }
     } else {
-        for id in changed {
-            single(session, &format!("{url}/{id}.json"), None)?;
+        let mut missed = None;
+        for (id, at) in changed {
+            if !single(session, &format!("{url}/{id}.json"), None)? {
+                missed = Some(missed.map_or(at, |earlier: Timestamp| earlier.min(at)));
+            }
         }
-    }
-    let until = until.map(|at| at.to_string()).or(tag.until.clone());
-    // Asked without a condition where there is more to come.
-    let tag = match until == newest.map(|at| at.to_string()) {
-        true => tag,
-        false => Tag::default(),
+        reached(session, newest, missed)
     };
-    done(session, &list, Tag { until, ..tag })
+    listed_until(session, &list, tag, newest, until)
+}
+
+/// The entries of a list. Lines that are none are told; a list of none is no list.
+fn listed(
+    session: &mut Session<'_, '_>,
+    list: &str,
+    body: &Body,
+) -> Result<Vec<(String, Timestamp)>, SourceError> {
+    let (entries, strange) = lists::changes(&whole(list, &body.file)?);
+    if entries.is_empty() {
+        return Err(unreadable(list, "no line of it names a file and a moment"));
+    }
+    if strange > 0 {
+        let why = format!("{strange} lines name no file and moment");
+        session.trouble(file_name(list), why)?;
+    }
+    Ok(entries)
+}
+
+/// How far a list was read: not past what could not be had, so that it is asked for again, and not
+/// into the future, where no change has been yet.
+fn reached(
+    session: &Session<'_, '_>,
+    newest: Option<Timestamp>,
+    missed: Option<Timestamp>,
+) -> Option<Timestamp> {
+    let now = (session.producer.now)();
+    let until = newest.map(|newest| newest.min(now));
+    until.map(|until| missed.map_or(until, |at| until.min(at.plus_seconds(-1))))
+}
+
+/// Remembers how far a list was read; it is asked without a condition where there is more to come.
+fn listed_until(
+    session: &mut Session<'_, '_>,
+    list: &str,
+    tag: Tag,
+    newest: Option<Timestamp>,
+    until: Option<Timestamp>,
+) -> Result<(), SourceError> {
+    let whole = until == newest;
+    let until = until.map(|at| at.to_string()).or(tag.until.clone());
+    let tag = if whole { tag } else { Tag::default() };
+    done(session, list, Tag { until, ..tag })
 }
 
 /// An archive of a list: where it cannot be read as a whole, that is told and the others are read.
@@ -320,39 +387,41 @@ fn archive_of(session: &mut Session<'_, '_>, name: &str, file: File) -> Result<(
     }
 }
 
-/// One file of a list, with its digest where published. Trouble with it ends nothing else.
+/// One file of a list, with its digest where published; whether it was to be had. Trouble with it
+/// ends nothing else.
 fn single(
     session: &mut Session<'_, '_>,
     url: &str,
     sha256: Option<&str>,
-) -> Result<(), SourceError> {
-    let got = match get(session, url, session.feed.max_bytes as u64) {
-        Ok(got) => got,
-        Err(SourceError::Fetch(error)) => return session.dead(url, &error.why, &[]),
+) -> Result<bool, SourceError> {
+    let name = file_name(url);
+    let why = match get(session, url, session.feed.max_bytes as u64) {
+        Ok(Got::Unchanged) => return Ok(true),
+        Ok(Got::Absent) => "it is listed and is not there".to_owned(),
+        Err(SourceError::Fetch(error)) => error.why,
         Err(error) => return Err(error),
-    };
-    match got {
-        Got::Unchanged => Ok(()),
-        Got::Absent => session.dead(url, "it is listed and is not there", &[]),
-        Got::Body(body) => {
+        Ok(Got::Body(body)) => {
             if let Some(told) = sha256
                 && !told.eq_ignore_ascii_case(&body.sha256)
             {
-                let why = format!("its SHA-256 is {}, and its maker says {told}", body.sha256);
-                return session.dead(url, &why, &[]);
+                format!("its SHA-256 is {}, and its maker says {told}", body.sha256)
+            } else {
+                content(session, name, body.file, false)?;
+                return Ok(true);
             }
-            content(session, file_name(url), body.file, false)
         }
-    }
+    };
+    session.trouble(name, why)?;
+    Ok(false)
 }
 
 fn pages(session: &mut Session<'_, '_>, url: &str) -> Result<(), SourceError> {
     let mut folders = vec![(url.to_owned(), 0)];
-    let mut visited = 0;
+    let (mut visited, mut offered) = (0, 0);
     while let Some((folder, depth)) = folders.pop() {
         visited += 1;
         if visited > MAX_PAGES {
-            return session.dead(url, &format!("more than {MAX_PAGES} pages"), &[]);
+            return Err(unreadable(url, format!("more than {MAX_PAGES} pages")));
         }
         let address = format!("{folder}/");
         let page = match get(session, &address, MAX_LIST as u64)? {
@@ -364,10 +433,19 @@ fn pages(session: &mut Session<'_, '_>, url: &str) -> Result<(), SourceError> {
             match link.strip_suffix('/') {
                 Some(inner) if depth < 2 => folders.push((format!("{folder}/{inner}"), depth + 1)),
                 Some(_) => {}
-                None if (session.feed.wants)(&link) => page_file(session, &folder, &link)?,
+                None if (session.feed.wants)(&link) => {
+                    offered += 1;
+                    page_file(session, &folder, &link)?;
+                }
                 None => {}
             }
         }
+    }
+    if offered == 0 {
+        return Err(unreadable(
+            url,
+            "no page there links to a file of this feed",
+        ));
     }
     Ok(())
 }
@@ -375,15 +453,15 @@ fn pages(session: &mut Session<'_, '_>, url: &str) -> Result<(), SourceError> {
 /// A file that a page links to: its name within the source has the folder, as several have the same.
 fn page_file(session: &mut Session<'_, '_>, folder: &str, link: &str) -> Result<(), SourceError> {
     let address = format!("{folder}/{link}");
+    let name = format!("{}/{link}", file_name(&shown(folder)));
     match get(session, &address, session.feed.max_bytes as u64) {
         Ok(Got::Unchanged) => Ok(()),
-        Ok(Got::Absent) => session.dead(&address, "it is listed and is not there", &[]),
+        Ok(Got::Absent) => session.trouble(&name, "it is listed and is not there"),
         Ok(Got::Body(body)) => {
-            let parent = file_name(folder);
-            content(session, &format!("{parent}/{link}"), body.file, false)?;
+            content(session, &name, body.file, false)?;
             done(session, &address, body.tag)
         }
-        Err(SourceError::Fetch(error)) => session.dead(&address, &error.why, &[]),
+        Err(SourceError::Fetch(error)) => session.trouble(&name, error.why),
         Err(error) => Err(error),
     }
 }
@@ -394,14 +472,12 @@ fn changed_files(session: &mut Session<'_, '_>, url: &str) -> Result<(), SourceE
     let (entries, tag) = match get(session, &list, MAX_LIST as u64)? {
         Got::Unchanged => return Ok(()),
         Got::Absent => return Err(absent(&list)),
-        Got::Body(body) => (lists::changes(&whole(&list, &body.file)?).0, body.tag),
+        Got::Body(body) => (listed(session, &list, &body)?, body.tag),
     };
     if entries.len() > MAX_CHANGES {
-        return Err(SourceError::Unreadable {
-            what: list,
-            why: format!("more than {MAX_CHANGES} files"),
-        });
+        return Err(unreadable(&list, format!("more than {MAX_CHANGES} files")));
     }
+    let mut missed: Option<Timestamp> = None;
     let newest = entries.iter().map(|(_, at)| *at).max();
     let since = tag.until.as_deref().and_then(bartizan_vuln::feeds::moment);
     for (path, at) in &entries {
@@ -418,13 +494,16 @@ fn changed_files(session: &mut Session<'_, '_>, url: &str) -> Result<(), SourceE
             }
             Ok(_) => None,
             Err(SourceError::Fetch(error)) => {
-                session.dead(&beside, &error.why, &[])?;
+                session.trouble(file_name(&beside), error.why)?;
+                missed = Some(missed.map_or(*at, |earlier| earlier.min(*at)));
                 continue;
             }
             Err(error) => return Err(error),
         };
-        single(session, &address, digest.as_deref())?;
+        if !single(session, &address, digest.as_deref())? {
+            missed = Some(missed.map_or(*at, |earlier| earlier.min(*at)));
+        }
     }
-    let until = newest.map(|at| at.to_string()).or(tag.until.clone());
-    done(session, &list, Tag { until, ..tag })
+    let until = reached(session, newest, missed);
+    listed_until(session, &list, tag, newest, until)
 }

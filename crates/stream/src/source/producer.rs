@@ -265,13 +265,21 @@ impl Session<'_, '_> {
             {
                 self.summary.misnamed += 1;
             }
-            let key = record.key();
-            if whole.is_some() {
-                seen.insert(key.clone());
+            let message = Message {
+                key: record.key(),
+                bytes: record.encode(),
+            };
+            // Before it is remembered: what no stream takes was not sent.
+            if let Err(error) = crate::check(&message) {
+                self.dead(&message.key, &error.to_string(), &message.bytes)?;
+                continue;
             }
-            let bytes = record.encode();
-            let digest = Sha256::digest(&bytes).into();
-            match self.producer.state.offer(&key, record.changed(), digest) {
+            if whole.is_some() {
+                seen.insert(message.key.clone());
+            }
+            let digest = Sha256::digest(&message.bytes).into();
+            let changed = record.changed();
+            match self.producer.state.offer(&message.key, changed, digest) {
                 Decision::Same => self.summary.same += 1,
                 Decision::Older => self.summary.older += 1,
                 decision => {
@@ -279,7 +287,7 @@ impl Session<'_, '_> {
                     if decision == Decision::Changed && record.changed().is_some() {
                         self.summary.redated += 1;
                     }
-                    self.put(key, bytes)?;
+                    self.put(message)?;
                 }
             }
         }
@@ -297,17 +305,16 @@ impl Session<'_, '_> {
                 };
                 self.summary.withdrawn += 1;
                 self.producer.state.forget(&key);
-                self.put(key, record.encode())?;
+                self.put(Message {
+                    key,
+                    bytes: record.encode(),
+                })?;
             }
         }
         Ok(())
     }
 
-    fn put(&mut self, key: String, bytes: Vec<u8>) -> Result<(), SourceError> {
-        let message = Message { key, bytes };
-        if let Err(error) = crate::check(&message) {
-            return self.dead(&message.key, &error.to_string(), &message.bytes);
-        }
+    fn put(&mut self, message: Message) -> Result<(), SourceError> {
         self.summary.produced += 1;
         self.batch_bytes += message.bytes.len();
         self.batch.push(message);
@@ -328,6 +335,19 @@ impl Session<'_, '_> {
         self.producer.state.save()?;
         self.tell();
         Ok(())
+    }
+
+    /// Something of a list that could not be had. The same trouble is told once.
+    pub(super) fn trouble(
+        &mut self,
+        name: &str,
+        why: impl Into<String>,
+    ) -> Result<(), SourceError> {
+        self.unit(Unit {
+            name: name.to_owned(),
+            tag: None,
+            content: Err(why.into()),
+        })
     }
 
     pub(super) fn dead(&mut self, what: &str, why: &str, bytes: &[u8]) -> Result<(), SourceError> {
@@ -368,6 +388,8 @@ pub fn again(letter: &DeadLetter) -> Result<Vec<Message>, String> {
             key: letter.key.clone(),
             bytes: letter.bytes.clone(),
         }]),
+        // There is nothing to read again: it was too large, or not to be had.
+        Stage::Produce { .. } if letter.bytes.is_empty() => Err(letter.reason.clone()),
         Stage::Produce { feed, .. } => {
             let feed = super::feeds::by_name(feed).ok_or("its feed is not known any more")?;
             let records = (feed.read)(&letter.key, &letter.bytes).map_err(|e| e.to_string())?;

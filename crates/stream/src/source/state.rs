@@ -4,7 +4,7 @@
 
 use super::SourceError;
 use crate::embedded::log::{Cursor, Log, hold};
-use crate::{Message, Short, StreamError};
+use crate::{MAX_KEY, Message, Short, StreamError};
 use bartizan_model::Timestamp;
 use bartizan_vuln::reconcile::{Decision, Held, Reconciler};
 use serde::{Deserialize, Serialize};
@@ -185,14 +185,17 @@ impl State {
 
     /// Remembers an answer: only when all that it brought has been produced.
     pub fn set_tag(&mut self, url: &str, tag: Tag) {
-        let url: String = url.chars().take(1000).collect();
+        // Whatever is longer is asked without a condition.
+        if url.len() > MAX_KEY {
+            return;
+        }
         if let Ok(bytes) = serde_json::to_vec(&tag) {
             self.pending.push(Message {
                 key: format!("{TAG}{url}"),
                 bytes,
             });
         }
-        self.tags.insert(url, tag);
+        self.tags.insert(url.to_owned(), tag);
     }
 
     /// Makes everything durable. What it is about must be on the stream before.
