@@ -1,8 +1,16 @@
 //! Judges the matching by people's labels (anchore/vulnerability-match-labels), by path.
 //!
-//! `cargo run -p bartizan-vuln --example labels -- LABELS SOURCES FEED_FOLDER…`. `SOURCES` has a line
-//! `binary<TAB>source` for each Debian package, which an inventory reads from the package database and
-//! labels lack. Feeds are OSV records and Ubuntu's tracker.
+//! `cargo run -p bartizan-vuln --example labels -- LABELS SOURCES FEED_FOLDER… [IMAGE=FOLDER…]`. Feeds are
+//! OSV records and Ubuntu's tracker. An inventory knows three things that labels lack, and that are given
+//! beside them:
+//!
+//! - which source package a Debian package is built from: `SOURCES` has a line `binary<TAB>source` each;
+//! - which packages of Python a package of the distribution owns, so that they are its alone: in images
+//!   whose versions say Red Hat's release N, those whose `python3-NAME` AlmaLinux N names in this version;
+//! - which `package.json` are an editor's extensions (`engines.vscode`) and no packages of npm: those
+//!   under `FOLDER`, which is what images with `IMAGE` in their name carry, unpacked.
+//!
+//! What is owned and what is an extension is matched by nothing, whatever its label.
 //!
 //! What is judged is chosen by labels and feeds alone, before anything is matched, and written with
 //! its size: every label, of either kind, of a package that the feeds cover. A label has no ecosystem,
@@ -15,9 +23,9 @@
 //!
 use bartizan_model::component::SourcePackage;
 use bartizan_model::{AssetUid, Component, Ecosystem, EcosystemKind, Purl};
-use bartizan_vuln::Advisory;
 use bartizan_vuln::feeds::{osv, ubuntu as tracker};
 use bartizan_vuln::matching::{AdvisoryIndex, Said, Standing, component};
+use bartizan_vuln::{Advisory, Bound};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -124,6 +132,27 @@ fn release(version: &str) -> Option<String> {
     (digits(number) && digits(update.get(..1)?)).then(|| number.to_owned())
 }
 
+/// The release of Red Hat's distribution that a version names: `1.24.2-5.el8_9.2`.
+fn enterprise(version: &str) -> Option<String> {
+    let (_, rest) = version.split_once(".el")?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    (!digits.is_empty()).then_some(digits)
+}
+
+/// Names and versions of an editor's extensions in a folder.
+fn extensions(folder: &Path) -> HashSet<(String, String)> {
+    let mut found = HashSet::new();
+    walk(folder, &mut |bytes| {
+        let read = serde_json::from_slice::<Value>(bytes).ok();
+        found.extend(read.and_then(|value| {
+            value.pointer("/engines/vscode")?;
+            let text = |key: &str| value.get(key)?.as_str().map(str::to_owned);
+            Some((text("name")?, text("version")?))
+        }));
+    });
+    found
+}
+
 fn purl(kind: EcosystemKind, name: &str, version: &str) -> Option<Purl> {
     let (namespace, name) = match kind {
         EcosystemKind::Debian => (Some("debian"), name),
@@ -144,6 +173,8 @@ struct Feeds {
     packages: HashMap<String, BTreeSet<EcosystemKind>>,
     /// Records by CVE of each release of a distribution.
     releases: BTreeMap<Ecosystem, usize>,
+    /// Release, name and version of packages of Python that AlmaLinux has packages of.
+    pythons: HashSet<(String, String, String)>,
 }
 
 impl Feeds {
@@ -165,6 +196,18 @@ impl Feeds {
                 // By CVE, with what is not fixed: DSA and DLA alone are no coverage.
                 if kind.is_distribution() && advisory.id.starts_with("CVE-") {
                     named.insert(affected.ecosystem.clone());
+                }
+                if kind == EcosystemKind::AlmaLinux
+                    && let Some(name) = affected.package.strip_prefix("python3-")
+                {
+                    self.pythons
+                        .extend(affected.ranges.iter().filter_map(|span| {
+                            let Some(Bound::Fixed(fixed)) = &span.end else {
+                                return None;
+                            };
+                            let (version, _) = fixed.split_once('-')?;
+                            Some((enterprise(fixed)?, name.to_owned(), version.to_owned()))
+                        }));
                 }
             }
             for ecosystem in named {
@@ -197,18 +240,26 @@ impl Feeds {
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [labels, sources, folders @ ..] = arguments.as_slice() else {
-        eprintln!("LABELS SOURCES FEED_FOLDER…");
+        eprintln!("LABELS SOURCES FEED_FOLDER… [IMAGE=FOLDER…]");
         std::process::exit(2);
     };
+    let sources = std::fs::read_to_string(sources).unwrap_or_else(|error| {
+        eprintln!("{sources}: {error}");
+        std::process::exit(2);
+    });
     let mut feeds = Feeds::default();
+    let mut carried = Vec::new();
     for folder in folders {
-        feeds.read(Path::new(folder));
+        match folder.split_once('=') {
+            Some((image, folder)) => carried.push((image, extensions(Path::new(folder)))),
+            None => feeds.read(Path::new(folder)),
+        }
     }
-    let sources = std::fs::read_to_string(sources).unwrap_or_default();
     let sources: HashMap<&str, &str> = sources.lines().filter_map(|l| l.split_once('\t')).collect();
     let mut all = Vec::new();
     walk(Path::new(labels), &mut |bytes| all.extend(label(bytes)));
-    // Each image's distribution, by what most of its labelled versions say.
+    // Each image's distribution, by what most of its labelled versions say. Red Hat's is judged by no
+    // feed here; it stands under AlmaLinux, which is built from it.
     let mut said: BTreeMap<&str, BTreeMap<Ecosystem, usize>> = BTreeMap::new();
     for l in &all {
         let source = sources.get(l.name.as_str()).copied().unwrap_or(&l.name);
@@ -216,7 +267,8 @@ fn main() {
         let ubuntu = ubuntu(source, &l.version)
             .filter(|_| l.version.contains("ubuntu"))
             .map(|r| (EcosystemKind::Ubuntu, r));
-        if let Some((kind, release)) = ubuntu.or(debian) {
+        let red_hat = enterprise(&l.version).map(|r| (EcosystemKind::AlmaLinux, r));
+        if let Some((kind, release)) = ubuntu.or(debian).or(red_hat) {
             let images = said.entry(&l.image).or_default();
             *images.entry(Ecosystem { kind, release }).or_default() += 1;
         }
@@ -280,8 +332,27 @@ fn main() {
     );
     // found and labelled TP, found and FP, missed TP, rightly left FP, unknown.
     let mut tally: BTreeMap<String, [usize; 5]> = BTreeMap::new();
+    let mut others = 0;
     for (l, c) in &list {
-        let numbers = feeds.index.of(c);
+        let owned = c.ecosystem.kind == EcosystemKind::PyPi
+            && of_image.get(l.image.as_str()).is_some_and(|image| {
+                image.kind == EcosystemKind::AlmaLinux
+                    && feeds.pythons.contains(&(
+                        image.release.clone(),
+                        l.name.clone(),
+                        l.version.clone(),
+                    ))
+            });
+        let extension = c.ecosystem.kind == EcosystemKind::Npm
+            && carried.iter().any(|(image, extensions)| {
+                l.image.contains(image) && extensions.contains(&(l.name.clone(), l.version.clone()))
+            });
+        let numbers = if owned || extension {
+            others += 1;
+            Vec::new()
+        } else {
+            feeds.index.of(c)
+        };
         let advisories = numbers.iter().filter_map(|n| feeds.list.get(*n as usize));
         let matches = component(c, advisories, Said::default());
         let hit = matches.iter().find(|m| m.names.contains(&l.id));
@@ -308,6 +379,7 @@ fn main() {
             }
         }
     }
+    println!("{others} of them are owned by a distribution or are an editor's extensions");
     for (kind, [tp, fp, missed, left, unknown]) in tally {
         let share = |a: usize, b: usize| a as f64 / (b.max(1)) as f64;
         println!(
