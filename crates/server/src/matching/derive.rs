@@ -42,53 +42,57 @@ struct Derived {
     closed: Vec<Hit>,
 }
 
-/// Derives what is marked; how many marks were done.
+/// Derives the next marks; how many there were. Those of assets that change meanwhile, or of
+/// which a component was never matched, stay: nothing said of a component is not yet "not affected".
 pub async fn derive(state: &AppState, tenant: &TenantStore) -> Result<usize, MatchingError> {
-    let mut done = 0;
-    loop {
-        let marks = tenant.pending_components().await?;
-        if marks.is_empty() {
-            return Ok(done);
-        }
-        let mut whole = BTreeSet::new();
-        let mut single: BTreeMap<String, Vec<Pending>> = BTreeMap::new();
-        for mark in &marks {
-            if mark.vulnerability.is_empty() {
-                whole.insert(mark.asset);
-            }
-        }
-        let mut settled: Vec<Pending> = Vec::new();
-        let taken: BTreeSet<i64> = whole.iter().copied().take(WHOLE).collect();
-        for mark in marks {
-            if taken.contains(&mark.asset) {
-                settled.push(mark);
-            } else if whole.is_empty() {
-                single
-                    .entry(mark.vulnerability.clone())
-                    .or_default()
-                    .push(mark);
-            }
-        }
-        let mut derived = Derived::default();
-        let mut assets: BTreeSet<i64> = taken.clone();
-        if taken.is_empty() {
-            for (vulnerability, marks) in single {
-                let of: Vec<i64> = marks.iter().map(|m| m.asset).collect();
-                assets.extend(&of);
-                one(tenant, &vulnerability, &of, &mut derived).await?;
-                settled.extend(marks);
-            }
-        } else {
-            let of: Vec<i64> = taken.into_iter().collect();
-            all(tenant, &of, &mut derived).await?;
-        }
-        let assets: Vec<i64> = assets.into_iter().collect();
-        report(state, tenant, &assets, &mut derived).await?;
-        tenant
-            .settle_components(&derived.reported, &derived.closed, &settled)
-            .await?;
-        done += settled.len();
+    // Asked before anything is read, so that what changes meanwhile is seen by its mark.
+    let newest = tenant.newest_mark().await?;
+    let marks = tenant.pending_components().await?;
+    let found = marks.len();
+    if found == 0 {
+        return Ok(0);
     }
+    let mut whole = BTreeSet::new();
+    let mut single: BTreeMap<String, Vec<Pending>> = BTreeMap::new();
+    for mark in &marks {
+        if mark.vulnerability.is_empty() {
+            whole.insert(mark.asset);
+        }
+    }
+    let mut settled: Vec<Pending> = Vec::new();
+    let taken: BTreeSet<i64> = whole.iter().copied().take(WHOLE).collect();
+    for mark in marks {
+        if taken.contains(&mark.asset) {
+            settled.push(mark);
+        } else if whole.is_empty() {
+            single
+                .entry(mark.vulnerability.clone())
+                .or_default()
+                .push(mark);
+        }
+    }
+    let mut derived = Derived::default();
+    let mut assets: BTreeSet<i64> = taken.clone();
+    if taken.is_empty() {
+        for (vulnerability, marks) in single {
+            let of: Vec<i64> = marks.iter().map(|m| m.asset).collect();
+            assets.extend(&of);
+            one(tenant, &vulnerability, &of, &mut derived).await?;
+            settled.extend(marks);
+        }
+    } else {
+        let of: Vec<i64> = taken.into_iter().collect();
+        all(tenant, &of, &mut derived).await?;
+    }
+    let unsettled = tenant.unsettled_assets(newest).await?;
+    derived.leave_out(&unsettled);
+    settled.retain(|mark| !unsettled.contains(&mark.asset));
+    let assets: Vec<i64> = assets.into_iter().collect();
+    report(state, tenant, &assets, &mut derived).await?;
+    tenant
+        .settle_components(&derived.reported, &derived.closed, &settled)
+        .await?;
+    Ok(found)
 }
 
 /// Everything about some assets.
@@ -244,6 +248,13 @@ async fn compare(
 }
 
 impl Derived {
+    /// Forgets what was derived of some assets.
+    fn leave_out(&mut self, assets: &BTreeSet<i64>) {
+        self.results.retain(|asset, _| !assets.contains(asset));
+        self.reported.retain(|hit| !assets.contains(&hit.asset));
+        self.closed.retain(|hit| !assets.contains(&hit.asset));
+    }
+
     fn put(
         &mut self,
         asset: i64,

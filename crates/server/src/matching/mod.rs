@@ -82,10 +82,16 @@ async fn all(state: &AppState, shutdown: &CancellationToken) -> Result<bool, Mat
     Ok(worked)
 }
 
-/// One round of a tenant: whether there was anything to do.
+/// Follows and derives for a tenant until no mark is left: whether there was anything to do.
 pub async fn round(state: &AppState, id: &TenantId) -> Result<bool, MatchingError> {
     let tenant: TenantStore = state.store.tenant(id).await?;
-    let followed = follow(&tenant).await?;
-    let derived = derive(state, &tenant).await?;
-    Ok(followed || derived > 0)
+    let mut worked = false;
+    loop {
+        // Each time: what came while a report was imported is matched before it is derived.
+        worked |= follow(&tenant).await?;
+        if derive(state, &tenant).await? == 0 {
+            return Ok(worked);
+        }
+        worked = true;
+    }
 }

@@ -27,8 +27,8 @@ async fn apply(w: &World, record: Record) {
         .unwrap();
 }
 
-/// Derives until there is nothing to do, with a worker beside it.
-async fn settle(w: &World) {
+/// Does something with a worker beside it.
+async fn beside_a_worker(w: &World, what: impl Future<Output = ()>) {
     let ended = CancellationToken::new();
     let state = w.state.clone();
     let until = ended.clone();
@@ -39,11 +39,19 @@ async fn settle(w: &World) {
             }
         }
     });
-    let tenant = TenantId::default_tenant();
-    while matching::round(&w.state, &tenant).await.unwrap() {}
+    what.await;
     ended.cancel();
     worker.await.unwrap();
     w.clock.advance(1);
+}
+
+/// Derives until there is nothing to do, with a worker beside it.
+async fn settle(w: &World) {
+    let tenant = TenantId::default_tenant();
+    beside_a_worker(w, async {
+        while matching::round(&w.state, &tenant).await.unwrap() {}
+    })
+    .await;
 }
 
 fn inventory(asset: &str, purls: &[(&str, &str)], unread: &[&str]) -> Value {
@@ -182,6 +190,31 @@ both!(words_of_others_count, |w| async move {
     moved["asset"]["uid"] = json!("host:other//Host//c");
     assert_eq!(w.post("/components", moved).await.status, 422);
     assert_eq!(w.post("/components", json!({"scope": 1})).await.status, 422);
+});
+
+both!(what_was_never_matched_is_not_fixed, |w| async move {
+    let hole = advisory("GHSA-1", "CVE-2026-0001", "npm", "left-pad", "1.0.1");
+    apply(&w, Record::Advisory(Box::new(hole))).await;
+    let taken = w.post("/components", inventory("a", &[npm()], &[])).await;
+    assert_eq!(taken.status, 202, "{}", taken.text());
+    settle(&w).await;
+    assert_eq!(findings(&w, "open").await.len(), 1);
+    // Another version, affected too, comes after the last matching and before the next deriving.
+    let other = inventory("a", &[("pkg:npm/left-pad@0.9.0", "npm")], &[]);
+    assert_eq!(w.post("/components", other).await.status, 202);
+    let tenant = TenantId::default_tenant();
+    let tenant = w.state.store.tenant(&tenant).await.unwrap();
+    beside_a_worker(&w, async {
+        assert_eq!(matching::derive(&w.state, &tenant).await.unwrap(), 1);
+    })
+    .await;
+    assert!(findings(&w, "fixed").await.is_empty());
+    assert_eq!(w.get("/bom/token/t").await["processing"], true);
+    settle(&w).await;
+    assert!(findings(&w, "fixed").await.is_empty());
+    let open = findings(&w, "open").await;
+    assert!(open[0].1.contains("left-pad 0.9.0"), "{open:?}");
+    assert_eq!(w.get("/bom/token/t").await["processing"], false);
 });
 
 fn npm() -> (&'static str, &'static str) {

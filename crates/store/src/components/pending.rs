@@ -105,6 +105,35 @@ impl TenantStore {
             .collect()
     }
 
+    /// The number of the newest mark: what changes from now on is marked with a greater one.
+    pub async fn newest_mark(&self) -> Result<i64> {
+        let row = self
+            .db()
+            .opt(
+                "SELECT COALESCE(MAX(mark), 0) FROM comp_pending WHERE tenant = $1",
+                args![self.t],
+            )
+            .await?;
+        row.map_or(Ok(0), |row| row.int(0))
+    }
+
+    /// Assets of which nothing may be said: one of their components was never matched, or they
+    /// were marked after this mark. What was read of the others since then holds together.
+    pub async fn unsettled_assets(&self, mark: i64) -> Result<BTreeSet<i64>> {
+        self.db()
+            .all(
+                "SELECT asset FROM comp_pending WHERE tenant = $1 AND mark > $2 \
+                 UNION SELECT l.asset FROM comp_parts p \
+                 JOIN comp_links l ON l.tenant = p.tenant AND l.part = p.id \
+                 WHERE p.tenant = $1 AND p.matched IS NULL",
+                args![self.t, mark],
+            )
+            .await?
+            .iter()
+            .map(|row| row.int(0))
+            .collect()
+    }
+
     /// The components of assets that something is said of, in the order of assets.
     pub async fn matched_parts(&self, assets: &[i64]) -> Result<Vec<Holder>> {
         let mut found = Vec::new();

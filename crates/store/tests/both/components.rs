@@ -183,7 +183,13 @@ async fn matches_mark_their_holders(world: World) {
             }],
         }]
     };
+    // Nothing may be said of who has what was never matched, nor of who is marked later.
+    let newest = t.newest_mark().await.unwrap();
+    assert_eq!(t.unsettled_assets(newest).await.unwrap().len(), 2);
     assert_eq!(t.record_matches(&said("{}"), 7, Some(7)).await.unwrap(), 1);
+    assert_eq!(t.unsettled_assets(newest).await.unwrap().len(), 2);
+    let newest = t.newest_mark().await.unwrap();
+    assert!(t.unsettled_assets(newest).await.unwrap().is_empty());
     assert_eq!(t.match_cursor().await.unwrap(), 7);
     assert!(t.unmatched(10).await.unwrap().is_empty());
     let marks = t.pending_components().await.unwrap();
