@@ -11,6 +11,16 @@ use std::process::{Child, Command, Stdio};
 const MAX_FILES: usize = 3_000_000;
 const MAX_LINE: u64 = 8192;
 
+/// A git that runs. Whoever stops half-way ends it too: it would wait for a reader.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A repository.
 struct Repository(PathBuf);
 
@@ -47,9 +57,10 @@ impl Repository {
         command
     }
 
-    fn spawn(&self, command: &mut Command) -> Result<Child, SourceError> {
+    fn spawn(&self, command: &mut Command) -> Result<Running, SourceError> {
         command
             .spawn()
+            .map(Running)
             .map_err(|e| unreadable(&self.0, format!("git cannot be run: {e}")))
     }
 
@@ -60,7 +71,7 @@ impl Repository {
                 .stdout(Stdio::piped()),
         )?;
         let mut found = Vec::new();
-        if let Some(out) = child.stdout.take() {
+        if let Some(out) = child.0.stdout.take() {
             let mut out = BufReader::new(out);
             let mut line = Vec::new();
             loop {
@@ -87,7 +98,7 @@ impl Repository {
                 }
             }
         }
-        let ended = child.wait().map_err(|e| unreadable(&self.0, e))?;
+        let ended = child.0.wait().map_err(|e| unreadable(&self.0, e))?;
         if !ended.success() {
             return Err(unreadable(&self.0, "git cannot list its last commit"));
         }
@@ -106,7 +117,7 @@ impl Shelf for Repository {
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped()),
         )?;
-        let (Some(mut into), Some(out)) = (child.stdin.take(), child.stdout.take()) else {
+        let (Some(mut into), Some(out)) = (child.0.stdin.take(), child.0.stdout.take()) else {
             return Err(unreadable(&self.0, "git has no pipes"));
         };
         let blobs: String = listed.iter().map(|(_, blob)| format!("{blob}\n")).collect();
@@ -128,9 +139,7 @@ impl Shelf for Repository {
                 break;
             }
         }
-        // Whoever stops half-way ends git too; it would wait for a reader.
-        let _ = child.kill();
-        let _ = child.wait();
+        drop(child);
         let _ = asking.join();
         read
     }
