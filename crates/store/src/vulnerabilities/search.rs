@@ -180,11 +180,16 @@ impl Vulnerabilities {
             "JOIN"
         };
         let mut by_date = "r.published";
-        let from = if let [id, ..] = by_id.as_slice() {
-            let id = id.to_ascii_uppercase();
-            let low = sql.bind(format!("cve/{id}"));
-            let high = sql.bind(format!("cve/{id}\u{10ffff}"));
-            sql.and(&format!("r.key >= {low} AND r.key < {high}"));
+        let from = if !by_id.is_empty() {
+            // A list of ids asks for each of them.
+            let mut any = Vec::new();
+            for id in by_id {
+                let id = id.to_ascii_uppercase();
+                let low = sql.bind(format!("cve/{id}"));
+                let high = sql.bind(format!("cve/{id}\u{10ffff}"));
+                any.push(format!("(r.key >= {low} AND r.key < {high})"));
+            }
+            sql.and(&format!("({})", any.join(" OR ")));
             "vuln_records r".to_owned()
         } else if filter.kev {
             format!(
