@@ -2,9 +2,10 @@
 //!
 //! Levels before numbers: what is exploited now and reachable comes before what merely scores
 //! high. Within a level the likelihood (EPSS), the score and a fix at hand decide. What is not
-//! known never lowers a place.
+//! known never lowers a place; what a distribution found unimportant in its own package does, as
+//! long as nobody exploits it.
 
-use crate::Tenths;
+use crate::{State, Tenths};
 use serde::{Deserialize, Serialize};
 
 /// How far a component is open to the world.
@@ -39,8 +40,24 @@ pub struct Facts {
     pub technical_impact: Option<String>,
     /// A fixed version is known.
     pub fixed: Option<String>,
+    /// What the feed decided about the package.
+    pub state: State,
     /// How far it is open.
     pub exposure: Exposure,
+}
+
+/// What a score counts at most, in tenths, where the distribution finds it unimportant: low.
+const UNIMPORTANT: u16 = 39;
+
+impl Facts {
+    /// Whether the distribution found it unimportant in this package, and nobody is known to
+    /// exploit it.
+    pub fn unimportant(&self) -> bool {
+        let active = self.exploitation.as_deref();
+        self.state == State::Unimportant
+            && !self.kev
+            && !active.is_some_and(|e| e.eq_ignore_ascii_case("active"))
+    }
 }
 
 /// What to do, in CISA's words.
@@ -87,7 +104,8 @@ pub fn judge(facts: &Facts) -> Priority {
     let score = facts.score.map_or(50, |s| u16::from(s.0));
     let total = word(&facts.technical_impact, "total");
     let automatable = word(&facts.automatable, "yes");
-    let severe = score >= 90 || (score >= 70 && total);
+    let unimportant = facts.unimportant();
+    let severe = !unimportant && (score >= 90 || (score >= 70 && total));
 
     if facts.kev {
         reasons.push("it is exploited: CISA's catalogue lists it".to_owned());
@@ -96,6 +114,9 @@ pub fn judge(facts: &Facts) -> Priority {
     }
     if facts.ransomware {
         reasons.push("ransomware uses it".to_owned());
+    }
+    if unimportant {
+        reasons.push("the distribution finds it unimportant in this package".to_owned());
     }
     if facts.exposure.internet {
         reasons.push("the component is reachable from the internet".to_owned());
@@ -127,22 +148,31 @@ pub fn judge(facts: &Facts) -> Priority {
     } else if facts.exposure.running {
         reasons.push("it is running now".to_owned());
     }
-    match &facts.fixed {
-        Some(version) => reasons.push(format!("{version} fixes it")),
-        None => reasons.push("no fix is known".to_owned()),
+    match (&facts.fixed, facts.state) {
+        (Some(version), _) => reasons.push(format!("{version} fixes it")),
+        (None, State::WontFix) => reasons.push("no fix will come".to_owned()),
+        (None, State::Postponed) => reasons.push("its fix waits for a later release".to_owned()),
+        (None, _) => reasons.push("no fix is known".to_owned()),
     }
 
     let level = if active && (open || severe || automatable) {
         Level::Act
     } else if active || (severe && open && (likely || proof)) {
         Level::Attend
+    } else if unimportant {
+        Level::Track
     } else if likely || severe || (proof && open) {
         Level::TrackClosely
     } else {
         Level::Track
     };
     let share = facts.epss.unwrap_or(0.0).clamp(0.0, 1.0);
-    let mut rank = score * 4 + (share * 300.0) as u16;
+    let counted = if unimportant {
+        score.min(UNIMPORTANT)
+    } else {
+        score
+    };
+    let mut rank = counted * 4 + (share * 300.0) as u16;
     for (fact, weight) in [
         (facts.ransomware, 60),
         (facts.exposure.internet, 60),
@@ -188,6 +218,27 @@ mod tests {
         assert_eq!(a.level, Level::Act);
         assert!(a.reasons[0].contains("catalogue"));
         assert!(b.reasons.iter().any(|r| r == "CVSS 9.8"));
+    }
+
+    #[test]
+    fn unimportant_is_low_until_somebody_exploits_it() {
+        let here = Facts {
+            score: Some(Tenths(98)),
+            epss: Some(0.5),
+            state: State::Unimportant,
+            ..Facts::default()
+        };
+        let judged = judge(&here);
+        assert_eq!(judged.level, Level::Track);
+        assert!(judged.reasons[0].contains("unimportant"));
+        let elsewhere = Facts {
+            state: State::Affected,
+            ..here.clone()
+        };
+        assert!(judge(&elsewhere).order() > judged.order());
+        let exploited = Facts { kev: true, ..here };
+        assert!(judge(&exploited).level > Level::TrackClosely);
+        assert!(!exploited.unimportant());
     }
 
     proptest! {

@@ -253,17 +253,20 @@ impl<'a> Known<'a> {
                 .max();
         }
         facts.fixed.clone_from(&matched.fixed);
+        facts.state = matched.state;
         let title = matched
             .names
             .iter()
             .filter_map(|name| self.titles.get(name).map(String::as_str))
             .chain(told.iter().map(|a| a.summary.as_str()))
             .find(|title| !title.trim().is_empty())
+            .map(|title| title.chars().take(300).collect())
+            .or_else(|| told.iter().find_map(|a| first_sentence(&a.details)))
             .unwrap_or_default();
         let references = told.iter().flat_map(|a| &a.references);
         Kept {
-            title: title.chars().take(300).collect(),
-            severity: severity(facts.score),
+            title,
+            severity: severity(&facts),
             score: facts.score,
             priority: priority::judge(&facts),
             references: references
@@ -277,13 +280,64 @@ impl<'a> Known<'a> {
 }
 
 /// CVSS' words; what nobody rated counts as medium, because unrated is not harmless.
-fn severity(score: Option<Tenths>) -> Severity {
-    match score.map(|s| s.0) {
+fn severity(facts: &Facts) -> Severity {
+    let severity = match facts.score.map(|s| s.0) {
         None => Severity::Medium,
         Some(0) => Severity::Info,
         Some(..40) => Severity::Low,
         Some(..70) => Severity::Medium,
         Some(..90) => Severity::High,
         Some(_) => Severity::Critical,
+    };
+    // Whoever makes the package knows how it is built and used.
+    if facts.unimportant() {
+        severity.min(Severity::Low)
+    } else {
+        severity
+    }
+}
+
+/// What an advisory without a title is about: its first sentence, cut where that is long.
+fn first_sentence(details: &str) -> Option<String> {
+    const LONG: usize = 120;
+    let line = details.lines().map(str::trim).find(|l| !l.is_empty())?;
+    let sentence = line.split_inclusive(". ").next().unwrap_or(line);
+    let sentence = sentence.trim_end().trim_end_matches('.');
+    if sentence.chars().count() <= LONG {
+        return Some(sentence.to_owned());
+    }
+    let cut: String = sentence.chars().take(LONG).collect();
+    let whole = cut
+        .rsplit_once(' ')
+        .map_or(cut.as_str(), |(words, _)| words);
+    Some(format!("{whole} …"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unimportant_problem_is_low_unless_it_is_exploited() {
+        let mut facts = Facts {
+            score: Some(Tenths(98)),
+            state: State::Unimportant,
+            ..Facts::default()
+        };
+        assert_eq!(severity(&facts), Severity::Low);
+        facts.kev = true;
+        assert_eq!(severity(&facts), Severity::Critical);
+    }
+
+    #[test]
+    fn the_first_sentence_stands_for_a_title() {
+        let sentence = |text: &str| first_sentence(text).unwrap_or_default();
+        assert_eq!(sentence("\n A flaw in 1.2. It is bad."), "A flaw in 1.2");
+        assert_eq!(sentence(" \n"), "");
+        let long = sentence(&"word ".repeat(50));
+        assert!(
+            long.ends_with("word …") && long.chars().count() <= 122,
+            "{long}"
+        );
     }
 }
