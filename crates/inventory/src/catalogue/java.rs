@@ -1,6 +1,7 @@
 //! Artifacts of Java: jar, war and ear files, those within them, and what was shaded into them.
 
 mod manifest;
+mod place;
 
 use super::{Catalogued, Cataloguer, Owner, Package};
 use crate::tree::{Candidate, File};
@@ -134,12 +135,14 @@ fn archive(
     let mut poms = Vec::new();
     let mut main = None;
     let mut inner = Vec::new();
+    let mut classes = place::Classes::default();
     for index in 0..zip.len() {
         let name = match zip.name_for_index(index) {
             Some(Ok(name)) => name.into_owned(),
             // What has no name is none of those below.
             _ => continue,
         };
+        classes.add(&name);
         if is_archive(&name) {
             inner.push((index, name));
         } else if name == "META-INF/MANIFEST.MF" || is_properties(&name) {
@@ -169,13 +172,7 @@ fn archive(
         match manifest::artifact(main.as_deref().unwrap_or_default(), named.as_ref()) {
             manifest::Told::Whole(one) => add(out, file, path, one),
             manifest::Told::Guessed(one) => {
-                out.unread(
-                    path,
-                    format!(
-                        "java: nothing tells the group of {} {}, so no advisory is found for it",
-                        one.artifact, one.version
-                    ),
-                );
+                let one = place::lies(path).unwrap_or_else(|| guessed(one, &classes, path, out));
                 add(out, file, path, one);
             }
             // A war or ear is the application itself.
@@ -207,6 +204,31 @@ fn archive(
         }
     }
     Ok(())
+}
+
+/// An artifact whose group nothing tells. A guess finds advisories where it is right; where it is
+/// not, it finds none, so it is told in either case.
+fn guessed(
+    mut one: Coordinates,
+    classes: &place::Classes,
+    path: &str,
+    out: &mut Catalogued,
+) -> Coordinates {
+    let why = match classes.group(&one.artifact) {
+        Some(group) => {
+            one.group = group;
+            format!(
+                "java: {} is the group of {} {} by its classes alone; advisories of another are not found",
+                one.group, one.artifact, one.version
+            )
+        }
+        None => format!(
+            "java: nothing tells the group of {} {}, so no advisory is found for it",
+            one.artifact, one.version
+        ),
+    };
+    out.unread(path, why);
+    one
 }
 
 fn unpack(

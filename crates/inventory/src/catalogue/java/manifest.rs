@@ -89,7 +89,8 @@ pub(super) fn artifact(manifest: &str, named: Option<&(String, String)>) -> Told
     }
 }
 
-fn is_artifact(text: &str) -> bool {
+/// Whether a text is spelled as groups and artifacts are.
+pub(super) fn is_artifact(text: &str) -> bool {
     !text.is_empty()
         && text
             .chars()
