@@ -7,6 +7,7 @@ use crate::image::Image;
 use crate::policy::arguments::Policy;
 use crate::sbom::Sbom;
 use crate::scap::arguments::Scap;
+use crate::software::arguments::{ScanFs, ScanImage, ScanSbom};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -158,14 +159,12 @@ pub enum Scan {
                       helm template shop charts/shop | bartizan scan k8s - --format sarif -o shop.sarif\n  \
                       bartizan scan k8s . --fail-on medium --baseline baseline.yaml")]
     K8s(Box<ScanK8s>),
+    /// A folder or this machine: its packages against the advisories that are held here
+    Fs(Box<ScanFs>),
+    /// A container image, on disk or in a registry: its packages against the advisories held here
+    Image(Box<ScanImage>),
     /// A bill of materials (CycloneDX or SPDX) against the advisories that are held here
-    #[command(after_help = "Examples:\n  bartizan scan sbom shop.cdx.json\n  \
-                      bartizan scan sbom shop.spdx.json --data /var/lib/bartizan --fail-on critical\n  \
-                      bartizan scan sbom shop.cdx.json --format sarif -o shop.sarif\n  \
-                      bartizan scan sbom shop.cdx.json --scope cluster:prod --server https://bartizan.example.com\n\n\
-                      Exits with 1 when a finding is at least as severe as --fail-on. What could not be\n\
-                      read or compared is unknown, not passed.")]
-    Sbom(Box<crate::software::ScanSoftware>),
+    Sbom(Box<ScanSbom>),
 }
 
 #[derive(Args)]

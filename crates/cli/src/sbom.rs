@@ -110,6 +110,12 @@ pub struct Looking {
     pub timeout: u64,
 }
 
+impl Looking {
+    fn platform(&self) -> Result<Option<Platform>> {
+        Ok(self.platform.as_deref().map(str::parse).transpose()?)
+    }
+}
+
 /// Runs the command.
 pub fn run(options: &Sbom) -> Result<Verdict> {
     if let Some(Compare::Diff {
@@ -174,8 +180,33 @@ pub fn inventory_of(target: &str, how: &Looking) -> Result<Inventory> {
     told.with_context(|| format!("cannot look at {target}"))
 }
 
+/// An image alone: a path is one that was saved, never a folder of files.
+pub fn image_of(target: &str, how: &Looking) -> Result<Inventory> {
+    let bar = spinner(target);
+    let path = Path::new(target);
+    let told = match path.exists() {
+        true => how
+            .platform()
+            .and_then(|platform| Ok(saved(path, None, platform.as_ref())?)),
+        false => look(target, how),
+    };
+    bar.finish_and_clear();
+    told.with_context(|| format!("cannot look at the image {target}"))
+}
+
+/// A folder, a file or a machine: never an image or a registry.
+pub fn folder_of(target: &str) -> Result<Inventory> {
+    let bar = spinner(target);
+    let told = match target.strip_prefix("host:") {
+        Some(path) => folder(Path::new(path), true),
+        None => folder(Path::new(target), target == "/"),
+    };
+    bar.finish_and_clear();
+    told.with_context(|| format!("cannot look at {target}"))
+}
+
 fn look(target: &str, how: &Looking) -> Result<Inventory> {
-    let platform: Option<Platform> = how.platform.as_deref().map(str::parse).transpose()?;
+    let platform = how.platform()?;
     for scheme in ["oci:", "oci-archive:", "docker-archive:"] {
         if let Some(place) = target.strip_prefix(scheme) {
             let (path, name) = place_and_name(place);
@@ -199,7 +230,7 @@ fn look(target: &str, how: &Looking) -> Result<Inventory> {
 }
 
 /// `DIR:NAME`, where no file has the whole name.
-fn place_and_name(text: &str) -> (&Path, Option<&str>) {
+pub fn place_and_name(text: &str) -> (&Path, Option<&str>) {
     match text.rsplit_once(':') {
         Some((path, name)) if !Path::new(text).exists() => (Path::new(path), Some(name)),
         _ => (Path::new(text), None),

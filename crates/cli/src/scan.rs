@@ -22,13 +22,15 @@ use std::io::{IsTerminal, stderr, stdin};
 use std::path::{Path, PathBuf};
 
 /// What made the report.
-const GENERATOR: &str = concat!("bartizan ", env!("CARGO_PKG_VERSION"));
+pub const GENERATOR: &str = concat!("bartizan ", env!("CARGO_PKG_VERSION"));
 
 /// Runs a scan command.
 pub fn run(command: &Scan) -> Result<Verdict> {
     match command {
         Scan::Host(options) => crate::host::run(options),
         Scan::K8s(options) => run_k8s(options),
+        Scan::Fs(options) => crate::software::run_fs(options),
+        Scan::Image(options) => crate::software::run_image(options),
         Scan::Sbom(options) => crate::software::run_sbom(options),
     }
 }

@@ -1,99 +1,146 @@
 //! `bartizan scan image`, `fs` and `sbom`: an inventory against the advisories that are held here.
 
-use crate::arguments::{FailOn, Format, OptionalRemote, Place};
+pub mod arguments;
+
 use crate::client::{Client, text};
-use crate::scan::{progress_bar, render, snapshot, verdict};
+use crate::scan::{GENERATOR, progress_bar, render, snapshot, verdict};
 use crate::serve::place_config;
 use crate::verify::now;
 use crate::{Verdict, show};
 use anyhow::{Context, Result, bail};
+use arguments::{Judging, ScanFs, ScanImage, ScanSbom};
 use bartizan_inventory::{Inventory, Target, TargetKind, sbom};
 use bartizan_model::report::Report;
 use bartizan_model::{
-    Asset, AssetUid, Digest, Observation, Scan, ScanId, Scope, ScopeKind, Timestamp,
+    Asset, AssetUid, Component, Digest, Observation, Scan, ScanId, Scope, ScopeKind, Timestamp,
 };
-use bartizan_server::matching::{judge, results};
+use bartizan_report::software::{self, Software};
+use bartizan_report::terminal;
+use bartizan_server::matching::{Kept, export, judge, results};
 use bartizan_server::store_config;
 use bartizan_store::Store;
 use bartizan_store::vulnerabilities::RecordKind;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
-/// What `scan image`, `scan fs` and `scan sbom` take.
-#[derive(clap::Args)]
-pub struct ScanSoftware {
-    /// What to look at
-    #[arg(value_name = "TARGET")]
-    pub target: PathBuf,
-    /// Where the advisories are
-    #[command(flatten)]
-    pub place: Place,
-    /// What it belongs to, `cluster:NAME`, `host:NAME` or `repository:NAME`; default: by its name
-    #[arg(long, value_name = "KIND:NAME")]
-    pub scope: Option<String>,
-    /// How to show the result
-    #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
-    /// Where to write it; default: standard output
-    #[arg(long, short, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Exit with 1 when a finding is at least this severe
-    #[arg(long, value_enum, default_value_t = FailOn::High)]
-    pub fail_on: FailOn,
-    /// Hand the inventory to a server, which derives findings from it from then on
-    #[command(flatten)]
-    pub remote: OptionalRemote,
+/// Components that are judged between two steps of the progress bar.
+const STEP: usize = 1_000;
+
+/// What is held against an inventory, and what comes out.
+struct Judged {
+    report: Report,
+    software: Software,
+}
+
+/// Scans an image.
+pub fn run_image(options: &ScanImage) -> Result<Verdict> {
+    let inventory = || crate::sbom::image_of(&options.target, &options.looking);
+    run(&options.judging, &options.target, inventory)
+}
+
+/// Scans a folder or a machine.
+pub fn run_fs(options: &ScanFs) -> Result<Verdict> {
+    let inventory = || crate::sbom::folder_of(&options.path);
+    run(&options.judging, &options.path, inventory)
 }
 
 /// Scans a bill of materials.
-pub fn run_sbom(options: &ScanSoftware) -> Result<Verdict> {
-    let path = &options.target;
-    let bytes = std::fs::read(path)
-        .with_context(|| format!("cannot read the bill of materials {}", path.display()))?;
-    let inventory = sbom::read(&bytes)
-        .with_context(|| format!("{} is no bill of materials that is read", path.display()))?;
-    run(options, inventory)
+pub fn run_sbom(options: &ScanSbom) -> Result<Verdict> {
+    let path = &options.path;
+    run(&options.judging, &path.to_string_lossy(), || {
+        let bytes = std::fs::read(path)
+            .with_context(|| format!("cannot read the bill of materials {}", path.display()))?;
+        sbom::read(&bytes)
+            .with_context(|| format!("{} is no bill of materials that is read", path.display()))
+    })
 }
 
-/// Judges an inventory, shows what comes out, and hands the inventory in where that is wanted.
-pub fn run(options: &ScanSoftware, inventory: Inventory) -> Result<Verdict> {
-    // Before the work: a wrong token should not cost a scan.
+/// Takes an inventory, judges it, shows what comes out, and hands it in where that is wanted.
+fn run(
+    options: &Judging,
+    target: &str,
+    inventory: impl FnOnce() -> Result<Inventory>,
+) -> Result<Verdict> {
+    // Before the work: a wrong token, a wrong scope or no advisories should not cost a scan.
     let client = match &options.remote.server {
         Some(server) => Some(Client::new(server, &options.remote.access)?),
         None => None,
     };
+    let given = options.scope.as_deref().map(Scope::parse).transpose()?;
+    let config = config(options)?;
     let started = now();
-    let scope = scope(options)?;
+    let inventory = inventory()?;
+    let scope = match given {
+        Some(scope) => scope,
+        None => scope(&inventory.target, target)?,
+    };
     let inventory = placed(inventory, &scope)?;
-    let report = report(options, &inventory, &scope, started)?;
-    let snapshot = snapshot(&report, &[])?;
-    let rendered = render(&snapshot, &report, options.format, options.output.is_none())?;
+    let judged = judged(&config, &inventory, &scope, started)?;
+    let snapshot = snapshot(&judged.report, &[])?;
+    let rendered = match options.format.of_report() {
+        Some(format) => render(&snapshot, &judged.report, format, options.output.is_none())?,
+        None => table(&judged.software, options.output.is_none()),
+    };
     show::to(options.output.as_deref(), &rendered)?;
     if let Some(client) = client {
         hand_in(&client, &inventory, &scope)?;
     }
-    Ok(verdict(&snapshot, options.fail_on))
+    match verdict(&snapshot, options.fail_on) {
+        Verdict::Good if options.fail_on_unknown && !snapshot.unknown.is_empty() => {
+            Ok(Verdict::Bad)
+        }
+        verdict => Ok(verdict),
+    }
 }
 
-fn scope(options: &ScanSoftware) -> Result<Scope> {
-    if let Some(text) = &options.scope {
-        return Ok(Scope::parse(text)?);
-    }
-    let path = &options.target;
-    let absolute = path.canonicalize().unwrap_or_else(|_| path.clone());
-    let name = absolute.file_stem().map_or_else(
-        || "software".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    );
+fn table(software: &Software, to_terminal: bool) -> Vec<u8> {
+    let options = terminal::Options {
+        colour: to_terminal && show::colour(),
+        width: show::width(),
+        ..terminal::Options::default()
+    };
+    software::table(software, &options).into_bytes()
+}
+
+/// By the target's own name: a machine's, a folder's, an image's without registry and tag.
+fn scope(about: &Target, target: &str) -> Result<Scope> {
+    let file = |path: &str| {
+        let path = Path::new(path);
+        let whole = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let name = match whole.is_dir() {
+            true => whole.file_name(),
+            false => whole.file_stem(),
+        };
+        name.map(|name| name.to_string_lossy().into_owned())
+    };
+    let (kind, name) = match about.kind {
+        TargetKind::Host => (ScopeKind::Host, Some(about.name.clone())),
+        TargetKind::Folder | TargetKind::Sbom => (ScopeKind::Repository, file(target)),
+        TargetKind::Image => (ScopeKind::Repository, image_name(target, file)),
+    };
     let scope = Scope {
-        kind: ScopeKind::Repository,
-        name,
+        kind,
+        name: name.unwrap_or_else(|| "software".to_owned()),
     };
     scope
         .id()
         .context("the target's name cannot be a scope; give --scope repository:NAME")?;
     Ok(scope)
+}
+
+/// `app` of `ghcr.io/me/app:v1`, `shop` of `docker-archive:build/shop.tar:v1`.
+fn image_name(target: &str, file: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let saved = ["oci:", "oci-archive:", "docker-archive:"];
+    let place = saved.iter().find_map(|scheme| target.strip_prefix(scheme));
+    if let Some(place) = place.or_else(|| Path::new(target).exists().then_some(target)) {
+        return file(crate::sbom::place_and_name(place).0.to_str()?);
+    }
+    let name = target.strip_prefix("registry:").unwrap_or(target);
+    let name = name.split('@').next()?.rsplit('/').next()?;
+    let name = name.split(':').next()?;
+    (!name.is_empty()).then(|| name.to_owned())
 }
 
 /// An asset's kind, as results name it.
@@ -138,12 +185,8 @@ fn unread(inventory: &Inventory) -> Vec<String> {
         .collect()
 }
 
-fn report(
-    options: &ScanSoftware,
-    inventory: &Inventory,
-    scope: &Scope,
-    started: Timestamp,
-) -> Result<Report> {
+/// Where the advisories are.
+fn config(options: &Judging) -> Result<bartizan_store::Config> {
     let mut config = store_config(&place_config(&options.place)?);
     if config.database.starts_with("sqlite:") && !exists(&config.database) {
         bail!(
@@ -154,14 +197,23 @@ fn report(
     }
     // A server that runs on the same folder is not disturbed: reference data is only read.
     config.data_folder = None;
+    Ok(config)
+}
+
+/// What is said of each component, and the ecosystems of which nothing could be said.
+type Said = (Vec<Vec<Kept>>, BTreeMap<String, usize>);
+
+/// Holds components against the advisories.
+fn held(config: &bartizan_store::Config, components: &[Component]) -> Result<Said> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let bar = progress_bar();
-    bar.set_message(format!("{} components", inventory.components.len()));
+    bar.set_length(components.len() as u64);
+    bar.set_message(format!("of {} packages", components.len()));
     bar.enable_steady_tick(Duration::from_millis(200));
-    let kept = runtime.block_on(async {
-        let store = Store::open(&config, now())
+    let said = runtime.block_on(async {
+        let store = Store::open(config, now())
             .await
             .context("the advisories cannot be opened")?;
         let known = store.vulnerabilities();
@@ -174,22 +226,42 @@ fn report(
                 show::remark(&format!("the feed {} was never read whole", feed.name));
             }
         }
-        let kept = judge::judge(&store, &inventory.components).await?;
+        let mut kept = Vec::with_capacity(components.len());
+        for some in components.chunks(STEP) {
+            kept.extend(judge::judge(&store, some).await?);
+            bar.inc(some.len() as u64);
+        }
+        let uncovered = judge::uncovered(&store, components).await?;
         store.close().await;
-        anyhow::Ok(kept)
-    })?;
+        anyhow::Ok((kept, uncovered))
+    });
     bar.finish_and_clear();
+    said
+}
+
+fn judged(
+    config: &bartizan_store::Config,
+    inventory: &Inventory,
+    scope: &Scope,
+    started: Timestamp,
+) -> Result<Judged> {
+    let (kept, uncovered) = held(config, &inventory.components)?;
     let uid = &inventory.target.uid;
+    let unread = unread(inventory);
     let (mut checks, mut found) = results::of_asset(uid, &inventory.components, &kept)?;
-    let (check, whole) = results::whole(uid, &unread(inventory))?;
-    checks.push(check);
-    found.push(whole);
+    for (check, result) in [
+        results::whole(uid, &unread)?,
+        results::covered(uid, &uncovered)?,
+    ] {
+        checks.push(check);
+        found.push(result);
+    }
     let body = json!({
         "inventory": kind(&inventory.target),
         "components": inventory.components.len(),
         "unread": inventory.unread.len(),
     });
-    Ok(Report {
+    let report = Report {
         scan: Scan {
             id: ScanId::new(uuid::Uuid::now_v7().to_string())?,
             source: "bartizan/software".to_owned(),
@@ -209,7 +281,22 @@ fn report(
             location: None,
         }],
         results: found,
-    })
+    };
+    let software = Software {
+        uid: uid.to_string(),
+        name: inventory.target.name.clone(),
+        kind: kind(&inventory.target).to_owned(),
+        generator: GENERATOR.to_owned(),
+        at: report.scan.finished,
+        packages: inventory.components.len(),
+        rows: export::rows(&inventory.components, &kept),
+        // First what many packages are in: of a long list the end is cut.
+        unread: results::uncovered(&uncovered)
+            .into_iter()
+            .chain(unread)
+            .collect(),
+    };
+    Ok(Judged { report, software })
 }
 
 fn exists(database: &str) -> bool {

@@ -11,6 +11,7 @@ pub mod json;
 pub mod policy_report;
 pub mod sarif;
 pub mod snapshot;
+pub mod software;
 pub mod terminal;
 mod text;
 

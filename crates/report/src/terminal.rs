@@ -430,7 +430,7 @@ fn colour(of: AnsiColor) -> Style {
     Style::new().fg_color(Some(of.into()))
 }
 
-fn style(severity: Severity) -> Style {
+pub(crate) fn style(severity: Severity) -> Style {
     match severity {
         Severity::Critical => colour(AnsiColor::BrightRed).bold(),
         Severity::High => colour(AnsiColor::Red).bold(),

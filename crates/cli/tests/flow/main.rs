@@ -20,5 +20,6 @@ mod load;
 mod policies;
 mod sbom;
 mod scans;
+mod software;
 mod support;
 mod targets;

@@ -9,17 +9,17 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 
-fn write(folder: &Path, name: &str, text: &str) {
+pub fn write(folder: &Path, name: &str, text: &str) {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, text).unwrap();
 }
 
-const LOCK: &str = r#"{"lockfileVersion":3,"packages":{"":{"name":"shop"},
+pub const LOCK: &str = r#"{"lockfileVersion":3,"packages":{"":{"name":"shop"},
     "node_modules/lodash":{"version":"4.17.20","license":"MIT"},
     "node_modules/@scope/deep":{"version":"1.0.0"}}}"#;
 
-fn shop() -> tempfile::TempDir {
+pub fn shop() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "web/package-lock.json", LOCK);
     write(
@@ -31,7 +31,7 @@ fn shop() -> tempfile::TempDir {
     folder
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -118,7 +118,7 @@ fn differences_and_targets_that_are_none_are_told() {
 }
 
 /// A tar archive of files.
-fn tar(files: &[(&str, &str)]) -> Vec<u8> {
+pub fn tar(files: &[(&str, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, content) in files {
         let mut head = [0u8; 512];
@@ -140,13 +140,9 @@ fn tar(files: &[(&str, &str)]) -> Vec<u8> {
     out
 }
 
-#[test]
-fn an_image_is_the_same_from_a_layout_and_a_registry() {
-    let layer = tar(&[
-        ("etc/os-release", "ID=debian\nVERSION_ID=12\n"),
-        ("app/package-lock.json", LOCK),
-    ]);
-    let digest = Digest::of(&layer);
+/// A registry with one image of one layer, and the image's digest.
+pub fn registry_of(layer: &[u8]) -> (Registry, Digest) {
+    let digest = Digest::of(layer);
     let (mut registry, _) = Registry::new();
     let config = b"{}".to_vec();
     let manifest = json!({
@@ -167,7 +163,18 @@ fn an_image_is_the_same_from_a_layout_and_a_registry() {
     registry
         .blobs
         .insert(Digest::of(&config).to_string(), config);
-    registry.blobs.insert(digest.to_string(), layer.clone());
+    registry.blobs.insert(digest.to_string(), layer.to_vec());
+    (registry, whole)
+}
+
+#[test]
+fn an_image_is_the_same_from_a_layout_and_a_registry() {
+    let layer = tar(&[
+        ("etc/os-release", "ID=debian\nVERSION_ID=12\n"),
+        ("app/package-lock.json", LOCK),
+    ]);
+    let digest = Digest::of(&layer);
+    let (registry, whole) = registry_of(&layer);
     let folder = tempfile::tempdir().unwrap();
     layout(&registry, folder.path());
     let place = format!("oci:{}:v1", text(folder.path()));

@@ -1,7 +1,7 @@
 //! Components against the advisories that are stored, with what is known of each vulnerability.
 
 use crate::vulnerabilities::record;
-use bartizan_model::{Component, Severity};
+use bartizan_model::{Component, EcosystemKind, Severity};
 use bartizan_store::components::ComponentRow;
 use bartizan_store::{Store, StoreError};
 use bartizan_vuln::matching::{self, AdvisoryIndex, Confidence, Match, Said, Standing};
@@ -73,6 +73,31 @@ pub async fn judge(store: &Store, components: &[Component]) -> Result<Vec<Vec<Ke
         }
     }
     Ok(out)
+}
+
+/// Ecosystems of which there are components and no advisory is held, with how many: these were held
+/// against nothing, which is not the same as not affected.
+pub async fn uncovered(
+    store: &Store,
+    components: &[Component],
+) -> Result<BTreeMap<String, usize>, StoreError> {
+    let mut counts: BTreeMap<(EcosystemKind, String), usize> = BTreeMap::new();
+    for component in components {
+        let ecosystem = &component.ecosystem;
+        let shown = match ecosystem.kind {
+            EcosystemKind::Other if !ecosystem.release.is_empty() => ecosystem.release.clone(),
+            kind => kind.as_str().to_owned(),
+        };
+        *counts.entry((ecosystem.kind, shown)).or_default() += 1;
+    }
+    let known = store.vulnerabilities();
+    let mut missing = BTreeMap::new();
+    for ((kind, shown), count) in counts {
+        if !known.speaks_of(kind.as_str()).await? {
+            missing.insert(shown, count);
+        }
+    }
+    Ok(missing)
 }
 
 async fn some_of(store: &Store, components: &[&Component]) -> Result<Vec<Vec<Kept>>, StoreError> {

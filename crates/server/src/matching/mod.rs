@@ -11,6 +11,7 @@
 //! words what comes out, `derive` reports what differs from what was reported.
 
 pub mod derive;
+pub mod export;
 pub mod follow;
 pub mod judge;
 pub mod results;

@@ -13,6 +13,9 @@ const PLACES: usize = 20;
 /// The check that says whether an inventory is whole.
 pub const WHOLE: &str = "vuln/inventory/whole";
 
+/// The check that says whether anything is held against all of an inventory.
+pub const COVERED: &str = "vuln/inventory/covered";
+
 /// A component of an asset with what is said of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Said<'a> {
@@ -104,6 +107,7 @@ pub fn result(asset: &AssetUid, all: &[Said<'_>]) -> Result<Option<CheckResult>,
     if !matches!(matched.standing, Standing::Unknown { .. }) {
         message.push_str(". ");
         message.push_str(level(&first.kept.priority));
+        message.push_str(": ");
         let reasons = first.kept.priority.reasons.iter().take(4);
         let reasons: Vec<&str> = reasons.map(String::as_str).collect();
         message.push_str(&reasons.join("; "));
@@ -140,13 +144,14 @@ pub fn result(asset: &AssetUid, all: &[Said<'_>]) -> Result<Option<CheckResult>,
     }))
 }
 
-fn level(priority: &bartizan_vuln::priority::Priority) -> &'static str {
+/// When to do something, in words.
+pub fn level(priority: &bartizan_vuln::priority::Priority) -> &'static str {
     use bartizan_vuln::priority::Level;
     match priority.level {
-        Level::Act => "Act now: ",
-        Level::Attend => "Sooner than the regular update: ",
-        Level::TrackClosely => "Watch it closely: ",
-        Level::Track => "With the regular update: ",
+        Level::Act => "Act now",
+        Level::Attend => "Sooner than the regular update",
+        Level::TrackClosely => "Watch it closely",
+        Level::Track => "With the regular update",
     }
 }
 
@@ -214,6 +219,46 @@ pub fn whole(asset: &AssetUid, unread: &[String]) -> Result<(Check, CheckResult)
         references: Vec::new(),
     };
     Ok((check, CheckResult::whole(&uid, asset, outcome)))
+}
+
+/// Whether advisories are held of everything that was found: what is held against none cannot be
+/// told from what none is about.
+pub fn covered(
+    asset: &AssetUid,
+    missing: &BTreeMap<String, usize>,
+) -> Result<(Check, CheckResult), IdError> {
+    let uid = CheckUid::new(COVERED)?;
+    let outcome = if missing.is_empty() {
+        Outcome::Pass
+    } else {
+        let why = uncovered(missing).join("; ");
+        Outcome::Unknown {
+            why: why.chars().take(1_000).collect(),
+        }
+    };
+    let check = Check {
+        uid: uid.clone(),
+        title: "Advisories are held of all packages".to_owned(),
+        description: "Of each ecosystem that has packages here some advisory is held. Packages of \
+                      one without advisories are not known to be safe."
+            .to_owned(),
+        severity: Severity::Medium,
+        remediation: "Fetch the feeds of these ecosystems.".to_owned(),
+        references: Vec::new(),
+    };
+    Ok((check, CheckResult::whole(&uid, asset, outcome)))
+}
+
+/// Ecosystems without advisories, with their packages, in words.
+pub fn uncovered(missing: &BTreeMap<String, usize>) -> Vec<String> {
+    missing
+        .iter()
+        .map(|(ecosystem, packages)| {
+            format!(
+                "no advisories of {ecosystem} are held here: not judged are {packages} of its packages"
+            )
+        })
+        .collect()
 }
 
 #[cfg(test)]

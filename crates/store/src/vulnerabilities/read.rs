@@ -136,6 +136,21 @@ impl Vulnerabilities {
         self.by_numbers(&numbers, RecordKind::Advisory).await
     }
 
+    /// Whether any advisory names a package of the ecosystem.
+    pub async fn speaks_of(&self, ecosystem: &str) -> Result<bool> {
+        let (sort, from) = Term::Package(ecosystem.to_owned(), String::new()).pair();
+        // All names of the ecosystem lie between its separator and what follows that.
+        let to = from.replace('\u{1f}', "\u{20}");
+        let row = self
+            .db()
+            .opt(
+                "SELECT term FROM vuln_terms WHERE sort = $1 AND term >= $2 AND term < $3 LIMIT 1",
+                args![sort, from, to],
+            )
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// Advisories about a vulnerability, by any of its names, bundles included.
     pub async fn advisories_of(&self, names: &[String]) -> Result<Vec<Stored>> {
         let terms = names
