@@ -8,7 +8,7 @@ use crate::serve::place_config;
 use crate::verify::now;
 use crate::{Verdict, show};
 use anyhow::{Context, Result, bail};
-use arguments::{Judging, ScanFs, ScanImage, ScanSbom};
+use arguments::{Form, Judging, ScanFs, ScanImage, ScanSbom};
 use bartizan_inventory::{Inventory, Target, TargetKind, sbom};
 use bartizan_model::report::Report;
 use bartizan_model::{
@@ -81,7 +81,7 @@ fn run(
     let snapshot = snapshot(&judged.report, &[])?;
     let rendered = match options.format.of_report() {
         Some(format) => render(&snapshot, &judged.report, format, options.output.is_none())?,
-        None => table(&judged.software, options.output.is_none()),
+        None => own(options, &judged.software)?,
     };
     show::to(options.output.as_deref(), &rendered)?;
     if let Some(client) = client {
@@ -93,6 +93,19 @@ fn run(
         }
         verdict => Ok(verdict),
     }
+}
+
+/// The forms that packages alone have.
+fn own(options: &Judging, software: &Software) -> Result<Vec<u8>> {
+    let write = match options.format {
+        Form::Trivy => software::trivy,
+        Form::Openvex => software::openvex,
+        Form::CyclonedxVex => software::cyclonedx_vex,
+        _ => return Ok(table(software, options.output.is_none())),
+    };
+    let mut bytes = serde_json::to_vec_pretty(&write(software))?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 fn table(software: &Software, to_terminal: bool) -> Vec<u8> {
@@ -284,6 +297,11 @@ fn judged(
     };
     let software = Software {
         uid: uid.to_string(),
+        purl: export::purl(
+            kind(&inventory.target),
+            &inventory.target.name,
+            inventory.target.digest.as_ref(),
+        ),
         name: inventory.target.name.clone(),
         kind: kind(&inventory.target).to_owned(),
         generator: GENERATOR.to_owned(),

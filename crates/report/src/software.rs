@@ -1,19 +1,26 @@
-//! What hits the packages of one target, as a table for people.
+//! What hits the packages of one target: as a table for people, and in the forms of other tools,
+//! Trivy's JSON, OpenVEX 0.2.0 and CycloneDX 1.6 VEX.
 //!
 //! What is excused stays in it with its reason, and what could not be told is a section of its own:
-//! neither looks clean.
+//! no form makes either look clean.
 
 mod table;
+mod trivy;
+mod vex;
 
 pub use table::table;
+pub use trivy::trivy;
+pub use vex::{cyclonedx_vex, openvex};
 
-use bartizan_model::{Component, Severity, Timestamp};
+use bartizan_model::{Component, Purl, Severity, Timestamp};
 
 /// One target.
 #[derive(Debug, Clone)]
 pub struct Software {
     /// The asset's uid.
     pub uid: String,
+    /// An image's purl.
+    pub purl: Option<Purl>,
     /// The name people know it by.
     pub name: String,
     /// `Host`, `Folder`, `Image` or `Sbom`.
@@ -76,6 +83,12 @@ pub enum Standing {
     },
 }
 
+/// The other names of its vulnerability.
+fn others(row: &Row) -> Vec<String> {
+    let names = row.names.iter().filter(|n| **n != row.vulnerability);
+    names.map(|n| crate::text::clean(n)).collect()
+}
+
 fn version(component: &Component) -> String {
     let version = component.version();
     version
@@ -114,6 +127,7 @@ pub(crate) mod tests {
     pub(crate) fn software(rows: Vec<Row>) -> Software {
         Software {
             uid: "repository:a//Folder//a".into(),
+            purl: None,
             name: "a".into(),
             kind: "Folder".into(),
             generator: "bartizan".into(),

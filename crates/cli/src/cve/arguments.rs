@@ -31,6 +31,10 @@ pub enum Cve {
     /// What could not be read or applied
     #[command(subcommand)]
     DeadLetters(Letters),
+    /// What advisories say of one vulnerability, by any of its names, as OSV records
+    Osv(Box<super::export::Osv>),
+    /// What a server says of an asset's packages, as statements of VEX
+    Vex(Box<super::export::VexOf>),
     #[command(flatten)]
     Known(super::known::Known),
     /// List the feeds that can be read

@@ -129,7 +129,7 @@ fn plain(text: &str, most: usize) -> String {
 /// The most of one page.
 const PAGE: u32 = 200;
 
-enum Asked {
+pub(super) enum Asked {
     Server(Client),
     Store(tokio::runtime::Runtime, Store),
 }
@@ -144,7 +144,17 @@ fn found<T: Serialize>(answer: Result<T, Problem>) -> Result<Option<Value>> {
 }
 
 impl Source {
-    fn open(&self) -> Result<Asked> {
+    /// A server or a data folder, asked by a program.
+    pub fn new(place: &Place, server: Option<&str>, access: &Access) -> Self {
+        Self {
+            place: place.clone(),
+            server: server.map(str::to_owned),
+            access: access.clone(),
+            format: Output::Json,
+        }
+    }
+
+    pub(super) fn open(&self) -> Result<Asked> {
         if let Some(server) = &self.server {
             return Ok(Asked::Server(Client::new(server, &self.access)?));
         }
@@ -179,6 +189,17 @@ impl Asked {
         match self {
             Self::Server(client) => Self::get(client, &format!("/vulnerabilities/{}", segment(id))),
             Self::Store(runtime, store) => found(runtime.block_on(api::one(store, id))),
+        }
+    }
+
+    pub(super) fn osv(&self, id: &str) -> Result<Option<Value>> {
+        match self {
+            Self::Server(client) => {
+                Self::get(client, &format!("/vulnerabilities/{}/osv", segment(id)))
+            }
+            Self::Store(runtime, store) => {
+                found(runtime.block_on(bartizan_server::api::exports::osv(store, id, now())))
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod arguments;
 mod bundle;
+pub mod export;
 mod fetch;
 mod git;
 mod known;
@@ -42,6 +43,8 @@ pub fn run(command: &Cve) -> Result<Verdict> {
         Cve::Consume(options) => consume(options),
         Cve::Bundle(command) => bundle::run(command),
         Cve::DeadLetters(command) => letters::run(command),
+        Cve::Osv(options) => export::osv(options),
+        Cve::Vex(options) => export::vex(options),
         Cve::Known(command) => known::run(command),
         Cve::Feeds { format } => list(*format),
     }

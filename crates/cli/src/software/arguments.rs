@@ -20,6 +20,7 @@ const EXITS: &str = "Exit codes: 0 nothing as severe as --fail-on; 1 a finding t
     bartizan scan image docker-archive:shop.tar --fail-on critical\n  \
     bartizan scan image oci:build/layout --format sarif -o shop.sarif\n  \
     bartizan scan image ghcr.io/me/app:v1 --platform linux/arm64 --data /var/lib/bartizan\n  \
+    bartizan scan image shop.tar --format openvex -o shop.vex.json\n  \
     bartizan scan image shop.tar --scope cluster:prod --server https://bartizan.example.com\n\n{EXITS}"))]
 pub struct ScanImage {
     /// The image
@@ -38,7 +39,8 @@ pub struct ScanImage {
     bartizan scan fs / --scope host:web1\n  \
     bartizan scan fs host:/mnt/web1 --format json\n  \
     bartizan scan fs services/shop --fail-on medium --fail-on-unknown\n  \
-    bartizan scan fs . --format sarif -o shop.sarif\n\n{EXITS}"))]
+    bartizan scan fs . --format sarif -o shop.sarif\n  \
+    bartizan scan fs . --format trivy -o shop.json\n\n{EXITS}"))]
 pub struct ScanFs {
     /// A folder or a file; `/` is this machine, host:PATH a mounted one
     #[arg(value_name = "PATH")]
@@ -104,13 +106,20 @@ pub enum Form {
     Html,
     /// The report as the artifact API takes it, one JSON object a line
     Report,
+    /// The shape of `trivy --format json`
+    Trivy,
+    /// OpenVEX 0.2.0
+    Openvex,
+    /// CycloneDX 1.6 VEX
+    #[value(name = "cyclonedx-vex")]
+    CyclonedxVex,
 }
 
 impl Form {
     /// As a format of reports; none for those that packages alone have.
     pub fn of_report(self) -> Option<Format> {
         match self {
-            Self::Table => None,
+            Self::Table | Self::Trivy | Self::Openvex | Self::CyclonedxVex => None,
             Self::Json => Some(Format::Json),
             Self::Sarif => Some(Format::Sarif),
             Self::PolicyReport => Some(Format::PolicyReport),

@@ -309,3 +309,51 @@ fn an_inventory_is_handed_in() {
     assert_eq!(told.code, 2, "{}", told.out);
     assert!(told.err.contains("cannot reach"), "{}", told.err);
 }
+
+#[test]
+fn other_tools_read_what_is_found() {
+    let (known, folder) = (advisories(), shop());
+    let (data, target) = (data(&known), text(folder.path()));
+    let scan = |format: &str| {
+        let all = ["scan", "fs", target, "--data", &data, "--format", format];
+        value(&run(&all))
+    };
+    let trivy = scan("trivy");
+    let result = &trivy["Results"][0];
+    assert_eq!(result["Target"], "web/package-lock.json", "{trivy}");
+    let hit = &result["Vulnerabilities"][0];
+    for (key, wanted) in [
+        ("VulnerabilityID", "CVE-2026-0001"),
+        ("PkgName", "lodash"),
+        ("InstalledVersion", "4.17.20"),
+        ("FixedVersion", "4.17.21"),
+        ("Status", "fixed"),
+        ("Severity", "HIGH"),
+        ("Title", "A hole in lodash"),
+    ] {
+        assert_eq!(hit[key], wanted, "{trivy}");
+    }
+    let vex = scan("openvex").to_string();
+    let back = bartizan_vuln::feeds::openvex::parse(vex.as_bytes()).unwrap();
+    assert_eq!(back.len(), 1, "{vex}");
+    assert_eq!(
+        back[0].subcomponents[0].to_string(),
+        "pkg:npm/lodash@4.17.20"
+    );
+    let cyclonedx = scan("cyclonedx-vex");
+    let state = &cyclonedx["vulnerabilities"][0]["analysis"]["state"];
+    assert_eq!(state, "exploitable", "{cyclonedx}");
+    // An advisory as it came, by another of its names.
+    let osv = run(&["cve", "osv", "CVE-2026-0003", "--data", &data]);
+    let osv = value(&osv)["vulns"][0].to_string();
+    let back = bartizan_vuln::feeds::osv::parse(osv.as_bytes(), "osv").unwrap();
+    let came = fs::read(known.path().join("debian/DSA-1-1.json")).unwrap();
+    assert_eq!(
+        back,
+        bartizan_vuln::feeds::osv::parse(&came, "osv").unwrap()
+    );
+    assert_eq!(
+        run(&["cve", "osv", "CVE-2026-9999", "--data", &data]).code,
+        1
+    );
+}

@@ -18,6 +18,7 @@ pub mod cluster;
 pub mod components;
 pub mod decisions;
 mod export;
+pub mod exports;
 pub mod findings;
 pub mod frameworks;
 pub mod history;
@@ -55,6 +56,7 @@ pub fn routes() -> Vec<Route> {
         bom::routes(),
         components::routes(),
         decisions::routes(),
+        exports::routes(),
         findings::routes(),
         frameworks::routes(),
         history::routes(),

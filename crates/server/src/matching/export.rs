@@ -1,7 +1,7 @@
 //! Matches in the words of tables and of other tools' formats.
 
 use super::{Kept, results};
-use bartizan_model::Component;
+use bartizan_model::{Component, Digest, Purl};
 use bartizan_report::software::{Row, Standing};
 use bartizan_vuln::matching;
 
@@ -30,6 +30,30 @@ pub fn row(component: &Component, kept: &Kept) -> Row {
     }
 }
 
+/// The purl of an image by its name in a registry. What only lies on a disk has none.
+pub fn purl(kind: &str, name: &str, digest: Option<&Digest>) -> Option<Purl> {
+    let (host, _) = name.split_once('/')?;
+    if kind != "Image" || host.starts_with('.') || !host.contains(['.', ':']) {
+        return None;
+    }
+    let (place, named) = match name.split_once('@') {
+        Some((place, digest)) => (place, Some(digest)),
+        None => (name, None),
+    };
+    let (place, tag) = match place.rsplit_once(':') {
+        Some((place, tag)) if !tag.contains('/') => (place, Some(tag)),
+        _ => (place, None),
+    };
+    let digest = digest.map(Digest::as_str).or(named);
+    let last = place.rsplit('/').next()?;
+    let purl = Purl::new("oci", None, last, digest).ok()?;
+    let purl = purl.with("repository_url", place).ok()?;
+    match tag {
+        Some(tag) => purl.with("tag", tag).ok(),
+        None => Some(purl),
+    }
+}
+
 /// All that is said of components, the most urgent first.
 pub fn rows(components: &[Component], kept: &[Vec<Kept>]) -> Vec<Row> {
     let mut all: Vec<(&Component, &Kept)> = components
@@ -45,4 +69,37 @@ pub fn rows(components: &[Component], kept: &[Vec<Kept>]) -> Vec<Row> {
             .then_with(|| a.cmp(b))
     });
     all.into_iter().map(|(c, k)| row(c, k)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_of_registries_have_purls() {
+        let digest = Digest::of(b"x");
+        let hex = digest.as_str();
+        for (name, wanted) in [
+            (
+                "ghcr.io/me/app:v1".to_owned(),
+                format!("pkg:oci/app@{hex}?repository_url=ghcr.io/me/app&tag=v1"),
+            ),
+            (
+                format!("localhost:5000/app@{hex}"),
+                format!("pkg:oci/app@{hex}?repository_url=localhost:5000/app"),
+            ),
+        ] {
+            let wanted: Purl = wanted.parse().unwrap();
+            assert_eq!(purl("Image", &name, Some(&digest)), Some(wanted), "{name}");
+        }
+        for name in [
+            "shop.tar",
+            "./build/shop.tar",
+            "build/shop.tar",
+            "/srv/x.y/z",
+        ] {
+            assert_eq!(purl("Image", name, None), None, "{name}");
+        }
+        assert_eq!(purl("Folder", "ghcr.io/me/app", None), None);
+    }
 }

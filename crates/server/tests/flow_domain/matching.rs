@@ -246,3 +246,115 @@ both!(
         assert_eq!(broken.status, 422, "{}", broken.text());
     }
 );
+
+both!(exports_for_other_tools, |w| async move {
+    let (npm, zlib) = (npm(), ("pkg:deb/debian/zlib1g@1.2-3", "Debian:12"));
+    let pypi = ("pkg:pypi/nobody@1", "PyPI");
+    let a = inventory("a", &[npm, zlib, pypi], &["/x.jar: broken"]);
+    assert_eq!(w.post("/components", a).await.status, 202);
+    let of = |format: &str| {
+        format!("/vulnerabilities/export?asset=host:a%2F%2FHost%2F%2Fa&format={format}")
+    };
+    // Before anything was held against it, it does not look clean.
+    let early = w.get(&of("trivy")).await;
+    assert!(
+        early.to_string().contains("3 packages were not held"),
+        "{early}"
+    );
+    let hole = advisory("GHSA-1", "CVE-2026-0001", "npm", "left-pad", "1.0.1");
+    apply(&w, Record::Advisory(Box::new(hole.clone()))).await;
+    let dsa = advisory("DSA-1", "CVE-2026-0002", "Debian:12", "zlib1g", "1.2-4");
+    apply(&w, Record::Advisory(Box::new(dsa))).await;
+    let vex = Vex {
+        document: "https://example.com/v".into(),
+        author: "Debian".into(),
+        vulnerability: vec!["CVE-2026-0002".into()],
+        products: vec!["pkg:deb/debian/zlib1g".parse().unwrap()],
+        subcomponents: vec![],
+        unresolved: vec![],
+        status: VexStatus::NotAffected,
+        justification: Some("vulnerable_code_not_present".into()),
+        impact: None,
+        action: None,
+        at: None,
+    };
+    apply(&w, Record::Vex(Box::new(vex))).await;
+    settle(&w).await;
+    let trivy = w.get(&of("trivy")).await;
+    let results = trivy["Results"].as_array().unwrap();
+    let hit = results
+        .iter()
+        .find_map(|r| r.get("Vulnerabilities"))
+        .unwrap();
+    assert_eq!(hit[0]["VulnerabilityID"], "CVE-2026-0001", "{trivy}");
+    assert_eq!(hit[0]["FixedVersion"], "1.0.1");
+    let excused = results
+        .iter()
+        .find_map(|r| r.get("ExperimentalModifiedFindings"));
+    assert_eq!(excused.unwrap()[0]["Source"], "Debian", "{trivy}");
+    let unread = trivy["BartizanUnread"].to_string();
+    assert!(
+        unread.contains("x.jar") && unread.contains("PyPI"),
+        "{trivy}"
+    );
+    assert!(
+        !unread.contains("not held against advisories yet"),
+        "{trivy}"
+    );
+    // What is written reads back by the reader of feeds, and speaks of this asset alone.
+    let text = w.get(&of("openvex")).await.to_string();
+    let back = bartizan_vuln::feeds::openvex::parse(text.as_bytes()).unwrap();
+    let said: Vec<_> = back
+        .iter()
+        .map(|v| (v.vulnerability[0].as_str(), v.status))
+        .collect();
+    let (affected, not) = (VexStatus::Affected, VexStatus::NotAffected);
+    assert_eq!(
+        said,
+        [("CVE-2026-0001", affected), ("CVE-2026-0002", not)],
+        "{text}"
+    );
+    assert!(back[0].about("GHSA-1") && back[1].about("DSA-1"));
+    assert_eq!(back[0].subcomponents, [npm.0.parse().unwrap()]);
+    assert_eq!(
+        back[1].justification.as_deref(),
+        Some("vulnerable_code_not_present")
+    );
+    assert_eq!(
+        back[1].unresolved,
+        ["urn:bartizan:asset:host%3Aa%2F%2FHost%2F%2Fa"]
+    );
+    assert!(
+        !back[1].covers(&zlib.0.parse().unwrap(), None),
+        "nobody else is excused"
+    );
+    let vex = w.get(&of("cyclonedx")).await;
+    let purls: Vec<&str> = vex["vulnerabilities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v["affects"][0]["ref"].as_str().unwrap())
+        .collect();
+    assert_eq!(purls, [npm.0, zlib.0], "{vex}");
+    assert_eq!(w.fetch(&of("x")).await.status, 400);
+    let nobody = "/vulnerabilities/export?asset=host:b&format=trivy";
+    assert_eq!(w.fetch(nobody).await.status, 404);
+    // OSV: by any name, and equal when read again.
+    for name in ["CVE-2026-0001", "GHSA-1"] {
+        let osv = w.get(&format!("/vulnerabilities/{name}/osv")).await;
+        let text = osv["vulns"][0].to_string();
+        let back = bartizan_vuln::feeds::osv::parse(text.as_bytes(), "test").unwrap();
+        assert_eq!(
+            Advisory {
+                modified: None,
+                ..back
+            },
+            hole,
+            "{osv}"
+        );
+    }
+    assert_eq!(
+        w.fetch("/vulnerabilities/CVE-2026-0009/osv").await.status,
+        404
+    );
+});

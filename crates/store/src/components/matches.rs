@@ -58,6 +58,20 @@ impl TenantStore {
         Ok(found)
     }
 
+    /// How many components of an asset were never matched.
+    pub async fn unmatched_of(&self, asset: i64) -> Result<u64> {
+        let row = self
+            .db()
+            .opt(
+                "SELECT COUNT(*) FROM comp_links l \
+                 JOIN comp_parts p ON p.tenant = l.tenant AND p.id = l.part \
+                 WHERE l.tenant = $1 AND l.asset = $2 AND p.matched IS NULL",
+                args![self.t, asset],
+            )
+            .await?;
+        row.map_or(Ok(0), |row| row.count(0))
+    }
+
     /// Components that were never matched.
     pub async fn unmatched(&self, most: u32) -> Result<Vec<Part>> {
         let nobody = nobody()?;

@@ -12,6 +12,7 @@ pub mod epss;
 pub mod kev;
 pub mod openvex;
 pub mod osv;
+pub mod osv_write;
 pub mod rustsec;
 pub mod ubuntu;
 
