@@ -358,3 +358,90 @@ both!(exports_for_other_tools, |w| async move {
         404
     );
 });
+
+/// A form as tools write it: name, further heads of the part, value.
+fn form(boundary: &str, parts: &[(&str, &str, &str)]) -> Vec<u8> {
+    let mut out = String::new();
+    for (name, heads, value) in parts {
+        out.push_str(&format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\""
+        ));
+        out.push_str(&format!("{heads}\r\n\r\n{value}\r\n"));
+    }
+    out.push_str(&format!("--{boundary}--\r\n"));
+    out.into_bytes()
+}
+
+both!(forms_come_as_to_dependency_track, |w| async move {
+    let hole = advisory("GHSA-1", "CVE-2026-0001", "npm", "left-pad", "1.0.1");
+    apply(&w, Record::Advisory(Box::new(hole))).await;
+    let bom = json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1,
+        "components": [{"type": "library", "name": "left-pad", "version": "1.0.0",
+            "purl": "pkg:npm/left-pad@1.0.0"}]})
+    .to_string();
+    let send = async |boundary: &str, body: Vec<u8>| {
+        let kind = format!("multipart/form-data; boundary={boundary}");
+        w.upload("/bom", &[("content-type", &kind)], body).await
+    };
+    // curl -F autoCreate=true -F projectName=shop -F projectVersion=1 -F bom=@bom.json
+    let dashes = "------------------------d74496d66958873e";
+    let file = "; filename=\"bom.json\"\r\nContent-Type: application/octet-stream";
+    let curl = [
+        ("autoCreate", "", "true"),
+        ("projectName", "", "shop"),
+        ("projectVersion", "", "1"),
+        ("bom", file, &bom),
+    ];
+    let taken = send(dashes, form(dashes, &curl)).await;
+    assert_eq!(taken.status, 200, "{}", taken.text());
+    assert!(taken.json()["token"].as_str().is_some());
+    settle(&w).await;
+    assert_eq!(findings(&w, "open").await.len(), 1);
+    // A plug-in of a build tool: types of its own on every part, fields that are not ours, the
+    // file first.
+    let plain = "\r\nContent-Type: text/plain; charset=UTF-8\r\nContent-Transfer-Encoding: 8bit";
+    let binary = "; filename=\"bom.json\"\r\nContent-Type: application/json\r\n\
+        Content-Transfer-Encoding: binary";
+    let plug_in = [
+        ("bom", binary, bom.as_str()),
+        ("project", plain, "7c9e6679-7425-40de-944b-e07fc1f90ae7"),
+        ("parentName", plain, "shops"),
+        ("isLatest", plain, "true"),
+        ("projectTags", plain, "a,b"),
+    ];
+    let quoted = send("\"b ound\"", form("b ound", &plug_in)).await;
+    assert_eq!(quoted.status, 200, "{}", quoted.text());
+    let held = w.get("/inventories").await;
+    let scopes: Vec<&str> = held["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| i["scope"].as_str().unwrap())
+        .collect();
+    let project = "repository:7c9e6679-7425-40de-944b-e07fc1f90ae7";
+    assert_eq!(scopes, [project, "repository:shop"], "{held}");
+    // What is no such form is refused, and bounded.
+    let long = "x".repeat(70_000);
+    let many = vec![("tag", "", "x"); 70];
+    let cut = |all: &[u8]| all[..all.len() / 2].to_vec();
+    for (body, status) in [
+        (form("b", &curl[..3]), 422),
+        (form("b", &curl[3..]), 422),
+        (form("b", &[curl[1], curl[3], curl[3]]), 422),
+        (form("b", &[curl[1], ("bom", file, "{}")]), 422),
+        (form("b", &[("projectName", "", &long), curl[3]]), 413),
+        (form("b", &many), 422),
+        (form("other", &curl), 422),
+        (cut(&form("b", &curl)), 422),
+        (Vec::new(), 422),
+    ] {
+        let refused = send("b", body).await;
+        assert_eq!(refused.status, status, "{}", refused.text());
+        assert!(refused.json()["detail"].as_str().is_some());
+    }
+    let json = w
+        .post("/bom", json!({"projectName": "shop", "bom": "e30="}))
+        .await;
+    assert_eq!(json.status, 422, "{}", json.text());
+    assert!(json.text().contains("PUT"), "{}", json.text());
+});

@@ -120,7 +120,8 @@ both!(tenants_are_apart, |w| async move {
             path = path.replace("{id}", &segment(&whose(&line.path)));
         }
         assert!(!path.contains('{'), "{path}: a parameter is not filled");
-        for query in ["", "?scope=cluster%3Amarksman"] {
+        let asset = "?asset=cluster%3Amarksman%2F%2FImage%2Fmarksman&format=trivy";
+        for query in ["", "?scope=cluster%3Amarksman", asset] {
             let request = Request::get(format!("{path}{query}"))
                 .body(Body::empty())
                 .unwrap();
