@@ -210,7 +210,11 @@ export interface paths {
          * @description Findings follow as from `POST /components`.
          */
         put: operations["putBom"];
-        post?: never;
+        /**
+         * Hand in a bill of materials as to Dependency-Track, as a form with the file in it.
+         * @description What `curl -F` and plug-ins of build tools send. Fields that are not named here are passed over.
+         */
+        post: operations["postBom"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1292,6 +1296,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/vulnerabilities/{id}/osv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What advisories say of a vulnerability, as OSV records.
+         * @description By any of its names. `unreadable` tells of advisories that are held and do not read.
+         */
+        get: operations["exportOsv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vulnerabilities/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What hits an asset, as other tools write it.
+         * @description `trivy` is the shape of `trivy --format json`; `openvex` is OpenVEX 0.2.0; `cyclonedx` is a
+         *     CycloneDX 1.6 VEX document. What is excused stays in each, with its reason.
+         */
+        get: operations["exportVulnerabilities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/vulnerabilities/fixes": {
         parameters: {
             query?: never;
@@ -1571,6 +1616,22 @@ export interface components {
             ledger: components["schemas"]["LedgerPlace"];
             /** @description To what. */
             subject: string;
+        };
+        /** @description A bill of materials of a project, as a form. */
+        BomForm: {
+            /** @description Taken and not needed: a project is made by its first bill. */
+            autoCreate?: boolean | null;
+            /**
+             * Format: binary
+             * @description CycloneDX or SPDX, as it is.
+             */
+            bom: string;
+            /** @description In place of the name. */
+            project?: string | null;
+            /** @description The project's name; it becomes the scope `repository:NAME`. */
+            projectName?: string | null;
+            /** @description Its version. */
+            projectVersion?: string | null;
         };
         /** @description How far it is. */
         BomProgress: {
@@ -3962,6 +4023,38 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["BomUpload"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BomToken"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postBom: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": components["schemas"]["BomForm"];
             };
         };
         responses: {
@@ -6447,6 +6540,69 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["VulnerabilityHistory"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportOsv: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exportVulnerabilities: {
+        parameters: {
+            query: {
+                /** @description The asset's uid. */
+                asset: string;
+                /** @description `trivy`, `openvex` or `cyclonedx` (VEX). */
+                format: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
                 };
             };
             /** @description A problem: what is wrong and what to try. */
