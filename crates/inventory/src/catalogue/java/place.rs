@@ -77,10 +77,9 @@ impl Classes {
                 _ => break,
             }
         }
-        if let (Some((_, end)), Some(last)) = (artifact.rsplit_once(['-', '_']), shared.last())
-            && end == *last
-        {
-            shared.pop();
+        let parts: Vec<&str> = artifact.split(['-', '_']).skip(1).collect();
+        if let Some(own) = shared.iter().skip(2).position(|p| parts.contains(p)) {
+            shared.truncate(own + 2);
         }
         let group = shared.join(".");
         (shared.len() > 1 && manifest::is_artifact(&group)).then_some(group)
@@ -142,6 +141,9 @@ mod tests {
             group("re2j", &[("com/google/re2j", 47)]),
             Some("com.google.re2j".into())
         );
+        let common = [("org/apache/kafka/coordinator/common/runtime", 9)];
+        let named = "kafka-coordinator-common";
+        assert_eq!(group(named, &common), Some("org.apache.kafka".into()));
         let shaded = [("org/a/x", 5), ("com/b/y", 5)];
         assert_eq!(group("a-1", &shaded), None);
         assert_eq!(group("one", &[("one", 5)]), None);
