@@ -96,22 +96,10 @@ pub fn result(asset: &AssetUid, all: &[Said<'_>]) -> Result<Option<CheckResult>,
     let name = first.component.name();
     let version = first.component.version();
     let version = version.as_deref().unwrap_or("of an unknown version");
-    let mut message = match (&matched.standing, &matched.fixed) {
-        (Standing::Unknown { why }, _) => format!("{name} {version}: {why}"),
-        (_, Some(fixed)) => format!("{name} {version} is affected; upgrade it to {fixed}"),
-        (_, None) => format!(
-            "{name} {version} is affected ({}); no fix is known",
-            matched.because
-        ),
+    let message = match &matched.standing {
+        Standing::Unknown { why } => format!("{name} {version}: {why}"),
+        _ => format!("{name} {version} {}", affected(first.kept)),
     };
-    if !matches!(matched.standing, Standing::Unknown { .. }) {
-        message.push_str(". ");
-        message.push_str(level(&first.kept.priority));
-        message.push_str(": ");
-        let reasons = first.kept.priority.reasons.iter().take(4);
-        let reasons: Vec<&str> = reasons.map(String::as_str).collect();
-        message.push_str(&reasons.join("; "));
-    }
     let mut evidence = BTreeMap::new();
     for said in all {
         let purl = said.component.purl.to_string();
@@ -142,6 +130,29 @@ pub fn result(asset: &AssetUid, all: &[Said<'_>]) -> Result<Option<CheckResult>,
         location: None,
         suppression,
     }))
+}
+
+/// What is wrong, what closes it, and when to do it, each once.
+fn affected(kept: &Kept) -> String {
+    let matched = &kept.matched;
+    // The last reason is about the fix.
+    let (fix, reasons) = match kept.priority.reasons.split_last() {
+        Some((fix, reasons)) => (fix.as_str(), reasons),
+        None => ("no fix is known", [].as_slice()),
+    };
+    let mut text = match &matched.fixed {
+        Some(fixed) => format!("is affected; upgrade it to {fixed}"),
+        None if matched.because.starts_with("all versions") => format!("is affected; {fix}"),
+        None => format!("is affected ({}); {fix}", matched.because),
+    };
+    if !reasons.is_empty() {
+        text.push_str(". ");
+        text.push_str(level(&kept.priority));
+        text.push_str(": ");
+        let reasons: Vec<&str> = reasons.iter().take(4).map(String::as_str).collect();
+        text.push_str(&reasons.join("; "));
+    }
+    text
 }
 
 /// When to do something, in words.
@@ -325,6 +336,10 @@ mod tests {
         assert!(
             one.message
                 .starts_with("@a/b 1.0.0 is affected; upgrade it to 2.0.0")
+        );
+        assert_eq!(
+            affected(&kept(Standing::Affected, None, Severity::Low)),
+            "is affected; no fix is known. With the regular update: no score is known; counted as 5.0"
         );
         assert_eq!(one.evidence.len(), 2);
         let unsure = [
