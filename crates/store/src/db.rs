@@ -56,7 +56,7 @@ macro_rules! args {
 pub(crate) use args;
 
 /// Binds a list: adds its values and gives their places, `$2, $3`; `NULL` for none.
-pub(crate) fn holes<'a>(args: &mut Vec<Val>, values: impl Iterator<Item = &'a str>) -> String {
+pub(crate) fn holes<V: Into<Val>>(args: &mut Vec<Val>, values: impl Iterator<Item = V>) -> String {
     let mut places = Vec::new();
     for value in values {
         args.push(value.into());

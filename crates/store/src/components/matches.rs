@@ -1,9 +1,9 @@
 //! What advisories say of components, kept by component, with the cursor of what was followed.
 
-use super::read::{ASKED, nobody, part_of, slots};
+use super::read::{ASKED, nobody, part_of};
 use super::{Part, short};
 use crate::bulk::Bulk;
-use crate::db::args;
+use crate::db::{args, holes};
 use crate::{Result, TenantStore};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -43,7 +43,7 @@ impl TenantStore {
         let mut found: BTreeMap<i64, Vec<MatchRow>> = BTreeMap::new();
         for parts in parts.chunks(ASKED) {
             let mut args = args![self.t];
-            let places = slots(&mut args, parts);
+            let places = holes(&mut args, parts.iter().copied());
             let sql = format!(
                 "SELECT part, vulnerability, body FROM comp_matches \
                  WHERE tenant = $1 AND part IN ({places}) ORDER BY part, vulnerability"

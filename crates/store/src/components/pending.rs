@@ -1,6 +1,6 @@
-//! What is to be derived again, what an asset comes to, and what was reported of it.
+//! What is to be derived again, and what was reported of an asset.
 
-use super::read::{ASKED, Holder, slots};
+use super::read::ASKED;
 use super::short;
 use crate::bulk::Bulk;
 use crate::db::{Tx, args, holes};
@@ -70,7 +70,7 @@ impl TenantStore {
         let mark = tx.take(self.t, "component_mark", 1).await?;
         for parts in parts.chunks(ASKED) {
             let mut args = args![self.t, vulnerability, mark];
-            let places = slots(&mut args, parts);
+            let places = holes(&mut args, parts.iter().copied());
             tx.exec(
                 &format!(
                     "INSERT INTO comp_pending (tenant, asset, vulnerability, mark) \
@@ -134,31 +134,6 @@ impl TenantStore {
             .collect()
     }
 
-    /// The components of assets that something is said of, in the order of assets.
-    pub async fn matched_parts(&self, assets: &[i64]) -> Result<Vec<Holder>> {
-        let mut found = Vec::new();
-        for assets in assets.chunks(ASKED) {
-            let mut args = args![self.t];
-            let places = slots(&mut args, assets);
-            let sql = format!(
-                "SELECT l.asset, l.part, f.body FROM comp_links l \
-                 JOIN comp_places f ON f.tenant = l.tenant AND f.id = l.place \
-                 WHERE l.tenant = $1 AND l.asset IN ({places}) \
-                 AND EXISTS (SELECT 1 FROM comp_matches m \
-                 WHERE m.tenant = l.tenant AND m.part = l.part)"
-            );
-            for row in &self.db().all(&sql, args).await? {
-                found.push(Holder {
-                    asset: row.int(0)?,
-                    part: row.int(1)?,
-                    found: row.json(2)?,
-                });
-            }
-        }
-        found.sort_by_key(|h| (h.asset, h.part));
-        Ok(found)
-    }
-
     /// The numbers of the components that any of these vulnerabilities is said of.
     pub async fn parts_hit_any(&self, vulnerabilities: &[String]) -> Result<BTreeSet<i64>> {
         let mut found = BTreeSet::new();
@@ -175,49 +150,36 @@ impl TenantStore {
         Ok(found)
     }
 
-    /// The numbers of the components that this vulnerability is said of.
-    pub async fn parts_hit(&self, vulnerability: &str) -> Result<Vec<i64>> {
-        self.db()
-            .all(
-                "SELECT part FROM comp_matches WHERE tenant = $1 AND vulnerability = $2 \
-                 ORDER BY part",
-                args![self.t, vulnerability],
-            )
-            .await?
-            .iter()
-            .map(|row| row.int(0))
-            .collect()
-    }
-
     /// What was reported of these assets.
     pub async fn component_hits(&self, assets: &[i64]) -> Result<Vec<Hit>> {
-        let mut found = Vec::new();
-        for assets in assets.chunks(ASKED) {
-            let mut args = args![self.t];
-            let places = slots(&mut args, assets);
-            let sql = format!(
-                "SELECT asset, vulnerability, locus, digest FROM comp_hits \
-                 WHERE tenant = $1 AND asset IN ({places})"
-            );
-            for row in &self.db().all(&sql, args).await? {
-                found.push(hit(row)?);
-            }
-        }
-        Ok(found)
+        self.hits(assets, None).await
     }
 
     /// What was reported of one vulnerability of these assets.
     pub async fn component_hits_of(&self, assets: &[i64], vulnerability: &str) -> Result<Vec<Hit>> {
+        self.hits(assets, Some(vulnerability)).await
+    }
+
+    async fn hits(&self, assets: &[i64], only: Option<&str>) -> Result<Vec<Hit>> {
         let mut found = Vec::new();
         for assets in assets.chunks(ASKED) {
-            let mut args = args![self.t, vulnerability];
-            let places = slots(&mut args, assets);
-            let sql = format!(
+            let mut args = args![self.t];
+            let places = holes(&mut args, assets.iter().copied());
+            let mut sql = format!(
                 "SELECT asset, vulnerability, locus, digest FROM comp_hits \
-                 WHERE tenant = $1 AND vulnerability = $2 AND asset IN ({places})"
+                 WHERE tenant = $1 AND asset IN ({places})"
             );
+            if let Some(only) = only {
+                sql.push_str(" AND vulnerability = ");
+                sql.push_str(&holes(&mut args, [only].into_iter()));
+            }
             for row in &self.db().all(&sql, args).await? {
-                found.push(hit(row)?);
+                found.push(Hit {
+                    asset: row.int(0)?,
+                    vulnerability: row.text(1)?,
+                    locus: row.text(2)?,
+                    digest: row.blob(3)?,
+                });
             }
         }
         Ok(found)
@@ -280,13 +242,4 @@ impl TenantStore {
         .await?;
         tx.commit().await
     }
-}
-
-fn hit(row: &crate::db::Row) -> Result<Hit> {
-    Ok(Hit {
-        asset: row.int(0)?,
-        vulnerability: row.text(1)?,
-        locus: row.text(2)?,
-        digest: row.blob(3)?,
-    })
 }

@@ -2,7 +2,7 @@
 
 use super::write::cut;
 use super::{ComponentAsset, KeptAsset, Part};
-use crate::db::{Row, Val, args};
+use crate::db::{Row, args, holes};
 use crate::{Page, PageRequest, Result, StoreError, TenantStore};
 use bartizan_model::{Asset, AssetUid, Component, Ecosystem, Found, Purl, SourcePackage};
 use std::collections::BTreeSet;
@@ -91,16 +91,6 @@ pub(super) fn nobody() -> Result<AssetUid> {
     Ok(AssetUid::new("none")?)
 }
 
-/// Binds numbers; gives their places.
-pub(super) fn slots(args: &mut Vec<Val>, numbers: &[i64]) -> String {
-    let mut places = Vec::with_capacity(numbers.len());
-    for number in numbers {
-        args.push(Val::from(*number));
-        places.push(format!("${}", args.len()));
-    }
-    places.join(", ")
-}
-
 impl TenantStore {
     /// The inventory of an asset, ordered by purl; none when it has none.
     pub async fn components_of(&self, uid: &AssetUid) -> Result<Option<(KeptAsset, Vec<Part>)>> {
@@ -152,7 +142,7 @@ impl TenantStore {
         let mut found = Vec::new();
         for ids in ids.chunks(ASKED) {
             let mut args = args![self.t];
-            let places = slots(&mut args, ids);
+            let places = holes(&mut args, ids.iter().copied());
             let sql = format!(
                 "SELECT {ASSET} FROM comp_assets a WHERE a.tenant = $1 AND a.id IN ({places})"
             );
@@ -192,7 +182,7 @@ impl TenantStore {
         let mut found = Vec::new();
         for ids in ids.chunks(ASKED) {
             let mut args = args![self.t];
-            let places = slots(&mut args, ids);
+            let places = holes(&mut args, ids.iter().copied());
             let sql = format!(
                 "SELECT {PART} FROM comp_parts p WHERE p.tenant = $1 AND p.id IN ({places}) \
                  ORDER BY p.id"
@@ -206,14 +196,25 @@ impl TenantStore {
 
     /// Who has these components, in the order of assets.
     pub async fn holders(&self, parts: &[i64]) -> Result<Vec<Holder>> {
+        self.held("l.part", parts, "").await
+    }
+
+    /// The components of assets that something is said of, in the order of assets.
+    pub async fn matched_parts(&self, assets: &[i64]) -> Result<Vec<Holder>> {
+        let said = "AND EXISTS (SELECT 1 FROM comp_matches m \
+             WHERE m.tenant = l.tenant AND m.part = l.part)";
+        self.held("l.asset", assets, said).await
+    }
+
+    async fn held(&self, column: &str, numbers: &[i64], which: &str) -> Result<Vec<Holder>> {
         let mut found = Vec::new();
-        for parts in parts.chunks(ASKED) {
+        for numbers in numbers.chunks(ASKED) {
             let mut args = args![self.t];
-            let places = slots(&mut args, parts);
+            let places = holes(&mut args, numbers.iter().copied());
             let sql = format!(
                 "SELECT l.asset, l.part, f.body FROM comp_links l \
                  JOIN comp_places f ON f.tenant = l.tenant AND f.id = l.place \
-                 WHERE l.tenant = $1 AND l.part IN ({places})"
+                 WHERE l.tenant = $1 AND {column} IN ({places}) {which}"
             );
             for row in &self.db().all(&sql, args).await? {
                 found.push(Holder {

@@ -4,7 +4,7 @@ use super::{
     Changed, EpssRow, HeldRow, PACKAGE, RecordKind, Stored, Term, VERSION_BITS, Version,
     Vulnerabilities, body,
 };
-use crate::db::{Row, Val, args, holes};
+use crate::db::{Row, args, holes};
 use crate::{Result, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +32,14 @@ fn folded(terms: impl IntoIterator<Item = Term>) -> BTreeMap<i64, BTreeSet<Strin
         by_sort.entry(sort).or_default().insert(text);
     }
     by_sort
+}
+
+/// The names among the terms of an advisory.
+fn names_of(terms: Vec<super::Entry>) -> impl Iterator<Item = String> {
+    let (name, _) = Term::Name(String::new()).pair();
+    terms
+        .into_iter()
+        .filter_map(move |(sort, text, _)| (sort == name).then_some(text))
 }
 
 impl Vulnerabilities {
@@ -110,15 +118,8 @@ impl Vulnerabilities {
         let mut found = Vec::new();
         for numbers in numbers.chunks(ASKED) {
             let mut args = args![kind as i64];
-            let mut places = Vec::new();
-            for number in numbers {
-                args.push(Val::from(*number));
-                places.push(format!("${}", args.len()));
-            }
-            let sql = format!(
-                "{STORED} WHERE r.kind = $1 AND r.id IN ({}) ORDER BY r.key",
-                places.join(", ")
-            );
+            let places = holes(&mut args, numbers.iter().copied());
+            let sql = format!("{STORED} WHERE r.kind = $1 AND r.id IN ({places}) ORDER BY r.key");
             for row in &self.db().all(&sql, args).await? {
                 found.push(stored(row)?);
             }
@@ -179,9 +180,7 @@ impl Vulnerabilities {
             let numbers = self.with_terms(terms).await?;
             let mut found = BTreeSet::new();
             for record in self.by_numbers_packed(&numbers).await? {
-                found.extend(record.into_iter().filter_map(|(sort, text, _)| {
-                    (sort == Term::Name(String::new()).pair().0).then_some(text)
-                }));
+                found.extend(names_of(record));
             }
             for name in found {
                 if !names.contains(&name) && names.len() < MAX_NAMES {
@@ -198,15 +197,8 @@ impl Vulnerabilities {
         let mut found = Vec::new();
         for numbers in numbers.chunks(ASKED) {
             let mut args = args![RecordKind::Advisory as i64];
-            let mut places = Vec::new();
-            for number in numbers {
-                args.push(Val::from(*number));
-                places.push(format!("${}", args.len()));
-            }
-            let sql = format!(
-                "{STORED} WHERE r.kind = $1 AND r.id IN ({})",
-                places.join(", ")
-            );
+            let places = holes(&mut args, numbers.iter().copied());
+            let sql = format!("{STORED} WHERE r.kind = $1 AND r.id IN ({places})");
             for row in &self.db().all(&sql, args).await? {
                 found.extend(body::unpack(&row.blob(3)?)?.map(|(terms, _)| terms));
             }

@@ -225,7 +225,11 @@ async fn matches_mark_their_holders(world: World) {
         (burdens.len(), burdens[0].assets, burdens[0].bodies.len()),
         (1, 2, 1)
     );
-    assert_eq!(t.parts_hit("CVE-2026-0001").await.unwrap(), [parts[0].id]);
+    let names = ["CVE-2026-0001".to_owned()];
+    assert_eq!(
+        Vec::from_iter(t.parts_hit_any(&names).await.unwrap()),
+        [parts[0].id]
+    );
     // Withdrawn: the match goes, the holders are told.
     let none = vec![Matched {
         part: parts[0].id,
