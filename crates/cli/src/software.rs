@@ -191,11 +191,7 @@ fn asset(target: &Target) -> Asset {
 }
 
 fn unread(inventory: &Inventory) -> Vec<String> {
-    inventory
-        .unread
-        .iter()
-        .map(|u| format!("{}: {}", u.path, u.why))
-        .collect()
+    inventory.unread.iter().map(ToString::to_string).collect()
 }
 
 /// Where the advisories are.

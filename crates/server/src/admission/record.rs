@@ -288,7 +288,11 @@ async fn report(state: &AppState, gathered: &mut Gathered, over: bool) {
         return;
     };
     let body = futures::stream::iter([Ok::<_, std::convert::Infallible>(bytes.into())]);
-    if let Err(problem) = intake::submit_report(state, body, "system").await {
+    let handed_in = async {
+        let tenant = state.store.tenant(&TenantId::default_tenant()).await?;
+        intake::submit_report(state, &tenant, body, "system").await
+    };
+    if let Err(problem) = handed_in.await {
         tracing::warn!(
             ?problem,
             over,

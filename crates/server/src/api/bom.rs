@@ -233,11 +233,7 @@ async fn take(state: &AppState, caller: &Caller, bom: Bom) -> ApiResult<Json<Bom
         },
         scope: scope.to_string(),
         source: "bom".to_owned(),
-        unread: unread
-            .iter()
-            .map(|u| format!("{}: {}", u.path, u.why))
-            .take(1_000)
-            .collect(),
+        unread: unread.iter().map(ToString::to_string).take(1_000).collect(),
     };
     let components = inventory.retarget(target).components;
     let tenant = state.store.tenant(&caller.tenant).await?;

@@ -1,6 +1,6 @@
 //! Inventories in, and what follows from them out: who is affected, and which upgrade closes most.
 
-use super::view::page_size;
+use super::view::{Items, Page, page_size};
 use crate::auth::Caller;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Json, Path, Query};
@@ -153,13 +153,6 @@ impl From<KeptAsset> for InventoryView {
     }
 }
 
-/// A page of inventories.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct InventoryPage {
-    items: Vec<InventoryView>,
-    next_cursor: Option<String>,
-}
-
 /// Which page.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -182,18 +175,15 @@ impl Paged {
 /// Assets with an inventory.
 #[utoipa::path(get, path = "/inventories", tag = "vulnerabilities",
     operation_id = "listInventories", params(Paged),
-    responses((status = 200, body = InventoryPage)))]
+    responses((status = 200, body = Page<InventoryView>)))]
 pub(crate) async fn list_inventories(
     State(state): State<AppState>,
     caller: Caller,
     Query(paged): Query<Paged>,
-) -> ApiResult<Json<InventoryPage>> {
+) -> ApiResult<Json<Page<InventoryView>>> {
     let tenant = state.store.tenant(&caller.tenant).await?;
     let page = tenant.component_assets(&paged.request()?).await?;
-    Ok(Json(InventoryPage {
-        items: page.items.into_iter().map(Into::into).collect(),
-        next_cursor: page.next_cursor,
-    }))
+    Ok(Json(Page::of(page, Into::into)))
 }
 
 /// Which asset.
@@ -272,12 +262,6 @@ pub(crate) struct FixView {
     vulnerabilities: Vec<String>,
 }
 
-/// Upgrades, the most urgent first.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct FixList {
-    items: Vec<FixView>,
-}
-
 /// The higher of two fixes; what has no order stays behind what has.
 fn higher(scheme: Scheme, a: &str, b: &str) -> Ordering {
     scheme.compare(a, b).unwrap_or_else(|| a.cmp(b))
@@ -312,11 +296,11 @@ fn fix(row: FixRow) -> Option<FixView> {
 
 /// Which upgrade closes most.
 #[utoipa::path(get, path = "/vulnerabilities/fixes", tag = "vulnerabilities",
-    operation_id = "listFixes", responses((status = 200, body = FixList)))]
+    operation_id = "listFixes", responses((status = 200, body = Items<FixView>)))]
 pub(crate) async fn list_fixes(
     State(state): State<AppState>,
     caller: Caller,
-) -> ApiResult<Json<FixList>> {
+) -> ApiResult<Json<Items<FixView>>> {
     let tenant = state.store.tenant(&caller.tenant).await?;
     let burdens = tenant.component_burdens(WEIGHED).await?;
     let mut items: Vec<FixView> = burdens.into_iter().filter_map(fix).collect();
@@ -326,7 +310,7 @@ pub(crate) async fn list_fixes(
             .then_with(|| a.purl.cmp(&b.purl))
     });
     items.truncate(FIXES);
-    Ok(Json(FixList { items }))
+    Ok(Json(Items { items }))
 }
 
 /// A component of an asset that a vulnerability is about.
@@ -358,29 +342,19 @@ impl From<AffectedRow> for AffectedView {
     }
 }
 
-/// A page of what is affected.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct AffectedPage {
-    items: Vec<AffectedView>,
-    next_cursor: Option<String>,
-}
-
 /// What a vulnerability is about among this tenant's components.
 ///
 /// By its main name, the CVE where it has one.
 #[utoipa::path(get, path = "/vulnerabilities/{id}/affected", tag = "vulnerabilities",
     operation_id = "listAffected", params(("id" = String, Path), Paged),
-    responses((status = 200, body = AffectedPage)))]
+    responses((status = 200, body = Page<AffectedView>)))]
 pub(crate) async fn list_affected(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<String>,
     Query(paged): Query<Paged>,
-) -> ApiResult<Json<AffectedPage>> {
+) -> ApiResult<Json<Page<AffectedView>>> {
     let tenant = state.store.tenant(&caller.tenant).await?;
     let page = tenant.affected(&id, &paged.request()?).await?;
-    Ok(Json(AffectedPage {
-        items: page.items.into_iter().map(Into::into).collect(),
-        next_cursor: page.next_cursor,
-    }))
+    Ok(Json(Page::of(page, Into::into)))
 }

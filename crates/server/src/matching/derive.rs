@@ -7,7 +7,7 @@ use super::MatchingError;
 use super::judge::Kept;
 use super::results::{self, Said};
 use crate::state::AppState;
-use crate::work::intake::{Received, Upload, receive};
+use crate::work::intake::{await_job, submit_report};
 use bartizan_model::report::Report;
 use bartizan_model::{
     Check, CheckResult, CheckUid, Digest, JobId, Observation, Outcome, Scan, ScanId, Scope,
@@ -17,7 +17,7 @@ use bartizan_store::queue::JobState;
 use bartizan_store::{StoreError, TenantStore};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Assets whose whole inventory is derived at once.
 const WHOLE: usize = 400;
@@ -380,50 +380,26 @@ async fn hand_in(
     };
     let (bytes, _) = bartizan_formats::report::write_report(Vec::new(), &report)
         .map_err(|e| MatchingError::Report(e.to_string()))?;
-    let upload = Upload {
-        kind: Some("report".to_owned()),
-        content_type: Some(bartizan_model::report::MEDIA_TYPE.to_owned()),
-        ..Upload::default()
-    };
     let body = futures::stream::iter([Ok::<_, std::convert::Infallible>(bytes.into())]);
-    match receive(state, tenant, "system".to_owned(), upload, body).await? {
-        Received::Queued { job, .. } => Ok(job.id),
-        Received::Evidence { .. } => Err(MatchingError::Report("taken for evidence".into())),
-    }
+    Ok(submit_report(state, tenant, body, "system").await?)
 }
 
 /// Waits for an import; one that was passed over as stale is an error, and done again.
 async fn imported(tenant: &TenantStore, id: &JobId) -> Result<(), MatchingError> {
-    let begun = Instant::now();
-    let mut pause = Duration::from_millis(5);
-    loop {
-        let job = tenant
-            .job(id)
-            .await?
-            .ok_or_else(|| MatchingError::Report(format!("the job {id} is gone")))?;
-        match job.state {
-            JobState::Done => {
-                let scan = match &job.scan {
-                    Some(scan) => tenant.scan(scan).await?,
-                    None => None,
-                };
-                if scan.is_some_and(|scan| scan.stale) {
-                    let why = "a newer report of the same source came first";
-                    return Err(MatchingError::Report(why.to_owned()));
-                }
-                return Ok(());
-            }
-            JobState::Failed => {
-                let why = job
-                    .error
-                    .unwrap_or_else(|| "it does not say why".to_owned());
-                return Err(MatchingError::Report(why));
-            }
-            _ if begun.elapsed() > PATIENCE => {
-                return Err(MatchingError::Report(format!("the job {id} does not end")));
-            }
-            _ => tokio::time::sleep(pause).await,
-        }
-        pause = (pause * 2).min(Duration::from_millis(100));
+    let job = await_job(tenant, id, PATIENCE).await?;
+    if job.state == JobState::Failed {
+        let why = job
+            .error
+            .unwrap_or_else(|| "it does not say why".to_owned());
+        return Err(MatchingError::Report(why));
     }
+    let scan = match &job.scan {
+        Some(scan) => tenant.scan(scan).await?,
+        None => None,
+    };
+    if scan.is_some_and(|scan| scan.stale) {
+        let why = "a newer report of the same source came first";
+        return Err(MatchingError::Report(why.to_owned()));
+    }
+    Ok(())
 }

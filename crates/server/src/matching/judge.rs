@@ -1,9 +1,11 @@
 //! Components against the advisories that are stored, with what is known of each vulnerability.
 
 use crate::vulnerabilities::record;
+use crate::vulnerabilities::rows::score;
 use bartizan_model::{Component, EcosystemKind, Severity};
 use bartizan_store::components::ComponentRow;
 use bartizan_store::{Store, StoreError};
+use bartizan_vuln::feeds::cve::is_cve;
 use bartizan_vuln::matching::{self, AdvisoryIndex, Confidence, Match, Said, Standing};
 use bartizan_vuln::priority::{self, Facts, Priority};
 use bartizan_vuln::vex::Vex;
@@ -192,7 +194,7 @@ struct Known<'a> {
 }
 
 fn highest<'a>(ratings: impl IntoIterator<Item = &'a Rating>) -> Option<Tenths> {
-    ratings.into_iter().filter_map(Rating::value).max()
+    score(ratings).map(Tenths)
 }
 
 impl<'a> Known<'a> {
@@ -201,11 +203,7 @@ impl<'a> Known<'a> {
         names: &[String],
         advisories: &'a [Advisory],
     ) -> Result<Self, StoreError> {
-        let cves: Vec<String> = names
-            .iter()
-            .filter(|name| name.starts_with("CVE-"))
-            .cloned()
-            .collect();
+        let cves: Vec<String> = names.iter().filter(|name| is_cve(name)).cloned().collect();
         let keys: Vec<String> = cves
             .iter()
             .flat_map(|cve| [format!("cve/{cve}"), format!("kev/{cve}")])

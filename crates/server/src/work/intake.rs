@@ -168,18 +168,22 @@ where
 }
 
 /// Hands a report in from within the process, by the same door; returns the job's id.
-pub async fn submit_report<S, E>(state: &AppState, body: S, actor: &str) -> ApiResult<JobId>
+pub async fn submit_report<S, E>(
+    state: &AppState,
+    tenant: &TenantStore,
+    body: S,
+    actor: &str,
+) -> ApiResult<JobId>
 where
     S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
     E: Display + Send,
 {
-    let tenant = state.store.tenant(&TenantId::default_tenant()).await?;
     let upload = Upload {
         kind: Some("report".to_owned()),
         content_type: Some(bartizan_formats::report::MEDIA_TYPE.to_owned()),
         ..Upload::default()
     };
-    match receive(state, &tenant, actor.to_owned(), upload, body).await? {
+    match receive(state, tenant, actor.to_owned(), upload, body).await? {
         Received::Queued { job, .. } => Ok(job.id),
         Received::Evidence { .. } => Err(Problem::internal("a report was taken for evidence")),
     }
@@ -189,8 +193,9 @@ where
 /// an error with the job's own reason.
 pub async fn import_now(state: &AppState, report: Vec<u8>, actor: &str) -> ApiResult<JobId> {
     let body = futures::stream::iter([Ok::<_, std::convert::Infallible>(Bytes::from(report))]);
-    let id = submit_report(state, body, actor).await?;
-    let job = await_job(state, &id, Duration::from_secs(600)).await?;
+    let tenant = state.store.tenant(&TenantId::default_tenant()).await?;
+    let id = submit_report(state, &tenant, body, actor).await?;
+    let job = await_job(&tenant, &id, Duration::from_secs(600)).await?;
     match job.error {
         Some(error) if job.state == JobState::Failed => {
             Err(Problem::unprocessable("import_failed", error))
@@ -199,18 +204,19 @@ pub async fn import_now(state: &AppState, report: Vec<u8>, actor: &str) -> ApiRe
     }
 }
 
-/// Waits until a job of the default tenant has ended, well or badly.
-pub async fn await_job(state: &AppState, job: &JobId, patience: Duration) -> ApiResult<Job> {
-    let tenant = state.store.tenant(&TenantId::default_tenant()).await?;
+/// Waits until a job has ended, well or badly.
+pub async fn await_job(tenant: &TenantStore, job: &JobId, patience: Duration) -> ApiResult<Job> {
     let wait = async {
+        let mut pause = Duration::from_millis(5);
         loop {
             match tenant.job(job).await? {
                 None => return Err(Problem::not_found(format_args!("job {job}"))),
                 Some(found) if matches!(found.state, JobState::Done | JobState::Failed) => {
                     return Ok(found);
                 }
-                Some(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Some(_) => tokio::time::sleep(pause).await,
             }
+            pause = (pause * 2).min(Duration::from_millis(50));
         }
     };
     tokio::time::timeout(patience, wait).await.map_err(|_| {
