@@ -164,7 +164,10 @@ impl Visit for Masked<'_> {
 }
 
 /// Words that make a name's value a secret.
-const SECRET_WORDS: [&str; 8] = [
+const SECRET_WORDS: [&str; 11] = [
+    "api-key",
+    "api_key",
+    "apikey",
     "authorization",
     "cookie",
     "csrf",
@@ -323,10 +326,11 @@ mod tests {
                 tracing::info!("opening postgres://bart:NEEDLE@db.example/bartizan");
                 tracing::info!("GET /x?csrf_token=NEEDLE&q=1");
                 tracing::warn!(error = %std::io::Error::other("secret=NEEDLE"), "five");
+                tracing::info!("X-Api-Key: NEEDLE");
             });
             let bad: Vec<_> = out.lines().filter(|line| line.contains("NEEDLE")).collect();
             assert!(bad.is_empty(), "{bad:#?}");
-            assert_eq!(out.lines().count(), 12);
+            assert_eq!(out.lines().count(), 13);
         }
     }
 

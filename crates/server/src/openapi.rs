@@ -42,6 +42,14 @@ pub fn document() -> OpenApi {
                     .description(Some("An API token of POST /api/v1/tokens."))
                     .build(),
             ),
+        )
+        .security_scheme(
+            "key",
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+                "X-Api-Key",
+                "The same token in the header of Dependency-Track's clients, where there is no \
+                 `Authorization`.",
+            ))),
         );
     let mut paths = PathsBuilder::new();
     for route in route::table() {
@@ -106,6 +114,7 @@ fn complete(operation: &mut Operation, access: Access) {
         operation.security = Some(vec![
             SecurityRequirement::new::<&str, [&str; 0], &str>("session", []),
             SecurityRequirement::new::<&str, [&str; 0], &str>("token", []),
+            SecurityRequirement::new::<&str, [&str; 0], &str>("key", []),
         ]);
     }
     operation

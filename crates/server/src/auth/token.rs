@@ -32,7 +32,8 @@ pub enum Bearer<'a> {
     Token(&'a str),
 }
 
-/// Reads the `Authorization` header; where there is none, `X-Api-Key`.
+/// Reads the `Authorization` header; where there is none, `X-Api-Key` if it holds a token of ours:
+/// proxies and browsers send keys of their own under that name.
 pub fn bearer(headers: &HeaderMap) -> Bearer<'_> {
     let token = match (headers.get(header::AUTHORIZATION), headers.get(API_KEY)) {
         (Some(value), _) => value.to_str().ok().and_then(|value| {
@@ -41,7 +42,10 @@ pub fn bearer(headers: &HeaderMap) -> Bearer<'_> {
                 .eq_ignore_ascii_case("bearer")
                 .then_some(token.trim())
         }),
-        (None, Some(value)) => value.to_str().ok().map(str::trim),
+        (None, Some(value)) => match value.to_str().map(str::trim) {
+            Ok(key) if key.starts_with(PREFIX) => Some(key),
+            _ => return Bearer::Absent,
+        },
         (None, None) => return Bearer::Absent,
     };
     match token {
@@ -68,8 +72,13 @@ mod tests {
         let key = HeaderValue::from_str(&secret).unwrap();
         headers.insert(API_KEY, key);
         assert_eq!(bearer(&headers), Bearer::Token(&secret));
-        headers.insert(API_KEY, HeaderValue::from_static("x"));
+        // One of ours that is broken is refused, somebody else's is not ours to judge.
+        headers.insert(API_KEY, HeaderValue::from_static("btz_short"));
         assert_eq!(bearer(&headers), Bearer::Malformed);
+        for foreign in [&b"x"[..], b"Bearer btz_short", b"\xff"] {
+            headers.insert(API_KEY, HeaderValue::from_bytes(foreign).unwrap());
+            assert_eq!(bearer(&headers), Bearer::Absent);
+        }
         let value = HeaderValue::from_str(&format!("Bearer {secret}")).unwrap();
         headers.insert(header::AUTHORIZATION, value);
         assert_eq!(bearer(&headers), Bearer::Token(&secret));

@@ -243,3 +243,20 @@ async fn a_wrong_token_is_refused_whatever_the_cookie() {
         assert_eq!(server.send(get).await.status, 401, "{value}");
     }
 }
+
+#[tokio::test]
+async fn a_key_of_somebody_else_does_not_end_a_session() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    for (value, status) in [("a-proxy-of-ours", 200), ("btz_nonsense", 401)] {
+        for (cookie, status) in [(true, status), (false, 401)] {
+            let mut get = request(Method::GET, "/api/v1/session", None);
+            let headers = get.headers_mut();
+            headers.insert("x-api-key", value.parse().unwrap());
+            if cookie {
+                headers.insert(header::COOKIE, admin.cookie.parse().unwrap());
+            }
+            assert_eq!(server.send(get).await.status, status, "{value}");
+        }
+    }
+}
