@@ -2,12 +2,26 @@
 
 use anyhow::{Context, Result, bail};
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Folders deeper than this are refused: a loop of mounts, or not manifests.
 const MAX_DEPTH: usize = 64;
 /// More files than this in one scan are refused.
 const MAX_FILES: usize = 200_000;
+
+/// A file's bytes; one that is longer than `most` is refused before it is all in memory.
+pub fn read_at_most(path: &Path, most: usize) -> Result<Vec<u8>> {
+    let file = fs::File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut bytes = Vec::new();
+    file.take(most as u64 + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    if bytes.len() > most {
+        bail!("{} is longer than {most} bytes", path.display());
+    }
+    Ok(bytes)
+}
 
 /// Whether a name is one that manifests have.
 fn is_manifest(path: &Path) -> bool {
@@ -68,6 +82,17 @@ fn walk(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_too_long_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        fs::write(&file, b"12345").unwrap();
+        assert_eq!(read_at_most(&file, 5).unwrap(), b"12345");
+        assert!(read_at_most(&file, 4).is_err());
+        // One without an end, too.
+        assert!(read_at_most(Path::new("/dev/zero"), 1_000).is_err());
+    }
 
     #[test]
     fn walks_sorted_without_links_and_hidden_files() {

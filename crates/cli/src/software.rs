@@ -6,7 +6,7 @@ use crate::client::{Client, text};
 use crate::scan::{GENERATOR, progress_bar, render, snapshot, verdict};
 use crate::serve::place_config;
 use crate::verify::now;
-use crate::{Verdict, show};
+use crate::{Verdict, files, show};
 use anyhow::{Context, Result, bail};
 use arguments::{Form, Judging, ScanFs, ScanImage, ScanSbom};
 use bartizan_inventory::{Inventory, Target, TargetKind, sbom};
@@ -50,8 +50,8 @@ pub fn run_fs(options: &ScanFs) -> Result<Verdict> {
 pub fn run_sbom(options: &ScanSbom) -> Result<Verdict> {
     let path = &options.path;
     run(&options.judging, &path.to_string_lossy(), || {
-        let bytes = std::fs::read(path)
-            .with_context(|| format!("cannot read the bill of materials {}", path.display()))?;
+        let bytes = files::read_at_most(path, sbom::MOST)
+            .context("the bill of materials cannot be read")?;
         sbom::read(&bytes)
             .with_context(|| format!("{} is no bill of materials that is read", path.display()))
     })
@@ -222,7 +222,7 @@ fn held(config: &bartizan_store::Config, components: &[Component]) -> Result<Sai
     bar.set_message(format!("of {} packages", components.len()));
     bar.enable_steady_tick(Duration::from_millis(200));
     let said = runtime.block_on(async {
-        let store = Store::open(config, now())
+        let store = Store::open_to_read(config)
             .await
             .context("the advisories cannot be opened")?;
         let known = store.vulnerabilities();

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 /// Lists larger than this are not read.
-const MOST: usize = 256 << 20;
+pub const MOST: usize = 256 << 20;
 
 /// What one writing has that another has not.
 #[derive(Debug, Clone, Copy)]

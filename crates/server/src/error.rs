@@ -215,6 +215,7 @@ impl From<StoreError> for Problem {
             | StoreError::Config(_)
             | StoreError::InUse { .. }
             | StoreError::NewerSchema { .. }
+            | StoreError::OlderSchema { .. }
             | StoreError::Corrupt(_) => Self::internal(error),
         }
     }

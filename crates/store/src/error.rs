@@ -27,6 +27,17 @@ pub enum StoreError {
         /// Newest version that this program knows.
         known: i64,
     },
+    /// Configuration: the database was written by an older program, and is opened to be read only.
+    #[error(
+        "the database has schema {found}, this bartizan reads {known}; `bartizan serve` or \
+         `bartizan cve sync` brings it up to date"
+    )]
+    OlderSchema {
+        /// Version found.
+        found: i64,
+        /// The version that this program knows.
+        known: i64,
+    },
     /// Caller: there is no such thing in this tenant.
     #[error("there is no {what} {id:?}")]
     NotFound {

@@ -110,6 +110,21 @@ impl Store {
         Ok(store)
     }
 
+    /// Opens what another process may have open, to read reference data from it: without a lock,
+    /// and without migrating, so that the schema must be this program's.
+    pub async fn open_to_read(config: &Config) -> Result<Self> {
+        let objects = objects::open(&config.objects)?;
+        let db = Db::connect(&config.database, config.connections).await?;
+        migrate::require(&db).await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                db,
+                objects,
+                lock: Mutex::new(None),
+            }),
+        })
+    }
+
     /// Opens without going beyond an older schema; for tests of migrations.
     async fn open_at(config: &Config, schema: i64) -> Result<Self> {
         let lock = match &config.data_folder {

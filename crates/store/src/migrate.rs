@@ -51,6 +51,28 @@ pub(crate) const KNOWN: i64 = STEPS.len() as i64;
 /// A number that no other program on the same PostgreSQL is likely to lock: "bartizan".
 const LOCK: i64 = 0x6261_7274_697a_616e;
 
+/// Refuses a schema that is not the newest, and writes nothing.
+pub(crate) async fn require(db: &Db) -> Result<()> {
+    let row = db
+        .opt("SELECT MAX(version) FROM schema_version", vec![])
+        .await?;
+    let found = match row {
+        Some(row) => row.opt_int(0)?.unwrap_or(0),
+        None => 0,
+    };
+    match found {
+        KNOWN => Ok(()),
+        found if found > KNOWN => Err(StoreError::NewerSchema {
+            found,
+            known: KNOWN,
+        }),
+        found => Err(StoreError::OlderSchema {
+            found,
+            known: KNOWN,
+        }),
+    }
+}
+
 /// Brings the schema up to `target`, all in one transaction.
 pub(crate) async fn migrate(db: &Db, target: i64) -> Result<()> {
     let mut tx = db.begin().await?;
@@ -131,7 +153,14 @@ mod tests {
             .await
             .unwrap();
         old.close().await;
+        // Who only reads does not migrate what somebody else may be using.
+        let error = Store::open_to_read(&config).await.unwrap_err();
+        assert!(
+            matches!(error, StoreError::OlderSchema { found: 1, .. }),
+            "{error}"
+        );
         let new = Store::open(&config, now).await.unwrap();
+        Store::open_to_read(&config).await.unwrap().close().await;
         let tenant = new.tenant(&TenantId::default_tenant()).await.unwrap();
         let filter = FindingFilter {
             q: Some("Root Web".into()),
