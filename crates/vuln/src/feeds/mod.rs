@@ -106,10 +106,14 @@ pub(crate) fn required_moment(
     }
 }
 
+/// Whether a text can be the id of a record: short, printable, without blanks.
+pub fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_graphic())
+}
+
 /// An id that a feed gave: short and printable.
 pub(crate) fn id(format: &'static str, text: &str) -> Result<String, FeedError> {
-    let sane = !text.is_empty() && text.len() <= 128 && text.bytes().all(|b| b.is_ascii_graphic());
-    if sane {
+    if is_id(text) {
         Ok(text.to_owned())
     } else {
         Err(FeedError::new(format, 0, format!("{text:?} is no id")))

@@ -9,6 +9,7 @@ mod index;
 pub use index::{AdvisoryIndex, ComponentIndex, Key, keys_of};
 
 use crate::advisory::Verdict;
+use crate::feeds::is_id;
 use crate::vex::{Vex, VexStatus};
 use crate::{Advisory, Affected, State};
 use bartizan_model::{Component, EcosystemKind, Purl};
@@ -189,11 +190,14 @@ fn groups<'a, 'b>(opinions: &'b [Opinion<'a>]) -> Vec<Group<'a, 'b>> {
         }
         name
     }
+    // What cannot be an id names nothing, least of all a finding.
+    let named = |names: &'a [String]| names.iter().map(String::as_str).filter(|n| is_id(n));
     let subjects = |a: &'a Advisory| -> Vec<&'a str> {
-        if a.upstream.is_empty() {
+        let upstream: Vec<&str> = named(&a.upstream).collect();
+        if upstream.is_empty() {
             vec![a.id.as_str()]
         } else {
-            a.upstream.iter().map(String::as_str).collect()
+            upstream
         }
     };
     for opinion in opinions {
@@ -203,7 +207,7 @@ fn groups<'a, 'b>(opinions: &'b [Opinion<'a>]) -> Vec<Group<'a, 'b>> {
         }
         // Aliases name the same thing only where the advisory is about one thing.
         if let [one] = subjects.as_slice() {
-            let own = opinion.advisory.aliases.iter().map(String::as_str);
+            let own = named(&opinion.advisory.aliases);
             for alias in own.chain([opinion.advisory.id.as_str()]) {
                 parent.entry(alias).or_insert(alias);
                 let (a, b) = (root(&parent, one), root(&parent, alias));

@@ -133,3 +133,14 @@ fn without_a_release_only_what_all_say_holds() {
     assert!(matches!(found[0].standing, Standing::Unknown { .. }));
     assert_eq!(run(&c, &[here])[0].standing, Standing::Affected);
 }
+
+#[test]
+fn what_is_no_id_names_nothing() {
+    let pad = part("pkg:npm/left-pad@1.0.0", "npm", None);
+    let mut advisory = says("GHSA-1", "npm", "left-pad", "1.0.1");
+    let long = format!("CVE-{}", "9".repeat(600));
+    advisory.aliases = vec!["CVE-2024-0001\n".into(), String::new(), long.clone()];
+    advisory.upstream = vec![long];
+    let found = run(&pad, &[advisory]);
+    assert_eq!(found[0].names, ["GHSA-1"]);
+}
