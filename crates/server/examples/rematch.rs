@@ -133,7 +133,7 @@ async fn main() -> Result<(), Failed> {
     let stop = CancellationToken::new();
     let working = tokio::spawn(Work::run(state.clone(), stop.clone()));
     let begun = Instant::now();
-    while !tenant.pending_components().await?.is_empty() {
+    while tenant.has_pending_components().await? {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     println!("first matching {:.2} s", begun.elapsed().as_secs_f64());

@@ -57,6 +57,11 @@ impl Bulk {
         self.rows == 0
     }
 
+    /// How many rows there are.
+    pub(crate) fn len(&self) -> usize {
+        self.rows
+    }
+
     /// Runs `head` + the rows as a relation + `tail`, and returns what comes back.
     pub(crate) async fn run(self, tx: &mut Tx, head: &str, tail: &str) -> Result<Vec<Row>> {
         if self.is_empty() {

@@ -43,6 +43,10 @@ const STEPS: &[Step] = &[
         sqlite: include_str!("../migrations/sqlite/0008_components.sql"),
         postgres: include_str!("../migrations/postgres/0008_components.sql"),
     },
+    Step {
+        sqlite: include_str!("../migrations/sqlite/0009_following.sql"),
+        postgres: include_str!("../migrations/postgres/0009_following.sql"),
+    },
 ];
 
 /// The newest schema that this program knows.

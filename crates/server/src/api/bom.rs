@@ -3,7 +3,7 @@
 use crate::auth::Caller;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Json, Path};
-use crate::matching::rows;
+use crate::matching::{rows, words};
 use crate::route;
 use crate::route::{BodyLimit, Route};
 use crate::state::AppState;
@@ -223,7 +223,6 @@ async fn take(state: &AppState, caller: &Caller, bom: Bom) -> ApiResult<Json<Bom
         name: name.clone(),
         digest: None,
     };
-    let unread = &inventory.unread;
     let asset = ComponentAsset {
         asset: Asset {
             uid: target.uid.clone(),
@@ -233,7 +232,7 @@ async fn take(state: &AppState, caller: &Caller, bom: Bom) -> ApiResult<Json<Bom
         },
         scope: scope.to_string(),
         source: "bom".to_owned(),
-        unread: unread.iter().map(ToString::to_string).take(1_000).collect(),
+        unread: words::unread(inventory.unread.iter().map(ToString::to_string)),
     };
     let components = inventory.retarget(target).components;
     let tenant = state.store.tenant(&caller.tenant).await?;
@@ -265,6 +264,6 @@ pub(crate) async fn get_bom_token(
     Path(_token): Path<String>,
 ) -> ApiResult<Json<BomProgress>> {
     let tenant = state.store.tenant(&caller.tenant).await?;
-    let processing = !tenant.pending_components().await?.is_empty();
+    let processing = tenant.has_pending_components().await?;
     Ok(Json(BomProgress { processing }))
 }

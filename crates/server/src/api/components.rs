@@ -4,17 +4,19 @@ use super::view::{Items, Page, page_size};
 use crate::auth::Caller;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Json, Path, Query};
-use crate::matching::{Kept, rows};
+use crate::matching::{Kept, rows, words};
 use crate::route;
 use crate::route::{BodyLimit, Route};
 use crate::state::AppState;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
+use bartizan_model::text::plain;
 use bartizan_model::{Asset, AssetUid, Component, EcosystemKind, Scope, Timestamp};
 use bartizan_store::PageRequest;
 use bartizan_store::components::{AffectedRow, ComponentAsset, FixRow, KeptAsset};
 use bartizan_vuln::Scheme;
+use bartizan_vuln::matching::Standing;
 use bartizan_vuln::priority::Level;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -102,11 +104,14 @@ pub(crate) async fn upload_components(
             "The asset's uid {uid} does not begin with its scope {scope}."
         )));
     }
+    if let Some(why) = words::refused(&upload.asset) {
+        return Err(unprocessable(why));
+    }
     let asset = ComponentAsset {
         asset: upload.asset,
         scope: scope.to_string(),
-        source: upload.source.chars().take(200).collect(),
-        unread: upload.unread.into_iter().take(1_000).collect(),
+        source: plain(&upload.source, 200),
+        unread: words::unread(upload.unread),
     };
     let tenant = state.store.tenant(&caller.tenant).await?;
     let replaced = tenant
@@ -274,6 +279,8 @@ fn fix(row: FixRow) -> Option<FixView> {
         .bodies
         .iter()
         .filter_map(|body| serde_json::from_str(body).ok())
+        // What is excused, and what nobody can say, is no finding that an upgrade closes.
+        .filter(|kept: &Kept| kept.matched.standing == Standing::Affected)
         .collect();
     let fixable: Vec<&Kept> = kept.iter().filter(|k| k.matched.fixed.is_some()).collect();
     let target = fixable

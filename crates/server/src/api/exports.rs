@@ -33,7 +33,7 @@ async fn software(
         return Ok(None);
     };
     let ids: Vec<i64> = parts.iter().map(|part| part.id).collect();
-    let mut matches = tenant.matches_of(&ids).await?;
+    let mut matches = tenant.matches_of(&ids, None).await?;
     let mut unread = kept.asset.unread;
     let components: Vec<Component> = parts.iter().map(|p| p.component.clone()).collect();
     let mut said = Vec::with_capacity(parts.len());

@@ -40,14 +40,26 @@ struct Derived {
     results: BTreeMap<i64, Vec<CheckResult>>,
     reported: Vec<Hit>,
     closed: Vec<Hit>,
+    /// Assets of which nothing can be reported, with the reason.
+    refused: Refused,
 }
+
+/// Assets that are left out for now, each with the reason.
+pub type Refused = BTreeMap<i64, String>;
 
 /// Derives the next marks; how many there were. Those of assets that change meanwhile, or of
 /// which a component was never matched, stay: nothing said of a component is not yet "not affected".
-pub async fn derive(state: &AppState, tenant: &TenantStore) -> Result<usize, MatchingError> {
+/// An asset whose report is not taken is added to `refused` and does not hold up the others; who is
+/// in there is passed over.
+pub async fn derive(
+    state: &AppState,
+    tenant: &TenantStore,
+    refused: &mut Refused,
+) -> Result<usize, MatchingError> {
     // Asked before anything is read, so that what changes meanwhile is seen by its mark.
     let newest = tenant.newest_mark().await?;
-    let marks = tenant.pending_components().await?;
+    let mut marks = tenant.pending_components().await?;
+    marks.retain(|mark| !refused.contains_key(&mark.asset));
     let found = marks.len();
     if found == 0 {
         return Ok(0);
@@ -87,11 +99,15 @@ pub async fn derive(state: &AppState, tenant: &TenantStore) -> Result<usize, Mat
     let unsettled = tenant.unsettled_assets(newest).await?;
     derived.leave_out(&unsettled);
     settled.retain(|mark| !unsettled.contains(&mark.asset));
+    derived.leave_out_refused();
     let assets: Vec<i64> = assets.into_iter().collect();
     report(state, tenant, &assets, &mut derived).await?;
+    derived.leave_out_refused();
+    settled.retain(|mark| !derived.refused.contains_key(&mark.asset));
     tenant
         .settle_components(&derived.reported, &derived.closed, &settled)
         .await?;
+    refused.append(&mut derived.refused);
     Ok(found)
 }
 
@@ -136,11 +152,8 @@ async fn said(
     let parts = tenant.parts(&ids).await?;
     let parts = parts.into_iter().map(|p| (p.id, p)).collect();
     let mut kept: HashMap<i64, Vec<Kept>> = HashMap::new();
-    for (part, rows) in tenant.matches_of(&ids).await? {
+    for (part, rows) in tenant.matches_of(&ids, only).await? {
         for row in rows {
-            if only.is_some_and(|only| only != row.vulnerability) {
-                continue;
-            }
             let one = serde_json::from_str(&row.body).map_err(StoreError::from)?;
             kept.entry(part).or_default().push(one);
         }
@@ -195,15 +208,19 @@ async fn compare(
         let Some(uid) = uids.get(&asset) else {
             continue;
         };
-        let Some(result) = results::result(uid, &all).map_err(StoreError::from)? else {
-            continue;
+        let worded = results::result(uid, &all).and_then(|result| {
+            let worst = all.iter().max_by_key(|s| s.kept.severity);
+            let check = worst.map(|s| results::check(s.kept)).transpose()?;
+            Ok(result.map(|result| (check, result)))
+        });
+        let (check, result) = match worded {
+            Ok(Some(worded)) => worded,
+            Ok(None) => continue,
+            Err(error) => {
+                derived.refused.insert(asset, error.to_string());
+                continue;
+            }
         };
-        let check = all
-            .iter()
-            .max_by_key(|s| s.kept.severity)
-            .map(|s| results::check(s.kept))
-            .transpose()
-            .map_err(StoreError::from)?;
         let text = serde_json::to_string(&(&check, &result)).map_err(StoreError::from)?;
         let digest = Hit::digest(&text);
         let place = (asset, vulnerability, locus);
@@ -248,6 +265,16 @@ async fn compare(
 }
 
 impl Derived {
+    fn refuse(&mut self, assets: Vec<i64>, why: &str) {
+        let all = assets.into_iter().map(|asset| (asset, why.to_owned()));
+        self.refused.extend(all);
+    }
+
+    fn leave_out_refused(&mut self) {
+        let refused: BTreeSet<i64> = self.refused.keys().copied().collect();
+        self.leave_out(&refused);
+    }
+
     /// Forgets what was derived of some assets.
     fn leave_out(&mut self, assets: &BTreeSet<i64>) {
         self.results.retain(|asset, _| !assets.contains(asset));
@@ -308,31 +335,44 @@ async fn report(
             .or_default()
             .push(asset);
     }
-    let mut jobs = Vec::new();
+    let mut jobs: Vec<(JobId, Vec<i64>)> = Vec::new();
     for (scope, assets) in scopes {
-        let scope = Scope::parse(&scope).map_err(StoreError::from)?;
-        let mut observations = Vec::new();
-        let mut results = Vec::new();
-        for asset in assets {
-            results.extend(derived.results.remove(&asset.id).unwrap_or_default());
-            observations.push(observation(&asset));
-            if results.len() >= MOST {
-                let (o, r) = (
-                    std::mem::take(&mut observations),
-                    std::mem::take(&mut results),
-                );
-                jobs.push(hand_in(state, tenant, &scope, &derived.checks, o, r).await?);
+        let mut batch = Batch::default();
+        let mut assets = assets.into_iter().peekable();
+        while let Some(asset) = assets.next() {
+            batch
+                .results
+                .extend(derived.results.remove(&asset.id).unwrap_or_default());
+            batch.observations.push(observation(&asset));
+            batch.assets.push(asset.id);
+            if batch.results.len() < MOST && assets.peek().is_some() {
+                continue;
+            }
+            let whole = std::mem::take(&mut batch);
+            let of = whole.assets.clone();
+            match hand_in(state, tenant, &scope, &derived.checks, whole).await {
+                Ok(job) => jobs.push((job, of)),
+                Err(MatchingError::Report(why)) => derived.refuse(of, &why),
+                Err(error) => return Err(error),
             }
         }
-        if !results.is_empty() {
-            let checks = &derived.checks;
-            jobs.push(hand_in(state, tenant, &scope, checks, observations, results).await?);
+    }
+    for (job, of) in jobs {
+        match imported(tenant, &job).await {
+            Ok(()) => {}
+            Err(MatchingError::Report(why)) => derived.refuse(of, &why),
+            Err(error) => return Err(error),
         }
     }
-    for job in jobs {
-        imported(tenant, &job).await?;
-    }
     Ok(())
+}
+
+/// What goes into one report.
+#[derive(Default)]
+struct Batch {
+    assets: Vec<i64>,
+    observations: Vec<Observation>,
+    results: Vec<CheckResult>,
 }
 
 fn observation(asset: &KeptAsset) -> Observation {
@@ -353,19 +393,19 @@ fn observation(asset: &KeptAsset) -> Observation {
 async fn hand_in(
     state: &AppState,
     tenant: &TenantStore,
-    scope: &Scope,
+    scope: &str,
     checks: &BTreeMap<CheckUid, Check>,
-    observations: Vec<Observation>,
-    results: Vec<CheckResult>,
+    batch: Batch,
 ) -> Result<JobId, MatchingError> {
     let now = state.now();
-    let named: BTreeSet<&CheckUid> = results.iter().map(|r| &r.check).collect();
+    let scope = Scope::parse(scope).map_err(|e| MatchingError::Report(e.to_string()))?;
+    let named: BTreeSet<&CheckUid> = batch.results.iter().map(|r| &r.check).collect();
     let report = Report {
         scan: Scan {
             id: ScanId::new(format!("vuln-{}", uuid::Uuid::now_v7())).map_err(StoreError::from)?,
             source: SOURCE.to_owned(),
             source_version: env!("CARGO_PKG_VERSION").to_owned(),
-            scope: scope.clone(),
+            scope,
             complete: false,
             started: now,
             finished: now,
@@ -375,8 +415,8 @@ async fn hand_in(
             .into_iter()
             .filter_map(|uid| checks.get(uid).cloned())
             .collect(),
-        observations,
-        results,
+        observations: batch.observations,
+        results: batch.results,
     };
     let (bytes, _) = bartizan_formats::report::write_report(Vec::new(), &report)
         .map_err(|e| MatchingError::Report(e.to_string()))?;

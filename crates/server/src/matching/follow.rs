@@ -1,13 +1,13 @@
 //! Components matched when they or what is said of them is new.
 //!
-//! The cursor rises in the transaction that keeps the matches, so a crash repeats work and never
-//! passes over a change.
+//! A cursor rises only after the matches of all that it passes are kept, so a crash between the
+//! two repeats work and never passes over a change.
 
 use super::MatchingError;
 use super::judge::judge;
 use bartizan_model::Component;
 use bartizan_store::TenantStore;
-use bartizan_store::components::{MatchRow, Matched, Part};
+use bartizan_store::components::{Cursor, MatchRow, Matched, Part};
 use bartizan_store::vulnerabilities::{Changed, RecordKind};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,17 +21,27 @@ pub async fn follow(tenant: &TenantStore) -> Result<bool, MatchingError> {
     let mut worked = false;
     let known = tenant.store().vulnerabilities();
     loop {
-        let cursor = tenant.match_cursor().await?;
+        let cursor = tenant.match_cursor(Cursor::Records).await?;
         let changed = known.changed_since(cursor, CHANGES).await?;
         let Some(last) = changed.last().map(|c| c.seq) else {
             break;
         };
         worked = true;
-        let parts: Vec<Part> = touched(tenant, &changed).await?.into_values().collect();
-        for some in parts.chunks(PARTS as usize) {
-            matched(tenant, some, last).await?;
-        }
-        tenant.record_matches(&[], last, Some(last)).await?;
+        again(tenant, touched(tenant, &changed).await?, last).await?;
+        tenant.set_match_cursor(Cursor::Records, last).await?;
+    }
+    loop {
+        // A score alone hits nobody, but changes what comes first and why.
+        let cursor = tenant.match_cursor(Cursor::Epss).await?;
+        let moved = known.epss_since(cursor, CHANGES).await?;
+        let Some(last) = moved.last().map(|(seq, _)| *seq) else {
+            break;
+        };
+        worked = true;
+        let seq = known.latest().await?;
+        let about = moved.into_iter().map(|(_, cve)| cve).collect();
+        again(tenant, hit(tenant, about).await?, seq).await?;
+        tenant.set_match_cursor(Cursor::Epss, last).await?;
     }
     loop {
         // Asked before: what changes meanwhile is followed by the cursor.
@@ -43,6 +53,18 @@ pub async fn follow(tenant: &TenantStore) -> Result<bool, MatchingError> {
         worked = true;
         matched(tenant, &fresh, seq).await?;
     }
+}
+
+async fn again(
+    tenant: &TenantStore,
+    parts: BTreeMap<i64, Part>,
+    seq: i64,
+) -> Result<(), MatchingError> {
+    let parts: Vec<Part> = parts.into_values().collect();
+    for some in parts.chunks(PARTS as usize) {
+        matched(tenant, some, seq).await?;
+    }
+    Ok(())
 }
 
 async fn matched(tenant: &TenantStore, parts: &[Part], seq: i64) -> Result<(), MatchingError> {
@@ -62,7 +84,7 @@ async fn matched(tenant: &TenantStore, parts: &[Part], seq: i64) -> Result<(), M
             rows,
         });
     }
-    tenant.record_matches(&all, seq, None).await?;
+    tenant.record_matches(&all, seq).await?;
     Ok(())
 }
 
@@ -93,14 +115,22 @@ async fn touched(
         .flat_map(of)
         .filter_map(|key| key.split('/').nth(1).map(str::to_owned))
         .collect();
-    let about: Vec<String> = about.into_iter().collect();
-    let hit = tenant.parts_hit_any(&about).await?;
-    let hit: Vec<i64> = hit
-        .into_iter()
-        .filter(|id| !parts.contains_key(id))
-        .collect();
-    for part in tenant.parts(&hit).await? {
-        parts.insert(part.id, part);
-    }
+    parts.extend(hit(tenant, about).await?);
     Ok(parts)
+}
+
+/// The components that vulnerabilities are said of, by any of their names: a statement may call by
+/// its GHSA what is kept by its CVE.
+async fn hit(
+    tenant: &TenantStore,
+    about: BTreeSet<String>,
+) -> Result<BTreeMap<i64, Part>, MatchingError> {
+    let about: Vec<String> = about.into_iter().collect();
+    let known = tenant.store().vulnerabilities();
+    let names = known.named_together(&about).await?;
+    let names: Vec<String> = names.into_iter().flatten().collect();
+    let hit = tenant.parts_hit_any(&names).await?;
+    let hit: Vec<i64> = hit.into_iter().collect();
+    let parts = tenant.parts(&hit).await?;
+    Ok(parts.into_iter().map(|part| (part.id, part)).collect())
 }

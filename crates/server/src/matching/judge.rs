@@ -4,6 +4,7 @@ use crate::vulnerabilities::record;
 use crate::vulnerabilities::rows::score;
 use bartizan_model::{Component, EcosystemKind, Severity};
 use bartizan_store::components::ComponentRow;
+use bartizan_store::vulnerabilities::RecordKind;
 use bartizan_store::{Store, StoreError};
 use bartizan_vuln::feeds::cve::is_cve;
 use bartizan_vuln::matching::{self, AdvisoryIndex, Confidence, Match, Said, Standing};
@@ -51,6 +52,7 @@ pub fn keys(component: &Component) -> Vec<(String, String)> {
 pub fn rows(components: impl IntoIterator<Item = Component>) -> Vec<ComponentRow> {
     components
         .into_iter()
+        .map(super::words::component)
         .map(|component| ComponentRow {
             keys: keys(&component),
             component,
@@ -141,13 +143,7 @@ async fn some_of(store: &Store, components: &[&Component]) -> Result<Vec<Vec<Kep
         .flat_map(|m| m.names.iter().cloned())
         .collect();
     let names: Vec<String> = names.into_iter().collect();
-    let mut vex = Vec::new();
-    for stored in &known.vex_of(&names).await? {
-        // A statement that cannot be read excuses nothing.
-        if let Ok(Some(Record::Vex(one))) = record(stored) {
-            vex.push(*one);
-        }
-    }
+    let vex = statements(store, &names).await?;
     if !vex.is_empty() {
         matches = components.iter().map(|c| against(c, &vex)).collect();
     }
@@ -165,6 +161,30 @@ async fn some_of(store: &Store, components: &[&Component]) -> Result<Vec<Vec<Kep
         .into_iter()
         .map(|some| some.into_iter().map(|m| facts.kept(m)).collect())
         .collect())
+}
+
+/// What suppliers say of these vulnerabilities, by whichever of their names: an advisory of a
+/// distribution knows the CVE alone, and the supplier may speak of the GHSA.
+async fn statements(store: &Store, names: &[String]) -> Result<Vec<Vex>, StoreError> {
+    let known = store.vulnerabilities();
+    if names.is_empty() || known.count(RecordKind::Vex).await? == 0 {
+        return Ok(Vec::new());
+    }
+    let groups = known.named_together(names).await?;
+    let all: Vec<String> = groups.iter().flatten().cloned().collect();
+    let mut vex = Vec::new();
+    for stored in &known.vex_of(&all).await? {
+        // A statement that cannot be read excuses nothing.
+        if let Ok(Some(Record::Vex(mut one))) = record(stored) {
+            for group in &groups {
+                if group.iter().any(|name| one.about(name)) {
+                    one.vulnerability.extend(group.iter().cloned());
+                }
+            }
+            vex.push(*one);
+        }
+    }
+    Ok(vex)
 }
 
 /// A match of an advisory that cannot be read.
@@ -295,6 +315,7 @@ impl<'a> Known<'a> {
             references: references
                 .map(|r| r.url.clone())
                 .filter(|url| url.starts_with("https://") && url.len() < 500)
+                .filter(|url| !url.chars().any(char::is_control))
                 .take(REFERENCES)
                 .collect(),
             matched,

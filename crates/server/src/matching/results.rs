@@ -1,15 +1,20 @@
 //! Matches in the words of a report: a check a vulnerability, a place a package.
 
 use super::Kept;
+use bartizan_model::text::plain;
 use bartizan_model::{
-    AssetUid, Check, CheckResult, CheckUid, Component, Evidence, Found, IdError, Outcome, Severity,
-    Suppression,
+    AssetUid, Check, CheckResult, CheckUid, Component, Digest, Evidence, Found, IdError, Outcome,
+    Severity, Suppression,
 };
 use bartizan_vuln::matching::Standing;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Places of one finding that are shown.
 const PLACES: usize = 20;
+/// The longest text of a report.
+const LONG: usize = 1_000;
+/// The longest place.
+const LOCUS: usize = 800;
 /// The check that says whether an inventory is whole.
 pub const WHOLE: &str = "vuln/inventory/whole";
 
@@ -51,8 +56,8 @@ pub fn check(kept: &Kept) -> Result<Check, IdError> {
     };
     Ok(Check {
         uid: check_uid(&matched.vulnerability)?,
-        title,
-        description,
+        title: plain(&title, LONG),
+        description: plain(&description, LONG),
         severity: kept.severity,
         remediation: "Upgrade each package to the version that its finding names, and take the \
                       inventory again."
@@ -63,8 +68,17 @@ pub fn check(kept: &Kept) -> Result<Check, IdError> {
 
 /// The place of a component's findings: its package in all versions, so that an upgrade answers
 /// for what it replaces.
+///
+/// One that is too long for an index is cut, and what was cut is in its digest.
 pub fn locus(component: &Component) -> String {
-    component.purl.package().to_string()
+    let whole = component.purl.package().to_string();
+    if whole.len() <= LOCUS {
+        return whole;
+    }
+    let digest = Digest::of(whole.as_bytes());
+    let digest = digest.as_str().trim_start_matches("sha256:");
+    let (cut, digest) = (whole.get(..LOCUS - 17), digest.get(..16));
+    format!("{}~{}", cut.unwrap_or_default(), digest.unwrap_or_default())
 }
 
 fn weight(standing: &Standing) -> u8 {
@@ -84,12 +98,17 @@ pub fn result(asset: &AssetUid, all: &[Said<'_>]) -> Result<Option<CheckResult>,
     let matched = &first.kept.matched;
     let (outcome, suppression) = match &matched.standing {
         Standing::Affected => (Outcome::Fail, None),
-        Standing::Unknown { why } => (Outcome::Unknown { why: why.clone() }, None),
+        Standing::Unknown { why } => (
+            Outcome::Unknown {
+                why: plain(why, LONG),
+            },
+            None,
+        ),
         Standing::Excused { by, why } => (
             Outcome::Fail,
             Some(Suppression {
-                by: by.clone(),
-                reason: why.clone(),
+                by: plain(by, LONG),
+                reason: plain(why, LONG),
             }),
         ),
     };
@@ -103,11 +122,11 @@ pub fn result(asset: &AssetUid, all: &[Said<'_>]) -> Result<Option<CheckResult>,
     let mut evidence = BTreeMap::new();
     for said in all {
         let purl = said.component.purl.to_string();
-        let fixed = said.kept.matched.fixed.clone();
+        let fixed = said.kept.matched.fixed.as_deref().map(|f| plain(f, LONG));
         let nowhere = said.found.is_empty().then_some("inventory");
         let paths = said.found.iter().map(|f| f.path.as_str()).chain(nowhere);
         for path in paths.take(PLACES) {
-            evidence.insert((path.to_owned(), purl.clone()), fixed.clone());
+            evidence.insert((plain(path, LONG), plain(&purl, LONG)), fixed.clone());
         }
     }
     let severity = all.iter().map(|s| s.kept.severity).max();
@@ -116,7 +135,7 @@ pub fn result(asset: &AssetUid, all: &[Said<'_>]) -> Result<Option<CheckResult>,
         asset: asset.clone(),
         locus: locus(first.component),
         outcome,
-        message: message.chars().take(1_000).collect(),
+        message: plain(&message, LONG),
         severity,
         evidence: evidence
             .into_iter()
@@ -215,7 +234,7 @@ pub fn whole(asset: &AssetUid, unread: &[String]) -> Result<(Check, CheckResult)
         let shown: Vec<&str> = distinct.iter().take(10).copied().collect();
         let why = format!("{} could not be read: {}", distinct.len(), shown.join("; "));
         Outcome::Unknown {
-            why: why.chars().take(1_000).collect(),
+            why: plain(&why, LONG),
         }
     };
     let check = Check {
@@ -361,6 +380,38 @@ mod tests {
         assert_eq!(results[0].outcome, Outcome::Fail);
         assert_eq!(results[0].suppression.as_ref().unwrap().by, "ada");
         assert!(results[0].message.contains("no fix is known"));
+    }
+
+    #[test]
+    fn what_others_write_is_made_fit_for_a_report() {
+        let asset = AssetUid::new("host:a").unwrap();
+        let why = || "odd \u{0}\u{1b}[31m".repeat(500);
+        let long = component(&format!("pkg:npm/{}@1", "%C3%A9".repeat(600)));
+        let place = locus(&long);
+        assert!(place.len() == LOCUS && place.is_ascii(), "{place}");
+        let other = component(&format!("pkg:npm/{}b@1", "%C3%A9".repeat(600)));
+        assert_ne!(locus(&other), place);
+        let excused = Standing::Excused {
+            by: why(),
+            why: why(),
+        };
+        for standing in [
+            Standing::Unknown { why: why() },
+            excused,
+            Standing::Affected,
+        ] {
+            let mut one = kept(standing, Some(&why()), Severity::Low);
+            one.title = why();
+            let said = Said {
+                component: &long,
+                found: &long.found,
+                kept: &one,
+            };
+            let told = result(&asset, &[said]).unwrap().unwrap();
+            let text = serde_json::to_string(&(check(&one).unwrap(), told)).unwrap();
+            assert!(!text.contains("\\u00"), "{text}");
+            assert!(text.len() < 20_000, "{}", text.len());
+        }
     }
 
     #[test]

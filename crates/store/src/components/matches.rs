@@ -25,29 +25,70 @@ pub struct Matched {
     pub rows: Vec<MatchRow>,
 }
 
+/// Which order of changes was followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cursor {
+    /// That of records.
+    Records,
+    /// That of EPSS scores.
+    Epss,
+}
+
+impl Cursor {
+    fn column(self) -> &'static str {
+        match self {
+            Self::Records => "seq",
+            Self::Epss => "epss",
+        }
+    }
+}
+
 impl TenantStore {
     /// Up to which change of the reference data components were matched.
-    pub async fn match_cursor(&self) -> Result<i64> {
-        let row = self
-            .db()
-            .opt(
-                "SELECT seq FROM comp_cursors WHERE tenant = $1",
-                args![self.t],
-            )
-            .await?;
+    pub async fn match_cursor(&self, of: Cursor) -> Result<i64> {
+        let sql = format!("SELECT {} FROM comp_cursors WHERE tenant = $1", of.column());
+        let row = self.db().opt(&sql, args![self.t]).await?;
         row.map_or(Ok(0), |row| row.int(0))
     }
 
-    /// What is said of these components.
-    pub async fn matches_of(&self, parts: &[i64]) -> Result<BTreeMap<i64, Vec<MatchRow>>> {
+    /// Says up to which change components were matched.
+    pub async fn set_match_cursor(&self, of: Cursor, at: i64) -> Result<()> {
+        let (records, epss) = match of {
+            Cursor::Records => (at, 0),
+            Cursor::Epss => (0, at),
+        };
+        let column = of.column();
+        let mut tx = self.begin().await?;
+        tx.exec(
+            &format!(
+                "INSERT INTO comp_cursors (tenant, seq, epss) VALUES ($1, $2, $3) \
+                 ON CONFLICT (tenant) DO UPDATE SET {column} = excluded.{column}"
+            ),
+            args![self.t, records, epss],
+        )
+        .await?;
+        tx.commit().await
+    }
+
+    /// What is said of these components, of all vulnerabilities or of one.
+    pub async fn matches_of(
+        &self,
+        parts: &[i64],
+        only: Option<&str>,
+    ) -> Result<BTreeMap<i64, Vec<MatchRow>>> {
         let mut found: BTreeMap<i64, Vec<MatchRow>> = BTreeMap::new();
         for parts in parts.chunks(ASKED) {
             let mut args = args![self.t];
             let places = holes(&mut args, parts.iter().copied());
-            let sql = format!(
+            let mut sql = format!(
                 "SELECT part, vulnerability, body FROM comp_matches \
-                 WHERE tenant = $1 AND part IN ({places}) ORDER BY part, vulnerability"
+                 WHERE tenant = $1 AND part IN ({places})"
             );
+            if let Some(only) = only {
+                sql.push_str(" AND vulnerability = ");
+                sql.push_str(&holes(&mut args, [only].into_iter()));
+            }
+            sql.push_str(" ORDER BY part, vulnerability");
             for row in &self.db().all(&sql, args).await? {
                 found.entry(row.int(0)?).or_default().push(MatchRow {
                     vulnerability: row.text(1)?,
@@ -88,14 +129,9 @@ impl TenantStore {
             .collect()
     }
 
-    /// Keeps what is said of components now, marks who has one of which it changed, and sets the
-    /// cursor where one is given, all or nothing. Returns how many matches changed.
-    pub async fn record_matches(
-        &self,
-        matched: &[Matched],
-        seq: i64,
-        cursor: Option<i64>,
-    ) -> Result<u64> {
+    /// Keeps what is said of components now, and marks who has one of which it changed, all or
+    /// nothing. Returns how many matches changed.
+    pub async fn record_matches(&self, matched: &[Matched], seq: i64) -> Result<u64> {
         let mut tx = self.begin().await?;
         let mut ask = Bulk::new("ii");
         let mut done = Bulk::new("iii");
@@ -172,19 +208,8 @@ impl TenantStore {
              WHERE comp_parts.tenant = v.tenant AND comp_parts.id = v.id",
         )
         .await?;
-        let mut total = 0;
-        for (vulnerability, parts) in &changed {
-            total += parts.len() as u64;
-            self.mark_holders(&mut tx, vulnerability, parts).await?;
-        }
-        if let Some(cursor) = cursor {
-            tx.exec(
-                "INSERT INTO comp_cursors (tenant, seq) VALUES ($1, $2) \
-                 ON CONFLICT (tenant) DO UPDATE SET seq = excluded.seq",
-                args![self.t, cursor],
-            )
-            .await?;
-        }
+        let total = changed.values().map(|parts| parts.len() as u64).sum();
+        self.mark_holders(&mut tx, &changed).await?;
         tx.commit().await?;
         Ok(total)
     }

@@ -9,9 +9,10 @@ mod pending;
 mod read;
 mod write;
 
-pub use matches::{MatchRow, Matched};
+pub use matches::{Cursor, MatchRow, Matched};
 pub use pending::{Hit, Pending};
 pub use read::{AffectedRow, FixRow, Holder};
+pub(crate) use write::forget_scope;
 
 use bartizan_model::{Asset, Component, Timestamp};
 use sha2::{Digest as _, Sha256};

@@ -5,7 +5,7 @@ use super::short;
 use crate::bulk::Bulk;
 use crate::db::{Tx, args, holes};
 use crate::{Result, TenantStore};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Marks at a time, for batches of a bounded size.
 const MOST: u32 = 20_000;
@@ -60,14 +60,29 @@ impl TenantStore {
         Ok(())
     }
 
-    /// Marks a vulnerability for all who have one of these components.
+    /// Marks vulnerabilities for all who have one of their components.
     pub(super) async fn mark_holders(
+        &self,
+        tx: &mut Tx,
+        changed: &BTreeMap<String, Vec<i64>>,
+    ) -> Result<()> {
+        if changed.is_empty() {
+            return Ok(());
+        }
+        let mark = tx.take(self.t, "component_mark", 1).await?;
+        for (vulnerability, parts) in changed {
+            self.mark_holders_of(tx, vulnerability, parts, mark).await?;
+        }
+        Ok(())
+    }
+
+    async fn mark_holders_of(
         &self,
         tx: &mut Tx,
         vulnerability: &str,
         parts: &[i64],
+        mark: i64,
     ) -> Result<()> {
-        let mark = tx.take(self.t, "component_mark", 1).await?;
         for parts in parts.chunks(ASKED) {
             let mut args = args![self.t, vulnerability, mark];
             let places = holes(&mut args, parts.iter().copied());
@@ -103,6 +118,18 @@ impl TenantStore {
                 })
             })
             .collect()
+    }
+
+    /// Whether there is any mark.
+    pub async fn has_pending_components(&self) -> Result<bool> {
+        let row = self
+            .db()
+            .opt(
+                "SELECT mark FROM comp_pending WHERE tenant = $1 LIMIT 1",
+                args![self.t],
+            )
+            .await?;
+        Ok(row.is_some())
     }
 
     /// The number of the newest mark: what changes from now on is marked with a greater one.
@@ -238,6 +265,16 @@ impl TenantStore {
             &mut tx,
             "DELETE FROM comp_pending WHERE (tenant, asset, vulnerability, mark) IN (",
             ")",
+        )
+        .await?;
+        // Of what was taken away nothing is left to be closed.
+        tx.exec(
+            "DELETE FROM comp_assets WHERE tenant = $1 AND gone = 1 \
+             AND NOT EXISTS (SELECT 1 FROM comp_pending p \
+             WHERE p.tenant = comp_assets.tenant AND p.asset = comp_assets.id) \
+             AND NOT EXISTS (SELECT 1 FROM comp_hits h \
+             WHERE h.tenant = comp_assets.tenant AND h.asset = comp_assets.id)",
+            args![self.t],
         )
         .await?;
         tx.commit().await

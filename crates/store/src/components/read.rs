@@ -97,7 +97,10 @@ impl TenantStore {
         let row = self
             .db()
             .opt(
-                &format!("SELECT {ASSET} FROM comp_assets a WHERE a.tenant = $1 AND a.uid = $2"),
+                &format!(
+                    "SELECT {ASSET} FROM comp_assets a \
+                     WHERE a.tenant = $1 AND a.uid = $2 AND a.gone = 0"
+                ),
                 args![self.t, uid.as_str()],
             )
             .await?;
@@ -125,8 +128,8 @@ impl TenantStore {
         let limit = page.rows();
         let after: String = page.decode()?.unwrap_or_default();
         let sql = format!(
-            "SELECT {ASSET} FROM comp_assets a WHERE a.tenant = $1 AND a.uid > $2 \
-             ORDER BY a.uid LIMIT {}",
+            "SELECT {ASSET} FROM comp_assets a \
+             WHERE a.tenant = $1 AND a.uid > $2 AND a.gone = 0 ORDER BY a.uid LIMIT {}",
             limit + 1
         );
         let rows = self.db().all(&sql, args![self.t, after]).await?;
@@ -137,7 +140,8 @@ impl TenantStore {
         Page::cut(rows, limit, |row| row.asset.asset.uid.to_string())
     }
 
-    /// Assets by their numbers; those that are not there are left out.
+    /// Assets by their numbers, also those whose inventory was taken away; those that are not
+    /// there are left out.
     pub async fn component_assets_by_id(&self, ids: &[i64]) -> Result<Vec<KeptAsset>> {
         let mut found = Vec::new();
         for ids in ids.chunks(ASKED) {
@@ -285,7 +289,7 @@ impl TenantStore {
             });
         }
         let ids: Vec<i64> = fixes.iter().map(|f| f.part.id).collect();
-        let mut said = self.matches_of(&ids).await?;
+        let mut said = self.matches_of(&ids, None).await?;
         for fix in &mut fixes {
             let matches = said.remove(&fix.part.id).unwrap_or_default();
             fix.bodies = matches.into_iter().map(|m| m.body).collect();

@@ -4,7 +4,7 @@ use super::{ComponentAsset, ComponentRow, Replaced, short};
 use crate::bulk::Bulk;
 use crate::db::{Tx, args};
 use crate::{Result, StoreError, TenantStore};
-use bartizan_model::{AssetUid, Timestamp};
+use bartizan_model::{AssetUid, ScopeId, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 
 /// The most components of one asset.
@@ -26,7 +26,8 @@ impl TenantStore {
         self.replace_many(&[(asset, rows)], at).await
     }
 
-    /// Replaces the components of several assets, all or none. Each is marked for derivation.
+    /// Replaces the components of several assets, all or none. Each that differs is marked for
+    /// derivation.
     pub async fn replace_many(
         &self,
         all: &[(&ComponentAsset, &[ComponentRow])],
@@ -53,7 +54,9 @@ impl TenantStore {
         let mut new = Bulk::new("iiii");
         let mut moved = Bulk::new("iiii");
         let mut gone = Bulk::new("iii");
-        for ((_, rows), (asset, _)) in all.iter().zip(&assets) {
+        let mut marks: Vec<(i64, &str)> = Vec::new();
+        for ((_, rows), (asset, differs)) in all.iter().zip(&assets) {
+            let before = (replaced, moved.len());
             let mut wanted: BTreeMap<i64, i64> = BTreeMap::new();
             for row in *rows {
                 let part = number(&parts, &identity(row)?)?;
@@ -79,6 +82,13 @@ impl TenantStore {
                 replaced.removed += 1;
                 gone.push(args![self.t, *asset, *part]);
             }
+            let (was, moves) = before;
+            let same = was.added == replaced.added
+                && was.removed == replaced.removed
+                && moves == moved.len();
+            if *differs || !same {
+                marks.push((*asset, ""));
+            }
         }
         gone.run(
             &mut tx,
@@ -97,7 +107,6 @@ impl TenantStore {
             .await?;
         new.load(&mut tx, "comp_links (tenant, asset, part, place)")
             .await?;
-        let marks: Vec<(i64, &str)> = assets.iter().map(|(id, _)| (*id, "")).collect();
         self.mark(&mut tx, &marks).await?;
         tx.commit().await?;
         Ok(replaced)
@@ -109,7 +118,7 @@ impl TenantStore {
         let mut tx = self.begin().await?;
         let row = tx
             .opt(
-                "SELECT id FROM comp_assets WHERE tenant = $1 AND uid = $2",
+                "SELECT id FROM comp_assets WHERE tenant = $1 AND uid = $2 AND gone = 0",
                 args![self.t, uid.as_str()],
             )
             .await?;
@@ -119,6 +128,11 @@ impl TenantStore {
         let id = row.int(0)?;
         tx.exec(
             "DELETE FROM comp_links WHERE tenant = $1 AND asset = $2",
+            args![self.t, id],
+        )
+        .await?;
+        tx.exec(
+            "UPDATE comp_assets SET gone = 1 WHERE tenant = $1 AND id = $2",
             args![self.t, id],
         )
         .await?;
@@ -149,22 +163,23 @@ impl TenantStore {
         Ok(gone)
     }
 
+    /// The assets' numbers, and whether anything about one but its components differs.
     async fn component_asset_numbers(
         &self,
         tx: &mut Tx,
         all: &[(&ComponentAsset, &[ComponentRow])],
         at: Timestamp,
-    ) -> Result<Vec<(i64, AssetUid)>> {
+    ) -> Result<Vec<(i64, bool)>> {
         let mut ask = Bulk::new("it");
         for (asset, _) in all {
             ask.push(args![self.t, asset.asset.uid.as_str()]);
         }
-        let mut known: HashMap<String, i64> = HashMap::new();
+        let mut known: HashMap<String, (i64, Option<String>)> = HashMap::new();
         for row in ask
             .run(
                 tx,
                 "WITH v(tenant, uid) AS (",
-                ") SELECT a.uid, a.id, a.scope FROM v JOIN comp_assets a \
+                ") SELECT a.uid, a.id, a.scope, a.gone, a.unread FROM v JOIN comp_assets a \
                  ON a.tenant = v.tenant AND a.uid = v.uid",
             )
             .await?
@@ -178,24 +193,28 @@ impl TenantStore {
                     "the asset {uid} belongs to the scope {scope}"
                 )));
             }
-            known.insert(uid, row.int(1)?);
+            let unread = match row.int(3)? {
+                0 => Some(row.text(4)?),
+                _ => None,
+            };
+            known.insert(uid, (row.int(1)?, unread));
         }
-        let mut made = known.clone();
         let mut next = None;
         let mut write = Bulk::new("iittttttit");
         let mut numbers = Vec::with_capacity(all.len());
         for (asset, _) in all {
             let uid = asset.asset.uid.as_str();
-            let id = match made.get(uid) {
-                Some(id) => *id,
+            let unread = serde_json::to_string(&asset.unread)?;
+            let (id, before) = match known.get(uid) {
+                Some((id, before)) => (*id, before.clone()),
                 None => {
                     let id = match next {
                         Some(id) => id,
                         None => tx.take(self.t, "component_asset", all.len()).await?,
                     };
                     next = Some(id + 1);
-                    made.insert(uid.to_owned(), id);
-                    id
+                    known.insert(uid.to_owned(), (id, None));
+                    (id, None)
                 }
             };
             if numbers.iter().any(|(n, _)| *n == id) {
@@ -213,9 +232,9 @@ impl TenantStore {
                 asset.asset.namespace.as_str(),
                 asset.source.as_str(),
                 at,
-                serde_json::to_string(&asset.unread)?
+                unread.as_str()
             ]);
-            numbers.push((id, asset.asset.uid.clone()));
+            numbers.push((id, before.as_ref() != Some(&unread)));
         }
         write
             .run(
@@ -224,7 +243,7 @@ impl TenantStore {
                  unread)",
                 "ON CONFLICT (tenant, id) DO UPDATE SET kind = excluded.kind, \
                  name = excluded.name, ns = excluded.ns, source = excluded.source, \
-                 at = excluded.at, unread = excluded.unread",
+                 at = excluded.at, unread = excluded.unread, gone = 0",
             )
             .await?;
         Ok(numbers)
@@ -344,7 +363,7 @@ impl TenantStore {
     async fn links(
         &self,
         tx: &mut Tx,
-        assets: &[(i64, AssetUid)],
+        assets: &[(i64, bool)],
     ) -> Result<HashMap<i64, HashMap<i64, i64>>> {
         let mut ask = Bulk::new("ii");
         for (id, _) in assets {
@@ -366,6 +385,26 @@ impl TenantStore {
         }
         Ok(held)
     }
+}
+
+/// Takes the inventories of a scope away with all that was reported of them, as the scope goes.
+pub(crate) async fn forget_scope(tx: &mut Tx, tenant: i64, scope: &ScopeId) -> Result<()> {
+    for table in ["comp_links", "comp_hits", "comp_pending"] {
+        tx.exec(
+            &format!(
+                "DELETE FROM {table} WHERE tenant = $1 AND asset IN \
+                 (SELECT id FROM comp_assets WHERE tenant = $1 AND scope = $2)"
+            ),
+            args![tenant, scope.as_str()],
+        )
+        .await?;
+    }
+    tx.exec(
+        "DELETE FROM comp_assets WHERE tenant = $1 AND scope = $2",
+        args![tenant, scope.as_str()],
+    )
+    .await?;
+    Ok(())
 }
 
 fn number(numbers: &HashMap<Digest, i64>, digest: &Digest) -> Result<i64> {

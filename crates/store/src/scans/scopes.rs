@@ -80,9 +80,9 @@ impl TenantStore {
         tx.commit().await
     }
 
-    /// Removes a scope with its results, findings, observations, scans and scores; the ledger
-    /// keeps the fact (`scope.deleted`) and the findings' history. Refused while a job of
-    /// the scope is unfinished.
+    /// Removes a scope with its results, findings, observations, inventories, scans and scores;
+    /// the ledger keeps the fact (`scope.deleted`) and the findings' history. Refused while a job
+    /// of the scope is unfinished.
     pub async fn delete_scope(&self, id: &ScopeId, act: &Act) -> Result<()> {
         let mut tx = self.begin().await?;
         let scope = scope_number(&mut tx, self.t, id).await?;
@@ -136,6 +136,7 @@ impl TenantStore {
             )
             .await?;
         }
+        crate::components::forget_scope(&mut tx, self.t, id).await?;
         // The same report may come again and shall count again.
         for (table, job) in [("submissions", "job"), ("import_cursors", "job")] {
             tx.exec(

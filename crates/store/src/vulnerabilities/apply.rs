@@ -16,6 +16,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 const LOCK: i64 = 0x6261_7274_697a_7675;
 /// The most versions of a record.
 const MAX_VERSIONS: i64 = (1 << VERSION_BITS) - 1;
+/// What an EPSS score counts by, in hundred-thousandths: a thousandth, as priorities tell it.
+const MOVED: i64 = 100;
 /// Marks a withdrawn record; the first bit of `flags`.
 const REJECTED: i64 = super::Flags::REJECTED;
 
@@ -459,37 +461,54 @@ async fn apply_scores(tx: &mut Tx, scores: Vec<EpssRow>) -> Result<Applied> {
     for cve in latest.keys() {
         known.push(args![cve.as_str()]);
     }
-    let mut held: HashMap<String, i64> = HashMap::new();
+    // Of each CVE: the day, the score and its place in the order of changes.
+    let mut held: HashMap<String, (i64, i64, i64)> = HashMap::new();
     for row in known
-        .run(tx, "SELECT cve, day FROM vuln_epss WHERE cve IN (", ")")
+        .run(
+            tx,
+            "SELECT cve, day, score, seq FROM vuln_epss WHERE cve IN (",
+            ")",
+        )
         .await?
     {
-        held.insert(row.text(0)?, row.int(1)?);
+        held.insert(row.text(0)?, (row.int(1)?, row.int(2)?, row.int(3)?));
     }
+    let mut next = one(tx, "SELECT COALESCE(MAX(seq), 0) + 1 FROM vuln_epss").await?;
     let mut applied = Applied::default();
-    let mut bulk = Bulk::new("tiii");
+    let mut bulk = Bulk::new("tiiii");
     let share = |value: f32| (f64::from(value.clamp(0.0, 1.0)) * 100_000.0).round() as i64;
     for (cve, score) in latest {
         let day = score.day.micros();
-        match held.get(&cve) {
-            Some(held) if *held > day => applied.stale += 1,
-            Some(held) if *held == day => applied.unchanged += 1,
-            other => {
-                if other.is_some() {
-                    applied.changed += 1;
-                } else {
-                    applied.inserted += 1;
-                }
-                bulk.push(args![cve, day, share(score.score), share(score.percentile)]);
+        let now = share(score.score);
+        let seq = match held.get(&cve) {
+            Some((held, ..)) if *held > day => {
+                applied.stale += 1;
+                continue;
             }
-        }
+            Some((held, ..)) if *held == day => {
+                applied.unchanged += 1;
+                continue;
+            }
+            Some((_, before, seq)) => {
+                applied.changed += 1;
+                // Nearly all scores move a little every day.
+                (now / MOVED == before / MOVED).then_some(*seq)
+            }
+            None => {
+                applied.inserted += 1;
+                None
+            }
+        };
+        let seq = seq.unwrap_or(next);
+        next = next.max(seq + 1);
+        bulk.push(args![cve, day, now, share(score.percentile), seq]);
     }
     applied.stale += offered - applied.offered();
     bulk.run(
         tx,
-        "INSERT INTO vuln_epss (cve, day, score, percentile)",
+        "INSERT INTO vuln_epss (cve, day, score, percentile, seq)",
         "ON CONFLICT (cve) DO UPDATE SET day = excluded.day, score = excluded.score, \
-         percentile = excluded.percentile",
+         percentile = excluded.percentile, seq = excluded.seq",
     )
     .await?;
     Ok(applied)

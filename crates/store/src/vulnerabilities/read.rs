@@ -191,6 +191,48 @@ impl Vulnerabilities {
         Ok(names)
     }
 
+    /// All names of several vulnerabilities, those of one vulnerability together; see
+    /// [`Self::names`]. Asked names that nobody else knows stand alone.
+    pub async fn named_together(&self, names: &[String]) -> Result<Vec<BTreeSet<String>>> {
+        let most = names.len().saturating_mul(MAX_NAMES);
+        let mut groups: BTreeMap<String, usize> = BTreeMap::new();
+        let mut members: Vec<BTreeSet<String>> = Vec::new();
+        let mut todo: BTreeSet<String> = names.iter().cloned().collect();
+        for name in &todo {
+            groups.insert(name.clone(), members.len());
+            members.push(BTreeSet::from([name.clone()]));
+        }
+        while !todo.is_empty() && groups.len() <= most {
+            let numbers = self.with_terms(todo.into_iter().map(Term::Name)).await?;
+            todo = BTreeSet::new();
+            for record in self.by_numbers_packed(&numbers).await? {
+                let all: Vec<String> = names_of(record).collect();
+                let known: Vec<usize> = all.iter().filter_map(|n| groups.get(n).copied()).collect();
+                let Some(to) = known.iter().min().copied() else {
+                    continue;
+                };
+                let mut joined: BTreeSet<String> = all.into_iter().collect();
+                todo.extend(joined.iter().filter(|n| !groups.contains_key(*n)).cloned());
+                for from in known {
+                    joined.extend(
+                        members
+                            .get_mut(from)
+                            .map(std::mem::take)
+                            .unwrap_or_default(),
+                    );
+                }
+                for name in &joined {
+                    groups.insert(name.clone(), to);
+                }
+                if let Some(group) = members.get_mut(to) {
+                    *group = joined;
+                }
+            }
+        }
+        members.retain(|group| !group.is_empty());
+        Ok(members)
+    }
+
     /// The terms of the current versions of advisories.
     async fn by_numbers_packed(&self, numbers: &BTreeSet<i64>) -> Result<Vec<Vec<super::Entry>>> {
         let numbers: Vec<i64> = numbers.iter().copied().collect();
@@ -314,5 +356,18 @@ impl Vulnerabilities {
             }
         }
         Ok(found)
+    }
+
+    /// CVEs whose EPSS score moved after a place in the order of these changes, in order.
+    pub async fn epss_since(&self, seq: i64, limit: u32) -> Result<Vec<(i64, String)>> {
+        self.db()
+            .all(
+                "SELECT seq, cve FROM vuln_epss WHERE seq > $1 ORDER BY seq LIMIT $2",
+                args![seq, limit],
+            )
+            .await?
+            .iter()
+            .map(|row| Ok((row.int(0)?, row.text(1)?)))
+            .collect()
     }
 }

@@ -11,6 +11,7 @@ both!(
     matches_mark_their_holders,
     the_same_again_writes_nothing,
     many_assets_at_once,
+    a_scope_takes_its_inventories_along,
 );
 
 fn asset(name: &str) -> ComponentAsset {
@@ -150,12 +151,80 @@ async fn replaced_and_found(world: World) {
     assert_eq!(page.items.len(), 2);
     assert!(t.forget_components(&asset("a").asset.uid).await.unwrap());
     assert_eq!(t.tidy_components().await.unwrap(), 2);
-    let (_, left) = t
-        .components_of(&asset("a").asset.uid)
+    // What was taken away is gone for whoever asks, and stays until its findings are closed.
+    let uid = asset("a").asset.uid;
+    let there = async || t.components_of(&uid).await.unwrap().is_some();
+    assert!(!there().await);
+    assert!(!t.forget_components(&uid).await.unwrap());
+    let page = t.component_assets(&PageRequest::default()).await.unwrap();
+    assert_eq!(page.items.len(), 1);
+    assert_eq!(t.component_assets_by_id(&[kept.id]).await.unwrap().len(), 1);
+    let marks = t.pending_components().await.unwrap();
+    assert!(marks.iter().any(|m| m.asset == kept.id));
+    t.settle_components(&[], &[], &marks).await.unwrap();
+    assert!(
+        t.component_assets_by_id(&[kept.id])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    // And comes back.
+    t.replace_components(&asset("a"), std::slice::from_ref(&zlib), at(4))
+        .await
+        .unwrap();
+    assert!(there().await);
+    assert!(t.forget_components(&uid).await.unwrap());
+    t.replace_components(&asset("a"), &[], at(5)).await.unwrap();
+    assert!(there().await);
+}
+
+async fn a_scope_takes_its_inventories_along(world: World) {
+    use bartizan_model::Outcome::Fail;
+    let t = &world.tenant;
+    let a = row("pkg:npm/a@1.0.0", "npm", None, "/a");
+    let mut inside = asset("x");
+    inside.asset.uid = AssetUid::new("cluster:prod//Image//x").unwrap();
+    inside.scope = "cluster:prod".into();
+    let put = async || {
+        t.replace_many(
+            &[
+                (&inside, std::slice::from_ref(&a)),
+                (&asset("y"), std::slice::from_ref(&a)),
+            ],
+            at(1),
+        )
         .await
         .unwrap()
+    };
+    put().await;
+    world
+        .import(&said("s1", "prod", 1, &[("check", "x", Fail)]))
+        .await;
+    let page = t.component_assets(&PageRequest::default()).await.unwrap();
+    let x = page.items.iter().find(|k| k.asset == inside).unwrap().id;
+    let hit = Hit {
+        asset: x,
+        vulnerability: "CVE-2026-0001".into(),
+        locus: "pkg:npm/a".into(),
+        digest: Hit::digest("x"),
+    };
+    t.settle_components(std::slice::from_ref(&hit), &[], &[])
+        .await
         .unwrap();
-    assert!(left.is_empty());
+    t.delete_scope(&scope("prod"), &act("ana", 1))
+        .await
+        .unwrap();
+    assert!(t.component_hits(&[x]).await.unwrap().is_empty());
+    assert!(t.components_of(&inside.asset.uid).await.unwrap().is_none());
+    let marks = t.pending_components().await.unwrap();
+    assert!(!marks.is_empty() && marks.iter().all(|m| m.asset != x));
+    let parts = t.components_with(&[key("npm", "a")]).await.unwrap();
+    assert_eq!(t.holders(&[parts[0].id]).await.unwrap().len(), 1);
+    // The same inventory again is a new one, of which nothing was reported yet.
+    let again = put().await;
+    assert_eq!((again.added, again.kept), (1, 1));
+    let marks = t.pending_components().await.unwrap();
+    assert_eq!(marks.len(), 2);
 }
 
 async fn matches_mark_their_holders(world: World) {
@@ -186,20 +255,22 @@ async fn matches_mark_their_holders(world: World) {
     // Nothing may be said of who has what was never matched, nor of who is marked later.
     let newest = t.newest_mark().await.unwrap();
     assert_eq!(t.unsettled_assets(newest).await.unwrap().len(), 2);
-    assert_eq!(t.record_matches(&said("{}"), 7, Some(7)).await.unwrap(), 1);
+    assert_eq!(t.record_matches(&said("{}"), 7).await.unwrap(), 1);
     assert_eq!(t.unsettled_assets(newest).await.unwrap().len(), 2);
     let newest = t.newest_mark().await.unwrap();
     assert!(t.unsettled_assets(newest).await.unwrap().is_empty());
-    assert_eq!(t.match_cursor().await.unwrap(), 7);
+    for (of, at) in [(Cursor::Records, 7), (Cursor::Epss, 3)] {
+        assert_eq!(t.match_cursor(of).await.unwrap(), 0);
+        t.set_match_cursor(of, at).await.unwrap();
+        assert_eq!(t.match_cursor(of).await.unwrap(), at);
+    }
+    assert_eq!(t.match_cursor(Cursor::Records).await.unwrap(), 7);
     assert!(t.unmatched(10).await.unwrap().is_empty());
     let marks = t.pending_components().await.unwrap();
     assert_eq!(marks.len(), 2);
     assert!(marks.iter().all(|m| m.vulnerability == "CVE-2026-0001"));
     // What comes while one works is not lost with what was done.
-    assert_eq!(
-        t.record_matches(&said("{\"b\":1}"), 8, None).await.unwrap(),
-        1
-    );
+    assert_eq!(t.record_matches(&said("{\"b\":1}"), 8).await.unwrap(), 1);
     let hit = Hit {
         asset: marks[0].asset,
         vulnerability: "CVE-2026-0001".into(),
@@ -230,6 +301,9 @@ async fn matches_mark_their_holders(world: World) {
         Vec::from_iter(t.parts_hit_any(&names).await.unwrap()),
         [parts[0].id]
     );
+    let matches = async |only| t.matches_of(&[parts[0].id], only).await.unwrap().len();
+    assert_eq!(matches(Some("CVE-2026-0001")).await, 1);
+    assert_eq!(matches(Some("CVE-2026-0002")).await, 0);
     // Withdrawn: the match goes, the holders are told.
     let none = vec![Matched {
         part: parts[0].id,
@@ -240,7 +314,7 @@ async fn matches_mark_their_holders(world: World) {
         .await
         .unwrap();
     assert!(t.component_hits(&[hit.asset]).await.unwrap().is_empty());
-    assert_eq!(t.record_matches(&none, 9, None).await.unwrap(), 1);
+    assert_eq!(t.record_matches(&none, 9).await.unwrap(), 1);
     assert_eq!(t.pending_components().await.unwrap().len(), 2);
     assert!(t.matched_parts(&[hit.asset]).await.unwrap().is_empty());
 }
@@ -259,6 +333,22 @@ async fn the_same_again_writes_nothing(world: World) {
         (again.added, again.removed, again.kept, again.fresh),
         (0, 0, 1, 0)
     );
+    // Nor is it derived again; what else could not be read is.
+    let marks = t.pending_components().await.unwrap();
+    t.settle_components(&[], &[], &marks).await.unwrap();
+    assert!(!t.has_pending_components().await.unwrap());
+    let put = async |asset: &ComponentAsset, path: &str| {
+        let rows = [row("pkg:npm/a@1.0.0", "npm", None, path)];
+        t.replace_components(asset, &rows, at(3)).await.unwrap();
+        t.has_pending_components().await.unwrap()
+    };
+    assert!(!put(&asset("x"), "/a").await);
+    assert!(put(&asset("x"), "/b").await, "it stands elsewhere");
+    let marks = t.pending_components().await.unwrap();
+    t.settle_components(&[], &[], &marks).await.unwrap();
+    let mut whole = asset("x");
+    whole.unread.clear();
+    assert!(put(&whole, "/b").await);
     let twice = [(&asset("x"), &rows[..]), (&asset("x"), &rows[..])];
     assert!(t.replace_many(&twice, at(3)).await.is_err());
 }

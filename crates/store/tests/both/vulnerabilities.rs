@@ -14,6 +14,7 @@ both!(
     scores_and_feeds,
     hostile_records,
     many_at_once,
+    names_of_several,
 );
 
 pub fn figures(kind: RecordKind, changed: Option<i64>) -> Figures {
@@ -337,6 +338,15 @@ async fn scores_and_feeds(w: World) {
         .unwrap();
     assert_eq!((held.len(), held[0].day), (1, at(3)));
     assert!((held[0].score - 0.3).abs() < 1e-5);
+    // Who follows sees what moved, and not what trembled.
+    let since = async |seq| v.epss_since(seq, 10).await.unwrap();
+    let moved = since(0).await;
+    assert_eq!(moved.len(), 1, "{moved:?}");
+    assert_eq!(moved[0].1, "CVE-2024-0001");
+    v.apply(vec![score(4, 0.3004)], at(9)).await.unwrap();
+    assert!(since(moved[0].0).await.is_empty());
+    v.apply(vec![score(5, 0.3012)], at(9)).await.unwrap();
+    assert_eq!(since(moved[0].0).await.len(), 1);
     let run = |newest: Option<i64>, error: Option<&str>| FeedRun {
         name: "cve".into(),
         newest: newest.map(at),
@@ -399,6 +409,28 @@ async fn hostile_records(w: World) {
         .collect();
     v.apply(all, at(1)).await.unwrap();
     assert!(v.names("shared").await.unwrap().len() <= 64);
+    let shared = v.named_together(&["shared".into()]).await.unwrap();
+    assert!(shared.len() == 1 && shared[0].len() <= 301);
+}
+
+/// What is joined over several steps is together, the others stand alone.
+async fn names_of_several(w: World) {
+    let v = w.store.vulnerabilities();
+    let joins = [["A", "B"], ["C", "D"], ["B", "C"], ["E", "F"]];
+    let all = joins.map(|names| {
+        let mut f = figures(RecordKind::Advisory, Some(1));
+        f.terms = names.map(|n| Term::Name(n.into())).into();
+        put(&format!("advisory/x/{}", names.concat()), "{}", f)
+    });
+    v.apply(all.into(), at(1)).await.unwrap();
+    let asked = ["D", "A", "E", "Z"].map(str::to_owned);
+    let groups = v.named_together(&asked).await.unwrap();
+    let mut groups: Vec<String> = groups
+        .into_iter()
+        .map(|group| Vec::from_iter(group).concat())
+        .collect();
+    groups.sort();
+    assert_eq!(groups, ["ABCD", "EF", "Z"]);
 }
 
 /// More rows than one statement carries, new and changed.
