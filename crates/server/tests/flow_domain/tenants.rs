@@ -1,13 +1,16 @@
 //! What one tenant has, another does not see: every GET of the table is walked.
 
 use crate::both;
+use crate::matching::{advisory, apply, settle};
 use crate::support::{Said, World, token};
 use axum::body::Body;
 use axum::http::{Method, Request};
 use bartizan_model::Outcome::Fail;
 use bartizan_model::{Role, TenantId};
 use bartizan_server::route::{BASE, entries};
+use bartizan_vuln::Record;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// Percent-encodes what may not stand in a path segment.
 fn segment(text: &str) -> String {
@@ -55,10 +58,14 @@ both!(tenants_are_apart, |w| async move {
         .to_owned();
     let components = json!({"scope": "cluster:marksman", "source": marker,
         "asset": {"uid": "cluster:marksman//Image/marksman", "kind": "Image", "name": marker},
-        "components": [{"purl": "pkg:npm/marksman@1.0.0", "ecosystem": "npm",
+        "components": [{"purl": "pkg:npm/left-pad@1.0.0-marksman", "ecosystem": "npm",
             "target": "cluster:marksman//Image/marksman"}]});
     let taken = w.post("/components", components).await;
     assert_eq!(taken.status, 202, "{}", taken.text());
+    // What is known of the vulnerability is everybody's, so the mark is in the version alone.
+    let hole = advisory("GHSA-1", "CVE-2026-0001", "npm", "left-pad", "1.0.1");
+    apply(&w, Record::Advisory(Box::new(hole))).await;
+    settle(&w).await;
     w.sequence().await;
     let first = async |path: &str, name: &str| {
         let found = w.get(path).await;
@@ -80,6 +87,8 @@ both!(tenants_are_apart, |w| async move {
         .unwrap();
     let token = token(&w.state, &other, Role::Admin).await;
     let mut walked = 0;
+    // Where the owner sees the mark: only there the walk can lose.
+    let mut seen = BTreeSet::new();
     for line in entries() {
         if line.method != Method::GET || !line.path.starts_with(BASE) {
             continue;
@@ -94,8 +103,7 @@ both!(tenants_are_apart, |w| async move {
             p if p.contains("/schedules/") => schedule.clone(),
             p if p.contains("/frameworks/") => "demo".to_owned(),
             // What is known of a vulnerability is everybody's; whom it hits is not.
-            p if p.contains("/vulnerabilities/") => "CVE-2024-0001".to_owned(),
-            p if p.contains("/vulnerabilities/") => "CVE-2024-0001".to_owned(),
+            p if p.contains("/vulnerabilities/") => "CVE-2026-0001".to_owned(),
             p => panic!("{p}: whose id is this? Add it to the walk."),
         };
         let mut path = line.path.clone();
@@ -106,7 +114,6 @@ both!(tenants_are_apart, |w| async move {
             ("{entry_id}", entry.clone()),
             ("{control}", "D-3".to_owned()),
             ("{token}", "0191d6c0-0000-7000-8000-000000000000".to_owned()),
-            ("{token}", "t".to_owned()),
             ("{*path}", "entries/000.p/5".to_owned()),
         ] {
             let value = if name == "{*path}" {
@@ -122,10 +129,19 @@ both!(tenants_are_apart, |w| async move {
         assert!(!path.contains('{'), "{path}: a parameter is not filled");
         let asset = "?asset=cluster%3Amarksman%2F%2FImage%2Fmarksman&format=trivy";
         for query in ["", "?scope=cluster%3Amarksman", asset] {
-            let request = Request::get(format!("{path}{query}"))
-                .body(Body::empty())
-                .unwrap();
-            let answer = w.send(&token, request).await;
+            let request = || {
+                Request::get(format!("{path}{query}"))
+                    .body(Body::empty())
+                    .unwrap()
+            };
+            // A stream of events does not end for whoever may see it.
+            if !line.path.ends_with("/stream") {
+                let own = w.send(&w.token, request()).await;
+                if own.status == 200 && own.text().contains(marker) {
+                    seen.insert(line.path.strip_prefix(BASE).unwrap_or_default().to_owned());
+                }
+            }
+            let answer = w.send(&token, request()).await;
             let status = answer.status.as_u16();
             assert!(
                 [200, 400, 404].contains(&status),
@@ -144,4 +160,19 @@ both!(tenants_are_apart, |w| async move {
         }
     }
     assert!(walked > 50, "{walked}");
+    for path in [
+        "/components",
+        "/findings",
+        "/inventories",
+        "/scans",
+        "/systems",
+        "/vulnerabilities/export",
+        "/vulnerabilities/fixes",
+        "/vulnerabilities/{id}/affected",
+    ] {
+        assert!(
+            seen.contains(path),
+            "{path} shows its owner nothing: {seen:?}"
+        );
+    }
 });
