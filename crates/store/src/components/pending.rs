@@ -147,12 +147,13 @@ impl TenantStore {
     /// Assets of which nothing may be said: one of their components was never matched, or they
     /// were marked after this mark. What was read of the others since then holds together.
     pub async fn unsettled_assets(&self, mark: i64) -> Result<BTreeSet<i64>> {
+        // SQLite reads what is joined by CROSS in that order: few components, not all links.
         self.db()
             .all(
                 "SELECT asset FROM comp_pending WHERE tenant = $1 AND mark > $2 \
-                 UNION SELECT l.asset FROM comp_parts p \
-                 JOIN comp_links l ON l.tenant = p.tenant AND l.part = p.id \
-                 WHERE p.tenant = $1 AND p.matched IS NULL",
+                 UNION SELECT l.asset FROM comp_parts p CROSS JOIN comp_links l \
+                 WHERE p.tenant = $1 AND p.matched IS NULL \
+                 AND l.tenant = p.tenant AND l.part = p.id",
                 args![self.t, mark],
             )
             .await?
