@@ -21,7 +21,13 @@ macro_rules! pattern {
 
 pattern!(IMAGE, r"!\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])?");
 pattern!(LINK, r"\[([^\]]*)\]\(\s*<?[^)]*\)");
-pattern!(TAG, r"(?s)<[^<>]{0,500}>");
+// No `<` of a range of versions: what is behind that is a space or a number.
+pattern!(
+    TAG,
+    r"(?s)<(?:[A-Za-z][\w:-]*(?:[\s/|][^<>]{0,500})?|[/!?|][^<>]{0,500})>"
+);
+// What may be a tag and is not written like one.
+pattern!(ODD_TAG, r"<[A-Za-z/!?|][^<>]*>");
 pattern!(
     ADDRESS,
     r#"(?i)\b(?:[a-z][a-z0-9+.-]{1,20}://|mailto:|data:|javascript:|www\.)[^\s<>"'\])]+"#
@@ -150,23 +156,37 @@ impl Gate {
 
     fn checked(&self, sentence: &str) -> Result<Sentence, String> {
         let no = |why: &str| Err(why.to_owned());
-        let (Some(image), Some(link), Some(tag), Some(address), Some(citation), Some(named)) = (
+        let (
+            Some(image),
+            Some(link),
+            Some(tag),
+            Some(odd_tag),
+            Some(address),
+            Some(citation),
+            Some(named),
+        ) = (
             IMAGE.as_ref(),
             LINK.as_ref(),
             TAG.as_ref(),
+            ODD_TAG.as_ref(),
             ADDRESS.as_ref(),
             CITATION.as_ref(),
             NAMED.as_ref(),
-        ) else {
+        )
+        else {
             return no("the gate is not working");
         };
         let text = visible(sentence);
         if text.len() > MAX_SENTENCE {
             return no("a sentence that is too long");
         }
+        // Tags first: what is left of one without its inside is none any more.
+        let text = tag.replace_all(&text, "");
         let text = image.replace_all(&text, "");
         let text = link.replace_all(&text, "$1");
-        let text = tag.replace_all(&text, "");
+        if odd_tag.is_match(&text) {
+            return no("a sentence with markup");
+        }
         let text = address.replace_all(&text, |found: &Captures<'_>| {
             let whole = found.get(0).map_or("", |m| m.as_str());
             let exact = whole.trim_end_matches(['.', ',', ';', ':', '!', '?']);
@@ -377,4 +397,62 @@ fn sentence_end(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+
+    fn check(text: &str, sentence: &str) -> Verdict {
+        let mut document = Document::new("CVE-2024-0001", Kind::Cve, "acme");
+        document.text = text.to_owned();
+        Gate::new(&[document]).check(&format!("{sentence} [CVE-2024-0001]"))
+    }
+
+    #[test]
+    fn a_range_of_versions_is_no_tag() {
+        for text in [
+            "Affected versions of foo: foo < 2.0.0; foo >= 3.0.0, < 3.1.0.",
+            "Affected versions of foo: foo <2.0.0; foo >=3.0.0, <3.1.0.",
+        ] {
+            let Verdict::Sentence(sentence) = check(text, text) else {
+                panic!("{text}");
+            };
+            assert_eq!(sentence.text, format!("{text} [CVE-2024-0001]"));
+        }
+    }
+
+    #[test]
+    fn no_tag_goes_out() {
+        let text = "An overflow in the rocket engine lets attackers run code.";
+        for tag in [
+            "<b>",
+            "</b>",
+            "<br/>",
+            "<img/src=x>",
+            "<img src=x onerror=y>",
+            "<x-y:z\nhref=x>",
+            "<!-- x -->",
+            "<!DOCTYPE html>",
+            "<?x?>",
+            "<![CDATA[x]]>",
+            "</ b>",
+            "<|im_start|>",
+        ] {
+            let Verdict::Sentence(sentence) = check(text, &format!("{tag}{text}")) else {
+                panic!("{tag}");
+            };
+            assert_eq!(sentence.text, format!("{text} [CVE-2024-0001]"), "{tag}");
+        }
+        let long = format!("<b {}>", "x".repeat(600));
+        for tag in ["<x.y z=w>", "<v2.0; foo >", "<<b>b>", "<x\"y z>", &long] {
+            let verdict = check(text, &format!("{tag}{text}"));
+            assert_eq!(
+                verdict,
+                Verdict::Dropped("a sentence with markup".to_owned()),
+                "{tag}"
+            );
+        }
+    }
 }
