@@ -4,10 +4,12 @@ use super::key;
 use crate::words::Splitter;
 use crate::{AskError, Document, Filters};
 use std::collections::HashSet;
+use std::fmt::Debug;
 use std::fs;
 use std::ops::Bound;
 use std::path::Path;
 use tantivy::collector::{Count, DocSetCollector, TopDocs};
+use tantivy::columnar::{Column, DynamicColumn, HasAssociatedColumnType};
 use tantivy::query::{BooleanQuery, ConstScoreQuery, Occur, Query, RangeQuery, TermQuery};
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing,
@@ -162,14 +164,6 @@ impl Terms {
             .collect()
     }
 
-    fn keys(&self, searcher: &Searcher, at: tantivy::DocAddress) -> Result<u64, AskError> {
-        let column = searcher
-            .segment_reader(at.segment_ord)
-            .fast_fields()
-            .u64("key")?;
-        Ok(column.first(at.doc_id).unwrap_or_default())
-    }
-
     pub(super) fn best(
         &self,
         text: &str,
@@ -200,38 +194,40 @@ impl Terms {
             &BooleanQuery::new(musts),
             &TopDocs::with_limit(most).order_by_score(),
         )?;
-        found
+        let keys = columns(&searcher, "key")?;
+        Ok(found
             .into_iter()
-            .map(|(score, at)| Ok((self.keys(&searcher, at)?, score)))
-            .collect()
+            .map(|(score, at)| (value(&keys, at), score))
+            .collect())
     }
 
     pub(super) fn allowed(&self, filters: &Filters) -> Result<HashSet<u64>, AskError> {
         let searcher = self.reader.searcher();
         let found = searcher.search(&BooleanQuery::new(self.musts(filters)), &DocSetCollector)?;
-        found
-            .into_iter()
-            .map(|at| self.keys(&searcher, at))
-            .collect()
+        let keys = columns(&searcher, "key")?;
+        Ok(found.into_iter().map(|at| value(&keys, at)).collect())
     }
 
     /// Exploited first, then by score, then the newest.
     pub(super) fn weightiest(&self, filters: &Filters, most: usize) -> Result<Vec<u64>, AskError> {
         let searcher = self.reader.searcher();
         let found = searcher.search(&BooleanQuery::new(self.musts(filters)), &DocSetCollector)?;
-        let mut ranked = Vec::with_capacity(found.len());
-        for at in found {
-            let fast = searcher.segment_reader(at.segment_ord).fast_fields();
-            let score = fast.u64("score")?.first(at.doc_id).unwrap_or_default();
-            let published = fast.i64("published")?.first(at.doc_id).unwrap_or_default();
-            ranked.push((score, published, self.keys(&searcher, at)?));
-        }
-        ranked.sort_unstable_by(|a, b| b.cmp(a));
-        Ok(ranked
+        let keys = columns::<u64>(&searcher, "key")?;
+        let scores = columns::<u64>(&searcher, "score")?;
+        let published = columns::<i64>(&searcher, "published")?;
+        let mut ranked: Vec<(u64, i64, u64)> = found
             .into_iter()
-            .take(most)
-            .map(|(_, _, key)| key)
-            .collect())
+            .map(|at| {
+                (
+                    value(&scores, at),
+                    value(&published, at),
+                    value(&keys, at),
+                )
+            })
+            .collect();
+        ranked.sort_unstable_by(|a, b| b.cmp(a));
+        let best = ranked.into_iter().take(most);
+        Ok(best.map(|(_, _, key)| key).collect())
     }
 
     pub(super) fn named(&self, names: &[String], most: usize) -> Result<Vec<Document>, AskError> {
@@ -290,6 +286,31 @@ impl Terms {
             .ok_or_else(|| broken("a record has no body".to_owned()))?;
         serde_json::from_slice(bytes).map_err(|e| broken(e.to_string()))
     }
+}
+
+/// One column of all segments, in their order; none where no document of a segment has a value.
+fn columns<T: HasAssociatedColumnType>(
+    searcher: &Searcher,
+    name: &str,
+) -> Result<Vec<Option<Column<T>>>, AskError>
+where
+    DynamicColumn: Into<Option<Column<T>>>,
+{
+    let segments = searcher.segment_readers().iter();
+    segments
+        .map(|segment| Ok(segment.fast_fields().column_opt(name)?))
+        .collect()
+}
+
+/// A document's value, 0 where it has none.
+fn value<T>(columns: &[Option<Column<T>>], at: tantivy::DocAddress) -> T
+where
+    T: PartialOrd + Copy + Debug + Default + Send + Sync + 'static,
+{
+    let column = columns
+        .get(at.segment_ord as usize)
+        .and_then(Option::as_ref);
+    column.and_then(|c| c.first(at.doc_id)).unwrap_or_default()
 }
 
 impl Writer<'_> {
