@@ -33,7 +33,7 @@ pub enum AskError {
     Folder(#[from] std::io::Error),
     /// The word index says so.
     #[error("word index: {0}")]
-    Words(#[from] tantivy::TantivyError),
+    Words(tantivy::TantivyError),
     /// A file of the index is not what it should be; it can be built anew.
     #[error("{file} of the index is broken ({why}); build the index again")]
     Broken {
@@ -48,4 +48,38 @@ pub enum AskError {
     /// A model or an endpoint failed.
     #[error("{0}")]
     Model(String),
+}
+
+impl AskError {
+    pub(crate) fn broken(file: &'static str, why: impl ToString) -> Self {
+        Self::Broken {
+            file,
+            why: why.to_string(),
+        }
+    }
+
+    /// Reading a file of the index: one that is not there is a broken index, not a broken disk.
+    pub(crate) fn reading(file: &'static str, error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Self::broken(file, "it is not there"),
+            _ => Self::Folder(error),
+        }
+    }
+}
+
+impl From<tantivy::TantivyError> for AskError {
+    fn from(error: tantivy::TantivyError) -> Self {
+        use tantivy::TantivyError as Words;
+        use tantivy::directory::error::OpenReadError as Read;
+        match error {
+            Words::DataCorruption(_)
+            | Words::OpenDirectoryError(_)
+            | Words::OpenReadError(Read::FileDoesNotExist(_) | Read::IncompatibleIndex(_))
+            | Words::SchemaError(_)
+            | Words::FieldNotFound(_)
+            | Words::IncompatibleIndex(_)
+            | Words::DeserializeError(_) => Self::broken("terms", error),
+            error => Self::Words(error),
+        }
+    }
 }

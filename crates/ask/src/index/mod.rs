@@ -64,6 +64,19 @@ impl Index {
         folder.join(META).is_file()
     }
 
+    /// How far the source has been read by the index in the folder, which is not opened for it.
+    pub fn cursor_of(folder: &Path) -> Result<String, AskError> {
+        Ok(read_meta(folder)?.cursor)
+    }
+
+    /// Without this file there is no index: whoever opens what is left is told so.
+    pub fn discard(folder: &Path) -> Result<(), AskError> {
+        match fs::remove_file(folder.join(META)) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Builds an index of these documents. The words are learned from them, unless another
     /// embedding is given. What was in the folder before is replaced.
     pub fn build(
@@ -74,11 +87,7 @@ impl Index {
         progress: &mut dyn FnMut(&'static str, f32),
     ) -> Result<Self, AskError> {
         fs::create_dir_all(folder)?;
-        // Without this file there is no index: whoever opens it half built is told so.
-        match fs::remove_file(folder.join(META)) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e.into()),
-            _ => {}
-        }
+        Self::discard(folder)?;
         let embedding: Box<dyn Embedding> = match embedding {
             Some(given) => given,
             None => {
@@ -116,18 +125,12 @@ impl Index {
 
     /// Opens an index. An embedding must be given where it was built by a given one.
     pub fn open(folder: &Path, embedding: Option<Box<dyn Embedding>>) -> Result<Self, AskError> {
-        let broken = |file, why: String| AskError::Broken { file, why };
-        let meta: Meta = serde_json::from_slice(&fs::read(folder.join(META))?)
-            .map_err(|e| broken(META, e.to_string()))?;
-        if meta.format != FORMAT {
-            let why = format!("its format is {} and not {FORMAT}", meta.format);
-            return Err(broken(META, why));
-        }
+        let meta = read_meta(folder)?;
         let embedding: Box<dyn Embedding> = match embedding {
             Some(given) if given.name() == meta.embedding => given,
-            _ if meta.embedding == "learned" => Box::new(LearnedEmbedding::from_bytes(&fs::read(
-                folder.join(WORDS),
-            )?)?),
+            _ if meta.embedding == "learned" => {
+                Box::new(LearnedEmbedding::from_bytes(&read(folder, WORDS)?)?)
+            }
             _ => {
                 return Err(AskError::Model(format!(
                     "the index was built with the vectors of {}; configure the same, or build it again",
@@ -135,19 +138,9 @@ impl Index {
                 )));
             }
         };
-        let bytes = fs::read(folder.join(DENSE))?;
-        let (table, holds) = Table::from_bytes(&bytes)?;
+        let table = Table::from_bytes(&read(folder, DENSE)?)?;
         if table.dimensions() != embedding.dimensions() {
-            return Err(broken(
-                DENSE,
-                "its vectors are of another length".to_owned(),
-            ));
-        }
-        if holds < bytes.len() {
-            fs::OpenOptions::new()
-                .write(true)
-                .open(folder.join(DENSE))?
-                .set_len(holds as u64)?;
+            return Err(AskError::broken(DENSE, "its vectors are of another length"));
         }
         Ok(Self {
             terms: Terms::open(&folder.join(TERMS))?,
@@ -228,10 +221,16 @@ impl Index {
             rows.extend(self.table.set(key(id), None));
         }
         let path = self.folder.join(DENSE);
-        let mut file = fs::OpenOptions::new().append(true).open(&path)?;
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .open(&path)
+            .map_err(|e| AskError::reading(DENSE, e))?;
+        // A row that was not written to its end would shift those behind it.
+        let whole = self.table.whole_rows(file.metadata()?.len());
+        file.set_len(whole)?;
         file.write_all(&rows)?;
         file.sync_data()?;
-        let size = file.metadata()?.len();
+        let size = whole + rows.len() as u64;
         let needed = (self.table.len() * (12 + self.table.dimensions())) as u64;
         if size > 1_000_000 && size > needed.saturating_mul(3) / 2 {
             write(&path, &self.table.to_bytes())?;
@@ -309,6 +308,20 @@ impl Index {
     pub fn get(&self, key: u64) -> Result<Option<Document>, AskError> {
         self.terms.get(key)
     }
+}
+
+fn read(folder: &Path, file: &'static str) -> Result<Vec<u8>, AskError> {
+    fs::read(folder.join(file)).map_err(|e| AskError::reading(file, e))
+}
+
+fn read_meta(folder: &Path) -> Result<Meta, AskError> {
+    let meta: Meta =
+        serde_json::from_slice(&read(folder, META)?).map_err(|e| AskError::broken(META, e))?;
+    if meta.format != FORMAT {
+        let why = format!("its format is {} and not {FORMAT}", meta.format);
+        return Err(AskError::broken(META, why));
+    }
+    Ok(meta)
 }
 
 /// All or nothing: beside it, then in its place.
@@ -401,5 +414,57 @@ mod tests {
         );
         assert_eq!(index.of_product("Kettle").unwrap(), 1);
         assert!(!Index::exists(&folder.path().join("nowhere")));
+    }
+
+    #[test]
+    fn a_row_that_was_not_written_to_its_end_does_not_shift_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut index = Index::build(folder.path(), &records(), None, "1", &mut |_, _| {}).unwrap();
+        let dense = folder.path().join(DENSE);
+        let torn = |bytes: &[u8]| {
+            let mut file = fs::OpenOptions::new().append(true).open(&dense).unwrap();
+            file.write_all(bytes).unwrap();
+        };
+        torn(&[7; 100]);
+        // Whoever else opens it changes nothing under the one who writes it.
+        let before = fs::read(&dense).unwrap();
+        Index::open(folder.path(), None).unwrap();
+        assert_eq!(fs::read(&dense).unwrap(), before);
+        let more = document("CVE-2024-0004", "Loop in samovar", "It never ends a loop.");
+        index.apply(&[Change::Put(Box::new(more))], "2").unwrap();
+        torn(&[7; 200]);
+        let index = Index::open(folder.path(), None).unwrap();
+        assert_eq!(index.len(), 4);
+        let vector = index.vector("endless loop of the samovar").unwrap();
+        let near = index.table.nearest(&vector, 1, None)[0].0;
+        assert_eq!(index.get(near).unwrap().unwrap().id, "CVE-2024-0004");
+    }
+
+    #[test]
+    fn what_lacks_a_file_is_broken_and_what_is_discarded_is_gone() {
+        let built = || {
+            let folder = tempfile::tempdir().unwrap();
+            Index::build(folder.path(), &records(), None, "1", &mut |_, _| {}).unwrap();
+            folder
+        };
+        for spoil in [
+            |folder: &Path| fs::remove_file(folder.join(WORDS)),
+            |folder: &Path| fs::remove_file(folder.join(DENSE)),
+            |folder: &Path| fs::remove_file(folder.join(TERMS).join("meta.json")),
+            |folder: &Path| fs::write(folder.join(TERMS).join("meta.json"), "{"),
+            |folder: &Path| fs::remove_dir_all(folder.join(TERMS)),
+            |folder: &Path| fs::write(folder.join(META), "{}"),
+        ] {
+            let folder = built();
+            spoil(folder.path()).unwrap();
+            let opened = Index::open(folder.path(), None);
+            assert!(matches!(opened, Err(AskError::Broken { .. })));
+        }
+        let folder = built();
+        assert_eq!(Index::cursor_of(folder.path()).unwrap(), "1");
+        Index::discard(folder.path()).unwrap();
+        Index::discard(folder.path()).unwrap();
+        assert!(!Index::exists(folder.path()));
+        assert!(Index::cursor_of(folder.path()).is_err());
     }
 }

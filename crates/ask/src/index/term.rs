@@ -83,10 +83,7 @@ impl Terms {
     fn over(index: tantivy::Index) -> Result<Self, AskError> {
         let (wanted, fields) = schema();
         if index.schema() != wanted {
-            return Err(AskError::Broken {
-                file: "terms",
-                why: "it has other fields".to_owned(),
-            });
+            return Err(AskError::broken("terms", "it has other fields"));
         }
         let analyser = TextAnalyzer::from(Splitter);
         index.tokenizers().register(SPLITTER, analyser);

@@ -168,9 +168,15 @@ impl Table {
         out
     }
 
+    /// The length of a file without what was not written to its row's end.
+    pub fn whole_rows(&self, length: u64) -> u64 {
+        let (head, width) = (HEAD as u64, (12 + self.dimensions) as u64);
+        head + length.saturating_sub(head) / width * width
+    }
+
     /// From a file; of several rows with one key the last counts. A last row that was not written
-    /// to its end is left out, and the second value is the length that holds.
-    pub fn from_bytes(bytes: &[u8]) -> Result<(Self, usize), AskError> {
+    /// to its end is left out.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, AskError> {
         let broken = |why: &str| AskError::Broken {
             file: FILE,
             why: why.to_owned(),
@@ -202,8 +208,7 @@ impl Table {
             let key = u64::from_le_bytes(key.try_into().unwrap_or_default());
             table.put(key, scale, &cells);
         }
-        let holds = HEAD + rows.len() / width * width;
-        Ok((table, holds))
+        Ok(table)
     }
 }
 
@@ -252,12 +257,13 @@ mod tests {
         file.extend(table.set(3, Some(&unit(8, 7))));
         let whole = file.len();
         file.extend([1, 2, 3]);
-        let (read, holds) = Table::from_bytes(&file).unwrap();
-        assert_eq!((read.len(), holds), (4, whole));
+        let read = Table::from_bytes(&file).unwrap();
+        let holds = read.whole_rows(file.len() as u64);
+        assert_eq!((read.len(), holds), (4, whole as u64));
         for t in [
             &table,
             &read,
-            &Table::from_bytes(&table.to_bytes()).unwrap().0,
+            &Table::from_bytes(&table.to_bytes()).unwrap(),
         ] {
             assert_eq!(t.nearest(&unit(8, 7), 1, None)[0].0, 3);
             assert_eq!(t.nearest(&unit(8, 4), 1, None)[0].0, 4);
