@@ -2,6 +2,7 @@
 //! its changes, one a process in its data folder.
 
 use crate::state::AppState;
+use crate::vulnerabilities::record;
 use bartizan_ask::answer::{Answer, Chat, Event, RECORDS, respond};
 use bartizan_ask::index::Change;
 use bartizan_ask::own::Own;
@@ -9,8 +10,9 @@ use bartizan_ask::retrieve::{World, retrieve};
 use bartizan_ask::{AskError, Document, Index, Question};
 use bartizan_model::TenantId;
 use bartizan_store::StoreError;
+use bartizan_store::vulnerabilities::{RecordKind, Stored};
 use bartizan_vuln::record::Record;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -220,51 +222,54 @@ async fn changes(state: &AppState, after: i64) -> Result<(Vec<Change>, i64), Sto
     // A CVE's document has the mark of the catalogue too: whichever of both changed, both are read.
     let mut keys = BTreeSet::new();
     for row in &changed {
-        let (kind, id) = row.key.split_once('/').unwrap_or_default();
-        match kind {
-            "cve" | "kev" => keys.extend([format!("cve/{id}"), format!("kev/{id}")]),
-            "advisory" => {
+        let Some((_, id)) = row.key.split_once('/') else {
+            continue;
+        };
+        match row.kind {
+            RecordKind::Cve | RecordKind::Kev => {
+                keys.extend([format!("cve/{id}"), format!("kev/{id}")]);
+            }
+            RecordKind::Advisory => {
                 keys.insert(row.key.clone());
             }
             _ => {}
         }
     }
     let keys: Vec<String> = keys.into_iter().collect();
-    let stored: BTreeMap<String, Option<Vec<u8>>> = vulnerabilities
+    let (kev, rows): (Vec<Stored>, Vec<Stored>) = vulnerabilities
         .records(&keys)
         .await?
         .into_iter()
-        .map(|row| (row.key, row.bytes))
+        .partition(|row| row.kind == RecordKind::Kev);
+    let listed: BTreeSet<&str> = kev
+        .iter()
+        .filter(|row| row.bytes.is_some())
+        .filter_map(|row| row.key.strip_prefix("kev/"))
         .collect();
-    let mut changes = Vec::with_capacity(keys.len());
-    for key in keys.iter().filter(|k| !k.starts_with("kev/")) {
-        let (kind, id) = key.split_once('/').unwrap_or_default();
-        let id = if kind == "advisory" {
-            id.split_once('/').map_or(id, |(_, id)| id)
-        } else {
-            id
-        };
-        let Some(bytes) = stored.get(key) else {
-            continue;
-        };
-        let document = match bytes.as_deref().map(Record::decode) {
-            None => None,
-            Some(Ok(Record::Cve(record))) => Some(Document::of_cve(&record)),
-            Some(Ok(Record::Advisory(advisory))) => Some(Document::of_advisory(&advisory)),
-            Some(Ok(_)) => continue,
-            Some(Err(error)) => {
-                tracing::warn!(%error, key, "a stored record cannot be read and is not indexed");
-                continue;
-            }
-        };
-        changes.push(match document {
-            Some(mut document) => {
-                let kev = stored.get(&format!("kev/{id}"));
-                document.exploited |= kind == "cve" && kev.is_some_and(Option::is_some);
-                Change::Put(Box::new(document))
-            }
-            None => Change::Remove(id.to_owned()),
-        });
-    }
-    Ok((changes, next))
+    Ok((
+        rows.iter().filter_map(|row| change(row, &listed)).collect(),
+        next,
+    ))
+}
+
+/// What became of one record; `listed` are the CVEs in the catalogue.
+fn change(row: &Stored, listed: &BTreeSet<&str>) -> Option<Change> {
+    let mut document = match record(row) {
+        Ok(Some(Record::Cve(record))) => Document::of_cve(&record),
+        Ok(Some(Record::Advisory(advisory))) => Document::of_advisory(&advisory),
+        Ok(Some(_)) => return None,
+        Ok(None) => {
+            let (kind, id) = row.key.split_once('/')?;
+            return Some(Change::Remove(match (kind, id.split_once('/')) {
+                ("advisory", Some((_, id))) => id.to_owned(),
+                _ => id.to_owned(),
+            }));
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a stored record cannot be read and is not indexed");
+            return None;
+        }
+    };
+    document.exploited |= row.kind == RecordKind::Cve && listed.contains(document.id.as_str());
+    Some(Change::Put(Box::new(document)))
 }
