@@ -14,10 +14,10 @@ use bartizan_store::vulnerabilities::{RecordKind, Stored};
 use bartizan_vuln::record::Record;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 /// How often the store is asked what changed.
@@ -35,6 +35,9 @@ const SLOTS: usize = 8;
 pub struct Asker {
     folder: PathBuf,
     index: RwLock<Option<Index>>,
+    /// How far the store has been read; beside the index, which is held while it is searched.
+    cursor: Mutex<Option<String>>,
+    first: Notify,
     /// Questions at work.
     pub slots: Arc<Semaphore>,
 }
@@ -66,16 +69,29 @@ impl Asker {
         Self {
             folder,
             index: RwLock::new(None),
+            cursor: Mutex::new(None),
+            first: Notify::new(),
             slots: Arc::new(Semaphore::new(SLOTS)),
         }
     }
 
-    /// How many records are found by likeness, and how far the store has been read.
-    pub fn standing(&self) -> Option<(usize, String)> {
-        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        index
-            .as_ref()
-            .map(|index| (index.len(), index.meta().cursor.clone()))
+    /// Whether there is an index. Where there is none yet, one is begun.
+    pub fn ready(&self) -> bool {
+        let ready = self.cursor().is_some();
+        if !ready {
+            self.first.notify_one();
+        }
+        ready
+    }
+
+    fn cursor(&self) -> Option<String> {
+        let cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
+        cursor.clone()
+    }
+
+    fn set_cursor(&self, index: Option<&Index>) {
+        let cursor = index.map(|index| index.meta().cursor.clone());
+        *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = cursor;
     }
 
     /// Answers. Blocks: while records are looked up, and as long as the endpoint takes.
@@ -95,59 +111,112 @@ impl Asker {
                 own,
                 tenant,
             };
-            retrieve(world, question, RECORDS)?
+            retrieve(world, question, RECORDS)
         };
+        // What is found broken only now is built again as well.
+        if matches!(found, Err(AskError::Broken { .. })) {
+            self.discard()?;
+        }
+        let found = found?;
         Ok(respond(&found, question, chat, emit))
     }
 
-    fn put(&self, index: Option<Index>) {
-        *self.index.write().unwrap_or_else(PoisonError::into_inner) = index;
+    // The following block while a question is looked up: not for async threads.
+
+    fn put(&self, index: Index) {
+        let mut held = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        self.set_cursor(Some(&index));
+        *held = Some(index);
     }
 
     fn apply(&self, changes: &[Change], cursor: &str) -> Result<(), AskError> {
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        match index.as_mut() {
-            Some(index) => index.apply(changes, cursor),
-            None => Ok(()),
+        let Some(index) = index.as_mut() else {
+            return Ok(());
+        };
+        index.apply(changes, cursor)?;
+        self.set_cursor(Some(index));
+        Ok(())
+    }
+
+    /// Opens what is in the folder, if the store is where it was made from. A store that was begun
+    /// anew is behind what the index has read.
+    fn open(&self, latest: i64) -> Result<bool, AskError> {
+        if !Index::exists(&self.folder)
+            || Index::cursor_of(&self.folder)?.parse().unwrap_or(0) > latest
+        {
+            return Ok(false);
         }
+        let index = Index::open(&self.folder, None)?;
+        tracing::info!(records = index.len(), "the index of records is open");
+        self.put(index);
+        Ok(true)
+    }
+
+    fn build(&self, documents: &[Document], cursor: &str) -> Result<(), AskError> {
+        tracing::info!(
+            records = documents.len(),
+            "learning words, building the index of records"
+        );
+        let index = Index::build(&self.folder, documents, None, cursor, &mut |_, _| {})?;
+        tracing::info!(records = index.len(), "the index of records is built");
+        self.put(index);
+        Ok(())
+    }
+
+    /// What is broken is built again from the store.
+    fn discard(&self) -> Result<(), AskError> {
+        let mut held = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        *held = None;
+        self.set_cursor(None);
+        Index::discard(&self.folder)
     }
 }
 
-/// Keeps the index up to date until `shutdown`.
+/// Keeps the index up to date until `shutdown`, from the first question on, or from the beginning
+/// where one is in the folder.
 pub async fn follow(state: AppState, shutdown: CancellationToken) {
+    if !Index::exists(&state.ask.folder) {
+        tokio::select! {
+            () = state.ask.first.notified() => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
     let mut waited = 0;
     let mut held = -1;
     loop {
-        match step(&state, &mut waited, &mut held).await {
+        let pause = match step(&state, &mut waited, &mut held).await {
             // More is waiting.
-            Ok(true) => {}
-            Ok(false) => {
-                tokio::select! {
-                    () = tokio::time::sleep(POLL) => {}
-                    () = shutdown.cancelled() => return,
-                }
-            }
+            Ok(true) => Duration::ZERO,
+            Ok(false) => POLL,
             Err(error) => {
                 tracing::warn!(%error, "the index of records could not be brought up to date");
-                // What is broken is built again from the store.
-                if matches!(error, FollowError::Ask(AskError::Broken { .. })) {
-                    state.ask.put(None);
-                    let _ = std::fs::remove_file(state.ask.folder.join("index.json"));
+                if matches!(error, FollowError::Ask(AskError::Broken { .. }))
+                    && let Err(error) = blocking(&state, Asker::discard).await
+                {
+                    tracing::warn!(%error, "a broken index of records could not be discarded");
                 }
-                tokio::select! {
-                    () = tokio::time::sleep(POLL * 10) => {}
-                    () = shutdown.cancelled() => return,
-                }
+                POLL * 10
             }
-        }
-        if shutdown.is_cancelled() {
-            return;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.cancelled() => return,
         }
     }
 }
 
+/// Has something done where waiting and reckoning hold nobody up.
+async fn blocking<T: Send + 'static>(
+    state: &AppState,
+    work: impl FnOnce(&Asker) -> Result<T, AskError> + Send + 'static,
+) -> Result<T, FollowError> {
+    let state = state.clone();
+    Ok(tokio::task::spawn_blocking(move || work(&state.ask)).await??)
+}
+
 async fn step(state: &AppState, waited: &mut u32, held: &mut i64) -> Result<bool, FollowError> {
-    let Some((_, cursor)) = state.ask.standing() else {
+    let Some(cursor) = state.ask.cursor() else {
         return open(state, waited, held).await;
     };
     let after: i64 = cursor.parse().unwrap_or(0);
@@ -155,22 +224,15 @@ async fn step(state: &AppState, waited: &mut u32, held: &mut i64) -> Result<bool
     if next == after {
         return Ok(false);
     }
-    let (of, cursor) = (state.clone(), next.to_string());
-    tokio::task::spawn_blocking(move || of.ask.apply(&changes, &cursor)).await??;
+    let cursor = next.to_string();
+    blocking(state, move |ask| ask.apply(&changes, &cursor)).await?;
     Ok(true)
 }
 
 async fn open(state: &AppState, waited: &mut u32, held: &mut i64) -> Result<bool, FollowError> {
-    let folder = state.ask.folder.clone();
     let latest = state.store.vulnerabilities().latest().await?;
-    if Index::exists(&folder) {
-        let opened = tokio::task::spawn_blocking(move || Index::open(&folder, None)).await??;
-        // A store that was begun anew is behind what the index has read.
-        if opened.meta().cursor.parse().unwrap_or(0) <= latest {
-            tracing::info!(records = opened.len(), "the index of records is open");
-            state.ask.put(Some(opened));
-            return Ok(true);
-        }
+    if blocking(state, move |ask| ask.open(latest)).await? {
+        return Ok(true);
     }
     if latest == 0 {
         return Ok(false);
@@ -195,20 +257,9 @@ async fn open(state: &AppState, waited: &mut u32, held: &mut i64) -> Result<bool
         }
         at = next;
     }
-    tracing::info!(
-        records = documents.len(),
-        "learning words, building the index of records"
-    );
-    let folder = state.ask.folder.clone();
     let cursor = at.to_string();
-    let index = tokio::task::spawn_blocking(move || build(&folder, &documents, &cursor)).await??;
-    tracing::info!(records = index.len(), "the index of records is built");
-    state.ask.put(Some(index));
+    blocking(state, move |ask| ask.build(&documents, &cursor)).await?;
     Ok(true)
-}
-
-fn build(folder: &Path, documents: &[Document], cursor: &str) -> Result<Index, AskError> {
-    Index::build(folder, documents, None, cursor, &mut |_, _| {})
 }
 
 /// What changed after a place, as documents, and where it goes on.

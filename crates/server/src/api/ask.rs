@@ -143,7 +143,7 @@ fn problem(failure: AskFailure) -> Problem {
     match failure {
         AskFailure::NotReady => Problem::unavailable(
             "no_index",
-            "There is no index of records yet. It is built once feeds are synced: bartizan cve sync.",
+            "There is no index of records yet. The first question begins it, once feeds are synced: bartizan cve sync.",
             10,
         ),
         AskFailure::Ask(AskError::Question(why)) => Problem::unprocessable("question", why),
@@ -166,7 +166,7 @@ pub(crate) async fn ask(
 ) -> ApiResult<Response> {
     let question =
         Question::read(&body.question, state.now()).map_err(|e| problem(AskFailure::Ask(e)))?;
-    if state.ask.standing().is_none() {
+    if !state.ask.ready() {
         return Err(problem(AskFailure::NotReady));
     }
     let permit = Arc::clone(&state.ask.slots)
