@@ -1,7 +1,7 @@
 //! What is retrieved: one record, cut to what a reader and a ranking need.
 
 use bartizan_model::{Timestamp, text};
-use bartizan_vuln::feeds::cve::{CveRecord, CveState};
+use bartizan_vuln::feeds::cve::{CveRecord, CveState, is_cve};
 use bartizan_vuln::{Advisory, Tenths};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -25,7 +25,8 @@ pub enum Kind {
 /// One record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Document {
-    /// What it is cited by: `CVE-2024-3094`, `GHSA-…`.
+    /// What it is cited by, of one document alone: `CVE-2024-3094`, `GHSA-…`, and for an advisory
+    /// under an id that others have too `debian-tracker:CVE-2024-3094`; see [`Document::id_of`].
     pub id: String,
     /// Where it comes from.
     pub kind: Kind,
@@ -87,6 +88,24 @@ impl Document {
         }
     }
 
+    /// The id of an advisory's document. Trackers go by the CVE's id, and several feeds carry the
+    /// same advisory: only who issues an id has it bare. A CVE's own is the CVE list's record.
+    pub fn id_of(source: &str, id: &str) -> String {
+        let issuer = match id.split_once('-').map_or("", |(kind, _)| kind) {
+            _ if is_cve(id) => "",
+            "GHSA" => "ghsa",
+            "DSA" | "DLA" | "DTSA" | "DEBIAN" => "debian",
+            "USN" | "LSN" | "UBUNTU" => "ubuntu",
+            "RUSTSEC" => "rustsec",
+            _ => "osv",
+        };
+        if source == issuer {
+            id.to_owned()
+        } else {
+            format!("{source}:{id}")
+        }
+    }
+
     /// Of a record of the CVE list.
     pub fn of_cve(record: &CveRecord) -> Self {
         let mut document = Self::new(&record.id, Kind::Cve, &record.assigner);
@@ -122,11 +141,13 @@ impl Document {
 
     /// Of an advisory.
     pub fn of_advisory(advisory: &Advisory) -> Self {
-        let mut document = Self::new(&advisory.id, Kind::Advisory, &advisory.source);
+        let id = Self::id_of(&advisory.source, &advisory.id);
+        let shared = (id != advisory.id).then_some(&advisory.id);
+        let mut document = Self::new(id, Kind::Advisory, &advisory.source);
         document.names = listed(
-            advisory
-                .aliases
-                .iter()
+            shared
+                .into_iter()
+                .chain(&advisory.aliases)
                 .chain(&advisory.upstream)
                 .map(String::as_str),
         );
@@ -216,5 +237,33 @@ mod tests {
             document.versions,
             ["rocket (npm): all versions, fixed in 2.0.0"]
         );
+    }
+
+    #[test]
+    fn an_id_is_bare_where_it_is_its_issuers() {
+        for (source, id, of) in [
+            ("ghsa", "GHSA-aaaa-bbbb-cccc", "GHSA-aaaa-bbbb-cccc"),
+            ("osv", "GHSA-aaaa-bbbb-cccc", "osv:GHSA-aaaa-bbbb-cccc"),
+            ("debian", "DSA-5649-1", "DSA-5649-1"),
+            ("osv", "PYSEC-2024-1", "PYSEC-2024-1"),
+            (
+                "debian-tracker",
+                "CVE-2024-0001",
+                "debian-tracker:CVE-2024-0001",
+            ),
+            ("osv", "CVE-2024-0001", "osv:CVE-2024-0001"),
+            (
+                "alpine-secdb",
+                "CVE-2024-0001",
+                "alpine-secdb:CVE-2024-0001",
+            ),
+        ] {
+            assert_eq!(Document::id_of(source, id), of);
+        }
+        let mut advisory = Advisory::new("CVE-2024-0001", "debian-tracker");
+        advisory.upstream = vec!["CVE-2024-0001".to_owned()];
+        let document = Document::of_advisory(&advisory);
+        assert_eq!(document.id, "debian-tracker:CVE-2024-0001");
+        assert_eq!(document.names, ["CVE-2024-0001"]);
     }
 }

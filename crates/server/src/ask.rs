@@ -312,7 +312,7 @@ fn change(row: &Stored, listed: &BTreeSet<&str>) -> Option<Change> {
         Ok(None) => {
             let (kind, id) = row.key.split_once('/')?;
             return Some(Change::Remove(match (kind, id.split_once('/')) {
-                ("advisory", Some((_, id))) => id.to_owned(),
+                ("advisory", Some((source, id))) => Document::id_of(source, id),
                 _ => id.to_owned(),
             }));
         }

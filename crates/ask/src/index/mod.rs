@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use term::Terms;
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const WORDS: &str = "words.bin";
 const DENSE: &str = "dense.bin";
 const META: &str = "index.json";
@@ -338,6 +338,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), AskError> {
 mod tests {
     use super::*;
     use crate::Kind;
+    use bartizan_vuln::Advisory;
 
     fn document(id: &str, title: &str, text: &str) -> Document {
         let mut d = Document::new(id, Kind::Cve, "test");
@@ -414,6 +415,37 @@ mod tests {
         );
         assert_eq!(index.of_product("Kettle").unwrap(), 1);
         assert!(!Index::exists(&folder.path().join("nowhere")));
+    }
+
+    #[test]
+    fn a_tracker_and_the_list_keep_a_record_each() {
+        let mut tracked = Advisory::new("CVE-2024-0001", "debian-tracker");
+        tracked.details = "The rocket of bookworm is not affected.".to_owned();
+        let tracked = Document::of_advisory(&tracked);
+        let folder = tempfile::tempdir().unwrap();
+        let mut index = Index::build(folder.path(), &records(), None, "1", &mut |_, _| {}).unwrap();
+        // In a chunk of its own, as a feed brings it.
+        index
+            .apply(&[Change::Put(Box::new(tracked.clone()))], "2")
+            .unwrap();
+        assert_eq!(index.len(), 4);
+        let name = ["CVE-2024-0001".to_owned()];
+        let mut both = index.named(&name, 5).unwrap();
+        both.sort_by(|a, b| a.id.cmp(&b.id));
+        let ids: Vec<&str> = both.iter().map(|d| d.id.as_str()).collect();
+        assert_eq!(ids, ["CVE-2024-0001", "debian-tracker:CVE-2024-0001"]);
+        let none = Filters::default();
+        for (text, id) in [
+            ("overflow runs code", &both[0].id),
+            ("bookworm", &tracked.id),
+        ] {
+            let key = index.by_words(text, &none, 1).unwrap()[0].0;
+            assert_eq!(&index.get(key).unwrap().unwrap().id, id);
+        }
+        index
+            .apply(&[Change::Remove(tracked.id.clone())], "3")
+            .unwrap();
+        assert_eq!(index.named(&name, 5).unwrap(), [records().remove(0)]);
     }
 
     #[test]
