@@ -1,7 +1,7 @@
 //! What is retrieved: one record, cut to what a reader and a ranking need.
 
 use bartizan_model::{Timestamp, text};
-use bartizan_vuln::feeds::cve::{CveRecord, CveState, is_cve};
+use bartizan_vuln::feeds::cve::{CveRecord, CveState, Product, VersionEntry, is_cve};
 use bartizan_vuln::{Advisory, Tenths};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -118,24 +118,11 @@ impl Document {
         document.cwes.clone_from(&record.cwes);
         document.references = listed(record.references.iter().map(|r| r.url.as_str()));
         document.products = listed(record.products.iter().flat_map(|p| {
-            [p.vendor.as_str(), p.product.as_str(), p.package.as_str()]
+            [&p.vendor, &p.product, &p.package]
                 .into_iter()
-                .filter(|n| !n.is_empty() && !n.eq_ignore_ascii_case("n/a"))
+                .filter_map(|n| said(n))
         }));
-        document.versions = listed(record.products.iter().flat_map(|p| {
-            p.versions
-                .iter()
-                .filter(|v| v.status == "affected")
-                .take(4)
-                .map(|v| {
-                    let end = match (&v.less_than, &v.less_than_or_equal) {
-                        (Some(end), _) => format!(" before {end}"),
-                        (None, Some(end)) => format!(" to {end}"),
-                        (None, None) => String::new(),
-                    };
-                    format!("{} {}{end}", p.product, v.version)
-                })
-        }));
+        document.versions = listed(record.products.iter().flat_map(spans));
         document
     }
 
@@ -194,6 +181,30 @@ impl Document {
         }
         all
     }
+}
+
+/// What is written for nothing is nothing.
+fn said(text: &str) -> Option<&str> {
+    (!text.is_empty() && !text.eq_ignore_ascii_case("n/a")).then_some(text)
+}
+
+/// The first affected versions of a product, each with its name; none where it has no name.
+fn spans(product: &Product) -> Vec<String> {
+    let Some(name) = said(&product.product).or(said(&product.package)) else {
+        return Vec::new();
+    };
+    let words = |entry: &VersionEntry| {
+        let from = said(&entry.version)?;
+        let end = match (&entry.less_than, &entry.less_than_or_equal) {
+            (Some(end), _) | (None, Some(end)) if end == "*" => " and later".to_owned(),
+            (Some(end), _) => format!(" before {end}"),
+            (None, Some(end)) => format!(" to {end}"),
+            (None, None) => String::new(),
+        };
+        Some(format!("{name} {from}{end}"))
+    };
+    let affected = product.versions.iter().filter(|v| v.status == "affected");
+    affected.filter_map(words).take(4).collect()
 }
 
 /// Each once, in order, and not without end.
@@ -265,5 +276,36 @@ mod tests {
         let document = Document::of_advisory(&advisory);
         assert_eq!(document.id, "debian-tracker:CVE-2024-0001");
         assert_eq!(document.names, ["CVE-2024-0001"]);
+    }
+
+    #[test]
+    fn a_version_goes_with_a_name_and_an_open_end_is_said() {
+        let record = |affected: &str| {
+            let text = format!(
+                r#"{{"dataType":"CVE_RECORD","dataVersion":"5.1","cveMetadata":{{"cveId":"CVE-2024-0001","state":"PUBLISHED"}},
+                "containers":{{"cna":{{"descriptions":[{{"lang":"en","value":"Rockets fall."}}],"affected":[{affected}]}}}}}}"#
+            );
+            Document::of_cve(&cve::parse(text.as_bytes()).unwrap()).versions
+        };
+        for (affected, versions) in [
+            (
+                r#"{"packageName":"engine","versions":[{"version":"1.0","lessThan":"2.0","status":"affected"}]}"#,
+                vec!["engine 1.0 before 2.0"],
+            ),
+            (
+                r#"{"product":"n/a","packageName":"engine","versions":[{"version":"1.0","lessThan":"*","status":"affected"}]}"#,
+                vec!["engine 1.0 and later"],
+            ),
+            (
+                r#"{"product":"rocket","versions":[{"version":"n/a","status":"affected"},{"version":"3","lessThanOrEqual":"4","status":"affected"}]}"#,
+                vec!["rocket 3 to 4"],
+            ),
+            (
+                r#"{"vendor":"n/a","product":"n/a","versions":[{"version":"1","status":"affected"}]}"#,
+                vec![],
+            ),
+        ] {
+            assert_eq!(record(affected), versions, "{affected}");
+        }
     }
 }
