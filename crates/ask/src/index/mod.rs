@@ -338,7 +338,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), AskError> {
 mod tests {
     use super::*;
     use crate::Kind;
-    use bartizan_vuln::Advisory;
+    use bartizan_vuln::{Advisory, Tenths};
 
     fn document(id: &str, title: &str, text: &str) -> Document {
         let mut d = Document::new(id, Kind::Cve, "test");
@@ -498,5 +498,33 @@ mod tests {
         Index::discard(folder.path()).unwrap();
         assert!(!Index::exists(folder.path()));
         assert!(Index::cursor_of(folder.path()).is_err());
+    }
+
+    #[test]
+    fn filters_alone_give_what_is_exploited_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut worst = records();
+        for (document, score) in worst.iter_mut().zip([98, 50, 70]) {
+            document.score = Some(Tenths(score));
+        }
+        worst[1].exploited = true;
+        let mut index = Index::build(folder.path(), &worst, None, "1", &mut |_, _| {}).unwrap();
+        // A segment without a single score.
+        let unrated = document("CVE-2024-0004", "Loop in samovar", "It never ends a loop.");
+        index.apply(&[Change::Put(Box::new(unrated))], "2").unwrap();
+        let found = index.by_filters(&Filters::default(), 9).unwrap();
+        let ids: Vec<String> = found
+            .into_iter()
+            .map(|key| index.get(key).unwrap().unwrap().id)
+            .collect();
+        assert_eq!(
+            ids,
+            [
+                "CVE-2024-0002",
+                "CVE-2024-0001",
+                "CVE-2024-0003",
+                "CVE-2024-0004"
+            ]
+        );
     }
 }

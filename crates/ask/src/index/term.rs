@@ -59,7 +59,7 @@ fn schema() -> (Schema, Fields) {
         text: schema.add_text_field("text", text),
         published: schema.add_i64_field("published", INDEXED | FAST),
         score: schema.add_u64_field("score", INDEXED | FAST),
-        exploited: schema.add_u64_field("exploited", INDEXED),
+        exploited: schema.add_u64_field("exploited", INDEXED | FAST),
         live: schema.add_u64_field("live", INDEXED),
         body: schema.add_bytes_field("body", STORED),
     };
@@ -211,11 +211,13 @@ impl Terms {
         let found = searcher.search(&BooleanQuery::new(self.musts(filters)), &DocSetCollector)?;
         let keys = columns::<u64>(&searcher, "key")?;
         let scores = columns::<u64>(&searcher, "score")?;
+        let exploited = columns::<u64>(&searcher, "exploited")?;
         let published = columns::<i64>(&searcher, "published")?;
-        let mut ranked: Vec<(u64, i64, u64)> = found
+        let mut ranked: Vec<(u64, u64, i64, u64)> = found
             .into_iter()
             .map(|at| {
                 (
+                    value(&exploited, at),
                     value(&scores, at),
                     value(&published, at),
                     value(&keys, at),
@@ -224,7 +226,7 @@ impl Terms {
             .collect();
         ranked.sort_unstable_by(|a, b| b.cmp(a));
         let best = ranked.into_iter().take(most);
-        Ok(best.map(|(_, _, key)| key).collect())
+        Ok(best.map(|(_, _, _, key)| key).collect())
     }
 
     pub(super) fn named(&self, names: &[String], most: usize) -> Result<Vec<Document>, AskError> {
