@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 
 /// A longer question is refused.
 pub const MAX_QUESTION: usize = 2_000;
+/// The highest score there is, in tenths.
+const HIGHEST: u8 = 100;
 
 /// What every hit must be.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +29,10 @@ pub struct Filters {
     /// The highest score, in tenths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub most: Option<u8>,
+    /// Within one of these, least and highest score in tenths, where severities with a gap between
+    /// them are asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bands: Vec<(u8, u8)>,
     /// Known to be exploited.
     #[serde(default)]
     pub exploited: bool,
@@ -87,7 +93,7 @@ pattern!(
 );
 pattern!(
     SEVERITY,
-    r"(?i)\b(critical|high|medium|low)(?:\s+or\s+(?:higher|above|worse)|\s+and\s+(?:higher|above|up)|\+)?(?:[\s-]+(?:severity|rated|risk))?\b"
+    r"(?i)\b(critical|high|medium|low)(?:(\+)|\b(\s+or\s+(?:higher|above|worse)\b|\s+and\s+(?:higher|above|up)\b)?)(?:[\s-]+(?:severity|rated|risk)\b)?"
 );
 pattern!(
     EXPLOITED,
@@ -125,6 +131,29 @@ impl Filters {
         *self != Self::default()
     }
 
+    /// Within one of these bands as well.
+    fn within(&mut self, mut bands: Vec<(u8, u8)>) {
+        bands.sort_unstable();
+        let mut apart: Vec<(u8, u8)> = Vec::new();
+        for (least, most) in bands {
+            match apart.last_mut() {
+                // 8.9 and 9.0 are neighbours.
+                Some(last) if least <= last.1 + 1 => last.1 = last.1.max(most),
+                _ => apart.push((least, most)),
+            }
+        }
+        match apart.as_slice() {
+            [] => {}
+            [(least, most)] => {
+                self.least = self.least.max(Some(*least));
+                if *most < HIGHEST {
+                    self.most = Some(self.most.map_or(*most, |m| m.min(*most)));
+                }
+            }
+            _ => self.bands = apart,
+        }
+    }
+
     /// In words, for the answer.
     pub fn words(&self) -> Vec<String> {
         let day = |t: Timestamp| t.to_string().chars().take(10).collect::<String>();
@@ -141,6 +170,12 @@ impl Filters {
         }
         if let Some(most) = self.most {
             words.push(format!("CVSS at most {}", tenths(most)));
+        }
+        if !self.bands.is_empty() {
+            let band =
+                |(least, most): &(u8, u8)| format!("{} to {}", tenths(*least), tenths(*most));
+            let bands: Vec<String> = self.bands.iter().map(band).collect();
+            words.push(format!("CVSS {}", bands.join(" or ")));
         }
         if self.exploited {
             words.push("known to be exploited".to_owned());
@@ -288,25 +323,20 @@ impl Question {
             }
             true
         });
-        self.cut(&SEVERITY, |question, found| {
-            let all = found.get(0).map_or("", |m| m.as_str()).to_lowercase();
+        let mut bands = Vec::new();
+        self.cut(&SEVERITY, |_, found| {
             let word = found.get(1).map_or("", |m| m.as_str()).to_lowercase();
-            let open = all.contains(" or ") || all.contains(" and ") || all.contains('+');
+            let open = found.get(2).or_else(|| found.get(3)).is_some();
             let (least, most) = match word.as_str() {
-                "critical" => (90, 100),
+                "critical" => (90, HIGHEST),
                 "high" => (70, 89),
                 "medium" => (40, 69),
                 _ => (1, 39),
             };
-            let filters = &mut question.filters;
-            filters.least = Some(filters.least.map_or(least, |l| l.min(least)));
-            if !open && least < 90 {
-                filters.most = Some(filters.most.map_or(most, |m| m.max(most)));
-            } else {
-                filters.most = None;
-            }
+            bands.push((least, if open { HIGHEST } else { most }));
             true
         });
+        self.filters.within(bands);
     }
 
     fn take_dates(&mut self, now: Timestamp) {
@@ -450,6 +480,60 @@ mod tests {
                 vec!["product log4j core"],
                 vec!["lookup"],
             ),
+        ] {
+            let question = read(asked);
+            assert_eq!(question.filters.words(), filters, "{asked}");
+            assert_eq!(question.informative(), informative, "{asked}");
+        }
+    }
+
+    #[test]
+    fn severities_are_a_union_within_the_scores() {
+        for (asked, filters, informative) in [
+            (
+                "critical or high openssl",
+                vec!["CVSS at least 7.0"],
+                vec!["openssl"],
+            ),
+            (
+                "high or critical openssl",
+                vec!["CVSS at least 7.0"],
+                vec!["openssl"],
+            ),
+            ("high+ issues", vec!["CVSS at least 7.0"], vec![]),
+            ("medium+ severity issues", vec!["CVSS at least 4.0"], vec![]),
+            ("high and above", vec!["CVSS at least 7.0"], vec![]),
+            (
+                "low or medium severity",
+                vec!["CVSS at least 0.1", "CVSS at most 6.9"],
+                vec![],
+            ),
+            (
+                "low or critical",
+                vec!["CVSS 0.1 to 3.9 or 9.0 to 10.0"],
+                vec![],
+            ),
+            (
+                "CVSS at least 9.5, critical",
+                vec!["CVSS at least 9.5"],
+                vec![],
+            ),
+            (
+                "cvss below 9.5 and critical",
+                vec!["CVSS at least 9.0", "CVSS at most 9.4"],
+                vec![],
+            ),
+            (
+                "score under 8, high or higher",
+                vec!["CVSS at least 7.0", "CVSS at most 7.9"],
+                vec![],
+            ),
+            (
+                "high risk in openssl",
+                vec!["CVSS at least 7.0", "CVSS at most 8.9"],
+                vec!["openssl"],
+            ),
+            ("highly available", vec![], vec!["available", "high"]),
         ] {
             let question = read(asked);
             assert_eq!(question.filters.words(), filters, "{asked}");

@@ -526,5 +526,10 @@ mod tests {
                 "CVE-2024-0004"
             ]
         );
+        let bands = Filters {
+            bands: vec![(1, 59), (90, 100)],
+            ..Filters::default()
+        };
+        assert_eq!(index.by_filters(&bands, 9).unwrap().len(), 2);
     }
 }

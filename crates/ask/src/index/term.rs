@@ -132,11 +132,21 @@ impl Terms {
             moment(filters.since).map_or(Bound::Unbounded, Bound::Included),
             moment(filters.until).map_or(Bound::Unbounded, Bound::Excluded),
         );
-        let tenths = |t: Option<u8>| t.map(|t| Term::from_field_u64(f.score, u64::from(t)));
-        range(
-            tenths(filters.least).map_or(Bound::Unbounded, Bound::Included),
-            tenths(filters.most).map_or(Bound::Unbounded, Bound::Included),
-        );
+        let tenths = |t: u8| Term::from_field_u64(f.score, u64::from(t));
+        let bound = |t: Option<u8>| t.map_or(Bound::Unbounded, |t| Bound::Included(tenths(t)));
+        range(bound(filters.least), bound(filters.most));
+        if !filters.bands.is_empty() {
+            let any = filters.bands.iter().map(|(least, most)| {
+                let (least, most) = (
+                    Bound::Included(tenths(*least)),
+                    Bound::Included(tenths(*most)),
+                );
+                let query: Box<dyn Query> = Box::new(RangeQuery::new(least, most));
+                (Occur::Should, query)
+            });
+            let any: Box<dyn Query> = Box::new(BooleanQuery::new(any.collect()));
+            musts.push((Occur::Must, any));
+        }
         if filters.exploited {
             musts.push((Occur::Must, self.number(f.exploited, 1)));
         }
