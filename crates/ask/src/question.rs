@@ -156,14 +156,13 @@ impl Filters {
 
     /// In words, for the answer.
     pub fn words(&self) -> Vec<String> {
-        let day = |t: Timestamp| t.to_string().chars().take(10).collect::<String>();
         let tenths = |t: u8| format!("{}.{}", t / 10, t % 10);
         let mut words = Vec::new();
         if let Some(since) = self.since {
-            words.push(format!("published since {}", day(since)));
+            words.push(format!("published since {}", since.day()));
         }
         if let Some(until) = self.until {
-            words.push(format!("published before {}", day(until)));
+            words.push(format!("published before {}", until.day()));
         }
         if let Some(least) = self.least {
             words.push(format!("CVSS at least {}", tenths(least)));

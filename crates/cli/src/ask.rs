@@ -4,6 +4,8 @@ pub mod arguments;
 pub mod endpoint;
 
 use crate::client::Client;
+use crate::scan::progress_bar;
+use crate::verify::now;
 use crate::{Verdict, show};
 use anyhow::{Context, Result, bail};
 use arguments::Ask;
@@ -116,8 +118,7 @@ fn tell(event: &Value) -> Result<()> {
             .filter_map(|v| v.as_str().map(str::to_owned))
             .collect()
     };
-    let plain =
-        |text: &str| bartizan_model::text::one_line(&bartizan_model::text::plain(text, 2_000));
+    let plain = |text: &str| show::plain(text, 2_000);
     match event.get("event").and_then(Value::as_str) {
         Some("found") => {
             let filters = list("filters");
@@ -141,10 +142,7 @@ fn tell(event: &Value) -> Result<()> {
                 "RECORD", "CVSS", "PUBLISHED"
             ))?;
             for source in sources {
-                let day: String = source
-                    .published
-                    .map(|t| t.to_string().chars().take(10).collect())
-                    .unwrap_or_default();
+                let day = source.published.map(Timestamp::day).unwrap_or_default();
                 let mark = if source.exploited { " (exploited)" } else { "" };
                 show::line(&format!(
                     "{:<22} {:>5} {day:<11} {:.100}{mark}",
@@ -182,10 +180,6 @@ fn tell(event: &Value) -> Result<()> {
     }
 }
 
-fn now() -> Timestamp {
-    Timestamp::from_micros(jiff::Timestamp::now().as_microsecond())
-}
-
 fn index(options: &Ask, folder: &Path) -> Result<Index> {
     if options.records.is_empty() {
         if !Index::exists(folder) {
@@ -199,15 +193,15 @@ fn index(options: &Ask, folder: &Path) -> Result<Index> {
     if Index::exists(folder) && !options.rebuild {
         return Ok(Index::open(folder, None)?);
     }
-    let bar = ProgressBar::no_length().with_style(
-        ProgressStyle::with_template("{spinner} {msg} {pos}")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-    );
+    let bar = progress_bar();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {pos}") {
+        bar.set_style(style);
+    }
     bar.set_message("reading records");
     let mut reading = Reading {
         documents: Vec::new(),
         unread: 0,
-        bar: bar.clone(),
+        bar: &bar,
     };
     for records in &options.records {
         reading
@@ -224,16 +218,15 @@ fn index(options: &Ask, folder: &Path) -> Result<Index> {
         bail!("no CVE or OSV records were found there");
     }
     documents.sort_by(|a, b| a.id.cmp(&b.id));
-    let share = ProgressBar::new(100).with_style(
-        ProgressStyle::with_template("{spinner} {msg} {bar:30} {percent} %")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    bar.finish_and_clear();
+    bar.set_length(100);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {bar:30} {percent} %") {
+        bar.set_style(style);
+    }
     let index = Index::build(folder, &documents, None, "", &mut |what, done| {
-        share.set_message(what);
-        share.set_position((done * 100.0) as u64);
+        bar.set_message(what);
+        bar.set_position((done * 100.0) as u64);
     })?;
-    share.finish_and_clear();
+    bar.finish_and_clear();
     show::remark(&format!(
         "indexed {} records in {}; {unread} could not be read",
         index.len(),
@@ -242,13 +235,13 @@ fn index(options: &Ask, folder: &Path) -> Result<Index> {
     Ok(index)
 }
 
-struct Reading {
+struct Reading<'a> {
     documents: Vec<Document>,
     unread: usize,
-    bar: ProgressBar,
+    bar: &'a ProgressBar,
 }
 
-impl Reading {
+impl Reading<'_> {
     fn folder(&mut self, folder: &Path, depth: usize) -> Result<()> {
         let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)?
             .map(|e| e.map(|e| e.path()))

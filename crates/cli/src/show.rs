@@ -1,5 +1,6 @@
 //! What people see: errors, lines, colour.
 
+use bartizan_model::text::{self, one_line};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
@@ -48,6 +49,11 @@ pub fn bytes(bytes: &[u8]) -> anyhow::Result<()> {
 /// Writes a line to standard output.
 pub fn line(text: &str) -> anyhow::Result<()> {
     bytes(format!("{text}\n").as_bytes())
+}
+
+/// A stranger's text, made harmless for one line of a terminal.
+pub fn plain(text: &str, most: usize) -> String {
+    one_line(&text::plain(text, most))
 }
 
 /// Writes to the file, or to standard output when there is none.

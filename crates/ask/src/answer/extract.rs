@@ -99,8 +99,7 @@ fn facts(document: &Document) -> Vec<String> {
         rated.push("is known to be exploited".to_owned());
     }
     if let Some(published) = document.published {
-        let day: String = published.to_string().chars().take(10).collect();
-        rated.push(format!("was published on {day}"));
+        rated.push(format!("was published on {}", published.day()));
     }
     if !rated.is_empty() {
         sentences.push(format!("{id} {}. [{id}]", rated.join(", ")));

@@ -4,6 +4,7 @@ use super::chat::ChatRequest;
 use super::guard::{tame, visible};
 use crate::vectors::hash;
 use crate::{Document, Question};
+use bartizan_model::Timestamp;
 use serde_json::json;
 
 /// Characters of records; some 6,000 tokens.
@@ -79,7 +80,7 @@ fn record(document: &Document) -> serde_json::Value {
         "products": list(&document.products, 12),
         "versions": list(&document.versions, 12),
         "weaknesses": list(&document.cwes, 6),
-        "published": document.published.map(|t| t.to_string().chars().take(10).collect::<String>()),
+        "published": document.published.map(Timestamp::day),
         "cvss": document.score.map(|s| s.to_string()),
         "known_exploited": document.exploited,
         "withdrawn": document.withdrawn,

@@ -1,13 +1,13 @@
 //! `bartizan cve show|list|history|health`: what the store knows of vulnerabilities, out of the data
 //! folder or by a server; both answer in the same shape.
 
+use crate::Verdict;
 use crate::arguments::{Access, Output, Place};
 use crate::client::{Client, segment, text};
 use crate::serve::place_config;
+use crate::show::{self, plain};
 use crate::verify::now;
-use crate::{Verdict, show};
 use anyhow::{Context, Result, anyhow, bail};
-use bartizan_model::text::{self as words, one_line};
 use bartizan_server::Problem;
 use bartizan_server::api::vulnerabilities as api;
 use bartizan_server::store_config;
@@ -119,11 +119,6 @@ pub struct Source {
     access: Access,
     #[arg(long, value_enum, default_value_t)]
     format: Output,
-}
-
-/// A text of a feed's, made harmless for a line of a terminal.
-fn plain(text: &str, most: usize) -> String {
-    one_line(&words::plain(text, most))
 }
 
 /// The most of one page.
