@@ -50,12 +50,6 @@ pub struct Hit {
     pub document: Document,
     /// How it was found.
     pub ways: Vec<Way>,
-    /// Its place in the order, the more the better; comparable within one question only.
-    pub score: f32,
-    /// The share of the question's weight in words that it has; 0 where words were not looked for.
-    pub covered: f32,
-    /// Its likeness with the question; 0 where that was not looked at.
-    pub near: f32,
 }
 
 /// What was found.
@@ -106,17 +100,26 @@ pub fn rank(
     most: usize,
 ) -> Result<Vec<(u64, f32)>, AskError> {
     match mode {
-        Mode::Words => return index.by_words(text, filters, most),
-        Mode::Likeness => return index.by_likeness(text, filters, most),
-        Mode::Both => {}
+        Mode::Words => index.by_words(text, filters, most),
+        Mode::Likeness => index.by_likeness(&index.vector(text)?, filters, most),
+        Mode::Both => fused(index, text, &index.vector(text)?, filters, most),
     }
+}
+
+/// The best by words and by likeness with the vector of the same text.
+fn fused(
+    index: &Index,
+    text: &str,
+    vector: &[f32],
+    filters: &Filters,
+    most: usize,
+) -> Result<Vec<(u64, f32)>, AskError> {
     let words = index.by_words(text, filters, DEPTH.max(most))?;
-    let like = index.by_likeness(text, filters, DEPTH.max(most))?;
-    let vector = index.vector(text)?;
+    let like = index.by_likeness(vector, filters, DEPTH.max(most))?;
     let best = words.first().map_or(1.0, |(_, s)| s.max(1e-6));
     let mut fused: HashMap<u64, f32> = HashMap::new();
     for (key, score) in &words {
-        let near = index.likeness(&vector, *key).unwrap_or(0.0);
+        let near = index.likeness(vector, *key).unwrap_or(0.0);
         fused.insert(*key, score / best + LIKENESS * near);
     }
     for (key, near) in &like {
@@ -181,7 +184,7 @@ pub fn retrieve(world: World<'_>, question: &Question, most: usize) -> Result<Re
         } else if found.filters.limit() {
             for key in world.index.by_filters(&found.filters, most)? {
                 if let Some(document) = world.index.get(key)? {
-                    push(&mut found.hits, document, Way::Filters, 0.0);
+                    push(&mut found.hits, document, Way::Filters);
                 }
             }
         }
@@ -199,15 +202,12 @@ pub fn retrieve(world: World<'_>, question: &Question, most: usize) -> Result<Re
     Ok(found)
 }
 
-fn push(hits: &mut Vec<Hit>, document: Document, way: Way, score: f32) {
+fn push(hits: &mut Vec<Hit>, document: Document, way: Way) {
     match hits.iter_mut().find(|h| h.document.id == document.id) {
         Some(hit) => hit.ways.push(way),
         None => hits.push(Hit {
             document,
             ways: vec![way],
-            score,
-            covered: 0.0,
-            near: 0.0,
         }),
     }
 }
@@ -221,7 +221,7 @@ fn named(world: World<'_>, question: &Question, found: &mut Retrieval) -> Result
         // The record itself before those that mention it.
         records.sort_by_key(|d| (!d.id.eq_ignore_ascii_case(name), d.id.clone()));
         for document in records {
-            push(&mut found.hits, document, Way::Name, f32::MAX);
+            push(&mut found.hits, document, Way::Name);
         }
     }
     Ok(())
@@ -289,7 +289,8 @@ fn by_text(
     found: &mut Retrieval,
 ) -> Result<(), AskError> {
     let text = &question.rest;
-    let mut ranking = rank(world.index, text, &found.filters, Mode::Both, DEPTH)?;
+    let vector = world.index.vector(text)?;
+    let mut ranking = fused(world.index, text, &vector, &found.filters, DEPTH)?;
     if let Some(model) = world.rerank {
         match reranked(world.index, text, ranking.clone(), model) {
             Ok(better) => ranking = better,
@@ -299,14 +300,13 @@ fn by_text(
                 .push(format!("not put in order by the model: {error}")),
         }
     }
-    let vector = world.index.vector(text)?;
     let informative = question.informative();
     let mut weights = Vec::with_capacity(informative.len());
     for word in &informative {
         weights.push(world.index.rarity(word)?);
     }
     let all: f32 = weights.iter().sum::<f32>().max(1e-6);
-    for (key, score) in ranking.into_iter().take(most) {
+    for (key, _) in ranking.into_iter().take(most) {
         let Some(document) = world.index.get(key)? else {
             continue;
         };
@@ -327,10 +327,7 @@ fn by_text(
         } else {
             Way::Likeness
         };
-        push(&mut found.hits, document, way, score);
-        if let Some(hit) = found.hits.last_mut() {
-            (hit.covered, hit.near) = (covered, near);
-        }
+        push(&mut found.hits, document, way);
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use bartizan_vuln::record::Record;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -34,9 +34,7 @@ const SLOTS: usize = 8;
 /// The index, and who may use it.
 pub struct Asker {
     folder: PathBuf,
-    index: RwLock<Option<Index>>,
-    /// How far the store has been read; beside the index, which is held while it is searched.
-    cursor: Mutex<Option<String>>,
+    index: Mutex<Option<Arc<Index>>>,
     first: Notify,
     /// Questions at work.
     pub slots: Arc<Semaphore>,
@@ -68,8 +66,7 @@ impl Asker {
     pub fn new(folder: PathBuf) -> Self {
         Self {
             folder,
-            index: RwLock::new(None),
-            cursor: Mutex::new(None),
+            index: Mutex::new(None),
             first: Notify::new(),
             slots: Arc::new(Semaphore::new(SLOTS)),
         }
@@ -77,21 +74,16 @@ impl Asker {
 
     /// Whether there is an index. Where there is none yet, one is begun.
     pub fn ready(&self) -> bool {
-        let ready = self.cursor().is_some();
+        let ready = self.index().is_some();
         if !ready {
             self.first.notify_one();
         }
         ready
     }
 
-    fn cursor(&self) -> Option<String> {
-        let cursor = self.cursor.lock().unwrap_or_else(PoisonError::into_inner);
-        cursor.clone()
-    }
-
-    fn set_cursor(&self, index: Option<&Index>) {
-        let cursor = index.map(|index| index.meta().cursor.clone());
-        *self.cursor.lock().unwrap_or_else(PoisonError::into_inner) = cursor;
+    fn index(&self) -> Option<Arc<Index>> {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        index.clone()
     }
 
     /// Answers. Blocks: while records are looked up, and as long as the endpoint takes.
@@ -103,16 +95,14 @@ impl Asker {
         chat: Option<&dyn Chat>,
         emit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
     ) -> Result<Answer, AskFailure> {
-        let found = {
-            let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-            let world = World {
-                index: index.as_ref().ok_or(AskFailure::NotReady)?,
-                rerank: None,
-                own,
-                tenant,
-            };
-            retrieve(world, question, RECORDS)
+        let index = self.index().ok_or(AskFailure::NotReady)?;
+        let world = World {
+            index: &index,
+            rerank: None,
+            own,
+            tenant,
         };
+        let found = retrieve(world, question, RECORDS);
         // What is found broken only now is built again as well.
         if matches!(found, Err(AskError::Broken { .. })) {
             self.discard()?;
@@ -121,22 +111,9 @@ impl Asker {
         Ok(respond(&found, question, chat, emit))
     }
 
-    // The following block while a question is looked up: not for async threads.
-
-    fn put(&self, index: Index) {
-        let mut held = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        self.set_cursor(Some(&index));
-        *held = Some(index);
-    }
-
-    fn apply(&self, changes: &[Change], cursor: &str) -> Result<(), AskError> {
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(index) = index.as_mut() else {
-            return Ok(());
-        };
-        index.apply(changes, cursor)?;
-        self.set_cursor(Some(index));
-        Ok(())
+    fn put(&self, index: Option<Index>) {
+        let mut held = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = index.map(Arc::new);
     }
 
     /// Opens what is in the folder, if the store is where it was made from. A store that was begun
@@ -149,7 +126,7 @@ impl Asker {
         }
         let index = Index::open(&self.folder, None)?;
         tracing::info!(records = index.len(), "the index of records is open");
-        self.put(index);
+        self.put(Some(index));
         Ok(true)
     }
 
@@ -160,15 +137,13 @@ impl Asker {
         );
         let index = Index::build(&self.folder, documents, None, cursor, &mut |_, _| {})?;
         tracing::info!(records = index.len(), "the index of records is built");
-        self.put(index);
+        self.put(Some(index));
         Ok(())
     }
 
     /// What is broken is built again from the store.
     fn discard(&self) -> Result<(), AskError> {
-        let mut held = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        *held = None;
-        self.set_cursor(None);
+        self.put(None);
         Index::discard(&self.folder)
     }
 }
@@ -216,16 +191,16 @@ async fn blocking<T: Send + 'static>(
 }
 
 async fn step(state: &AppState, waited: &mut u32, held: &mut i64) -> Result<bool, FollowError> {
-    let Some(cursor) = state.ask.cursor() else {
+    let Some(index) = state.ask.index() else {
         return open(state, waited, held).await;
     };
-    let after: i64 = cursor.parse().unwrap_or(0);
+    let after: i64 = index.meta().cursor.parse().unwrap_or(0);
     let (changes, next) = changes(state, after).await?;
     if next == after {
         return Ok(false);
     }
     let cursor = next.to_string();
-    blocking(state, move |ask| ask.apply(&changes, &cursor)).await?;
+    blocking(state, move |_| index.apply(&changes, &cursor)).await?;
     Ok(true)
 }
 

@@ -168,6 +168,11 @@ impl Table {
         out
     }
 
+    /// Bytes of its rows in a file that holds each once.
+    pub fn size(&self) -> usize {
+        self.len() * (12 + self.dimensions)
+    }
+
     /// The length of a file without what was not written to its row's end.
     pub fn whole_rows(&self, length: u64) -> u64 {
         let (head, width) = (HEAD as u64, (12 + self.dimensions) as u64);
