@@ -101,7 +101,7 @@ pattern!(
 );
 pattern!(
     MINE,
-    r"(?i)\b(?:(?:in|on|of|inside|affecting|affects?|hits?|hitting)\s+)?(?:(?:my|our)\s+(?:own\s+)?(?:clusters?|hosts?|systems?|servers?|images?|inventory|environment|infrastructure|fleet|machines?|workloads?|deployments?)|this\s+cluster|affects?\s+(?:us|me)|(?:we|i)\s+(?:run|have|use)|am\s+i\s+(?:affected|vulnerable)|are\s+we\s+(?:affected|vulnerable))\b"
+    r"(?i)\b(?:(?:in|on|of|inside|affecting|affects?|hits?|hitting)\s+)?(?:(?:my|our)\s+(?:own\s+)?(?:clusters?|hosts?|systems?|servers?|images?|inventory|environment|infrastructure|fleet|machines?|workloads?|deployments?|assets?|nodes?|containers?|software|packages)|this\s+cluster|affects?\s+(?:us|me)|(?:we|i)\s+(?:run|have|use)|am\s+i\s+(?:affected|vulnerable)|are\s+we\s+(?:affected|vulnerable))\b"
 );
 
 /// Words that ask and say nothing about what is looked for.

@@ -2,7 +2,7 @@
 
 use crate::own::{Own, OwnMatch};
 use crate::rerank::Rerank;
-use crate::{AskError, Document, Filters, Index, Question};
+use crate::{AskError, Document, Filters, Index, Kind, Question};
 use bartizan_model::TenantId;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -24,8 +24,8 @@ const MIN_LIKENESS: f32 = 0.2;
 const MIN_BOTH: f32 = 0.95;
 /// Own matches that are told at most.
 const OWN: usize = 20;
-/// Own matches that a filter may choose from.
-const OWN_ALL: usize = 5_000;
+/// Own vulnerabilities that a filter may choose from.
+const OWN_ALL: usize = 20_000;
 
 /// How a record was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -61,6 +61,8 @@ pub struct Retrieval {
     pub hits: Vec<Hit>,
     /// The tenant's own matches with them.
     pub own: Vec<OwnMatch>,
+    /// What can be said of the tenant's inventory as a whole, a sentence each.
+    pub inventory: Vec<String>,
     /// Names that were asked for and are no record.
     pub missing: Vec<String>,
     /// What could not be looked at, in words. It is never taken for "nothing there".
@@ -198,7 +200,7 @@ pub fn retrieve(world: World<'_>, question: &Question, most: usize) -> Result<Re
                 .count(),
         ),
     );
-    own(world, &mut found);
+    own(world, question, &mut found);
     Ok(found)
 }
 
@@ -229,24 +231,32 @@ fn named(world: World<'_>, question: &Question, found: &mut Retrieval) -> Result
 
 /// "In my cluster": only what hits this tenant.
 fn limit_to_own(world: World<'_>, found: &mut Retrieval) {
-    let known = world.own.components(world.tenant);
-    let matches = match known {
-        Ok(0) => Err(
+    let known = match world.own.inventory(world.tenant) {
+        Ok(known) if known.assets == 0 => Err(
             "no inventory of yours is known, so nothing can be said about what you run".to_owned(),
         ),
-        Ok(_) => world.own.matches(world.tenant, None, OWN_ALL),
-        Err(e) => Err(e),
+        known => known,
     };
-    match matches {
-        Ok(matches) => {
-            if matches.len() >= OWN_ALL {
+    let both = known.and_then(|known| {
+        let names = world.own.vulnerabilities(world.tenant, OWN_ALL)?;
+        Ok((known, names))
+    });
+    match both {
+        Ok((known, names)) => {
+            if names.len() >= OWN_ALL {
                 found.unknown.push(format!(
-                    "only the first {OWN_ALL} of your matches were looked at"
+                    "only {OWN_ALL} of the vulnerabilities that match your inventory were looked at"
                 ));
             }
-            let mut names: Vec<String> = matches.into_iter().flat_map(|m| m.names).collect();
-            names.sort_unstable();
-            names.dedup();
+            let plural = |n: u64| if n == 1 { "" } else { "s" };
+            found.inventory.push(format!(
+                "Your inventory has {} component{} on {} asset{}.",
+                known.components,
+                plural(known.components),
+                known.assets,
+                plural(known.assets),
+            ));
+            found.unknown.extend(known.gaps);
             found.filters.only = Some(names);
         }
         Err(why) => {
@@ -332,21 +342,98 @@ fn by_text(
     Ok(())
 }
 
-fn own(world: World<'_>, found: &mut Retrieval) {
-    let names: Vec<String> = found
-        .hits
-        .iter()
-        .flat_map(|h| h.document.all_names().map(str::to_owned))
-        .collect();
+/// Whether it is the record of that name, and not one that mentions it.
+fn is_record_of(document: &Document, name: &str) -> bool {
+    let bare = document.id.split_once(':').map_or("", |(_, id)| id);
+    document.id.eq_ignore_ascii_case(name) || bare.eq_ignore_ascii_case(name)
+}
+
+/// What of the tenant's the answer is about.
+fn own(world: World<'_>, question: &Question, found: &mut Retrieval) {
+    let mut names: Vec<String> = question.names.clone();
+    for hit in &found.hits {
+        // An advisory about many names is not asked for by one of them.
+        let mentions = hit.ways == [Way::Name]
+            && !question
+                .names
+                .iter()
+                .any(|n| is_record_of(&hit.document, n));
+        if !mentions {
+            for name in hit.document.all_names() {
+                if !names.iter().any(|n| n.eq_ignore_ascii_case(name)) {
+                    names.push(name.to_owned());
+                }
+            }
+        }
+    }
+    let mine = found.filters.mine && !found.inventory.is_empty();
+    if mine && names.is_empty() {
+        if question.asks_for_words() {
+            found.inventory.clear();
+            found.unknown.push(
+                "nothing that matches your inventory was found for these words, which does not \
+                 say that you are not affected"
+                    .to_owned(),
+            );
+        } else {
+            let none = "No vulnerability that matches it passes the filters.";
+            found.inventory.push(none.to_owned());
+        }
+    }
     if names.is_empty() {
         return;
     }
-    match world.own.matches(world.tenant, Some(&names), OWN) {
-        Ok(matches) => found.own = matches,
+    match world.own.matches(world.tenant, &names, OWN) {
+        Ok(matches) => {
+            if matches.total > matches.listed.len() as u64 {
+                found.unknown.push(format!(
+                    "only {} of your {} matches are told",
+                    matches.listed.len(),
+                    matches.total
+                ));
+            }
+            found.own = matches.listed;
+            if mine {
+                for name in &question.names {
+                    without_match(name, found);
+                }
+            }
+        }
         Err(why) => {
             if !found.unknown.contains(&why) {
                 found.unknown.push(why);
             }
         }
+    }
+}
+
+/// Where nothing of the tenant's matches a name: whether anything could have.
+fn without_match(name: &str, found: &mut Retrieval) {
+    let of_name = |d: &&Document| d.all_names().any(|n| n.eq_ignore_ascii_case(name));
+    let documents = || found.hits.iter().map(|h| &h.document).filter(of_name);
+    let aliases: Vec<&str> = documents()
+        .filter(|d| is_record_of(d, name))
+        .flat_map(Document::all_names)
+        .chain([name])
+        .collect();
+    let hit = found.own.iter().any(|m| {
+        m.names
+            .iter()
+            .any(|n| aliases.iter().any(|a| a.eq_ignore_ascii_case(n)))
+    });
+    if hit {
+        return;
+    }
+    // Components are held against advisories about packages, never against the CVE list.
+    let judged =
+        documents().any(|d| d.kind == Kind::Advisory && !d.withdrawn && !d.products.is_empty());
+    if judged {
+        found
+            .inventory
+            .push(format!("No component of it matches {name}."));
+    } else {
+        found.unknown.push(format!(
+            "no advisory about packages names {name}, so whether you run it cannot be said"
+        ));
     }
 }

@@ -10,7 +10,7 @@
 mod poison;
 
 use bartizan_ask::answer::{Chat, ChatRequest, Event, answer};
-use bartizan_ask::own::{Own, OwnMatch, Standing};
+use bartizan_ask::own::{Inventory, Matches, Own, OwnMatch, Standing, Unreachable};
 use bartizan_ask::question::Question;
 use bartizan_ask::retrieve::World;
 use bartizan_ask::{Answer, Index, Outcome};
@@ -55,30 +55,43 @@ impl Chat for Obedient {
 struct Two;
 
 impl Own for Two {
-    fn components(&self, _: &TenantId) -> Result<u64, String> {
-        Ok(10)
+    fn inventory(&self, _: &TenantId) -> Result<Inventory, String> {
+        Ok(Inventory {
+            assets: 1,
+            components: 10,
+            gaps: Vec::new(),
+        })
     }
 
-    fn matches(
-        &self,
-        tenant: &TenantId,
-        names: Option<&[String]>,
-        _: usize,
-    ) -> Result<Vec<OwnMatch>, String> {
+    fn vulnerabilities(&self, _: &TenantId, _: usize) -> Result<Vec<String>, String> {
+        Ok(vec!["CVE-2024-0001".to_owned()])
+    }
+
+    fn matches(&self, tenant: &TenantId, names: &[String], _: usize) -> Result<Matches, String> {
         let asset = match tenant.as_str() {
             "acme" => "host:acme-web-1",
             _ => "host:globex-vault-7",
         };
         let hit = OwnMatch {
             asset: asset.to_owned(),
+            uid: format!("{asset}//Host//it"),
             package: "rocket".to_owned(),
             version: Some("1.4.0".to_owned()),
             names: vec!["CVE-2024-0001".to_owned()],
             standing: Standing::Affected,
             fixed: Some("2.0.0".to_owned()),
+            finding: None,
+            decided: String::new(),
         };
-        let asked = names.is_none_or(|n| n.contains(&hit.names[0]));
-        Ok(asked.then_some(hit).into_iter().collect())
+        let listed: Vec<OwnMatch> = names
+            .contains(&hit.names[0])
+            .then_some(hit)
+            .into_iter()
+            .collect();
+        Ok(Matches {
+            total: listed.len() as u64,
+            listed,
+        })
     }
 }
 
@@ -242,20 +255,6 @@ fn tenants_see_their_own_and_nobody_elses() {
 
 #[test]
 fn nothing_there_is_said_and_an_unreadable_inventory_is_no_all_clear() {
-    struct Down;
-    impl Own for Down {
-        fn components(&self, _: &TenantId) -> Result<u64, String> {
-            Err("the inventory cannot be read".to_owned())
-        }
-        fn matches(
-            &self,
-            _: &TenantId,
-            _: Option<&[String]>,
-            _: usize,
-        ) -> Result<Vec<OwnMatch>, String> {
-            Err("the inventory cannot be read".to_owned())
-        }
-    }
     let folder = tempfile::tempdir().unwrap();
     let index = Index::build(folder.path(), &documents(), None, "", &mut |_, _| {}).unwrap();
     let (answer, _) = ask(&index, "acme", "how do I bake sourdough bread?", None);
@@ -268,7 +267,7 @@ fn nothing_there_is_said_and_an_unreadable_inventory_is_no_all_clear() {
     let world = World {
         index: &index,
         rerank: None,
-        own: &Down,
+        own: &Unreachable("the inventory cannot be read".to_owned()),
         tenant: &tenant,
     };
     let question = Question::read(

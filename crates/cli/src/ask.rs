@@ -2,6 +2,7 @@
 
 pub mod arguments;
 pub mod endpoint;
+mod installation;
 
 use crate::client::Client;
 use crate::scan::progress_bar;
@@ -10,12 +11,14 @@ use crate::{Verdict, show};
 use anyhow::{Context, Result, bail};
 use arguments::Ask;
 use bartizan_ask::answer::{Chat, Outcome, Source, answer};
+use bartizan_ask::own::{self, Own};
 use bartizan_ask::rerank::Rerank;
 use bartizan_ask::retrieve::World;
-use bartizan_ask::{Document, Index, Question, own};
+use bartizan_ask::{Document, Index, Question};
 use bartizan_model::{TenantId, Timestamp};
 use bartizan_vuln::feeds::{cve, osv};
 use indicatif::{ProgressBar, ProgressStyle};
+use installation::Installation;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
@@ -39,14 +42,23 @@ pub fn run(options: &Ask) -> Result<Verdict> {
     let folder = options
         .index
         .clone()
-        .unwrap_or_else(|| PathBuf::from("./data/ask"));
-    let index = index(options, &folder)?;
+        .unwrap_or_else(|| options.place.data.join("ask"));
+    let installation = Installation::find(&options.place);
+    let own: Box<dyn Own> = match &installation {
+        Ok(Some(installation)) => Box::new(installation.own()),
+        Ok(None) => Box::new(own::Nothing),
+        Err(error) => Box::new(own::Unreachable(format!(
+            "your inventory cannot be read ({error:#})"
+        ))),
+    };
+    let installation = installation.as_ref().ok().and_then(Option::as_ref);
+    let index = index(options, &folder, installation)?;
     let model = rerank(options)?;
     let tenant = TenantId::default_tenant();
     let world = World {
         index: &index,
         rerank: model.as_deref(),
-        own: &own::Nothing,
+        own: &*own,
         tenant: &tenant,
     };
     let chat = options.endpoint.open()?;
@@ -180,18 +192,27 @@ fn tell(event: &Value) -> Result<()> {
     }
 }
 
-fn index(options: &Ask, folder: &Path) -> Result<Index> {
-    if options.records.is_empty() {
-        if !Index::exists(folder) {
-            bail!(
-                "there is no index in {}: give --records FOLDER to build one, or --server to ask a server",
-                folder.display()
-            );
-        }
-        return Ok(Index::open(folder, None)?);
-    }
+fn index(options: &Ask, folder: &Path, installation: Option<&Installation>) -> Result<Index> {
     if Index::exists(folder) && !options.rebuild {
         return Ok(Index::open(folder, None)?);
+    }
+    if options.records.is_empty() {
+        let records = match installation {
+            Some(installation) => Some((installation, installation.records()?)),
+            None => None,
+        };
+        if let Some((installation, (documents, at))) = records
+            && !documents.is_empty()
+        {
+            let index = build(folder, &documents, &at.to_string(), &progress_bar())?;
+            installation.catch_up(&index, at)?;
+            return Ok(index);
+        }
+        bail!(
+            "there is no index in {}: give --records FOLDER to build one, fetch records with \
+             `bartizan cve sync`, or ask a server with --server",
+            folder.display()
+        );
     }
     let bar = progress_bar();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {pos}") {
@@ -218,20 +239,25 @@ fn index(options: &Ask, folder: &Path) -> Result<Index> {
         bail!("no CVE or OSV records were found there");
     }
     documents.sort_by(|a, b| a.id.cmp(&b.id));
-    bar.set_length(100);
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {bar:30} {percent} %") {
-        bar.set_style(style);
-    }
-    let index = Index::build(folder, &documents, None, "", &mut |what, done| {
-        bar.set_message(what);
-        bar.set_position((done * 100.0) as u64);
-    })?;
-    bar.finish_and_clear();
+    let index = build(folder, &documents, "", &bar)?;
     show::remark(&format!(
         "indexed {} records in {}; {unread} could not be read",
         index.len(),
         folder.display()
     ));
+    Ok(index)
+}
+
+fn build(folder: &Path, documents: &[Document], cursor: &str, bar: &ProgressBar) -> Result<Index> {
+    bar.set_length(100);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {bar:30} {percent} %") {
+        bar.set_style(style);
+    }
+    let index = Index::build(folder, documents, None, cursor, &mut |what, done| {
+        bar.set_message(what);
+        bar.set_position((done * 100.0) as u64);
+    })?;
+    bar.finish_and_clear();
     Ok(index)
 }
 

@@ -9,8 +9,8 @@ use bartizan_ask::own::Own;
 use bartizan_ask::retrieve::{World, retrieve};
 use bartizan_ask::{AskError, Document, Index, Question};
 use bartizan_model::TenantId;
-use bartizan_store::StoreError;
 use bartizan_store::vulnerabilities::{RecordKind, Stored};
+use bartizan_store::{Store, StoreError};
 use bartizan_vuln::record::Record;
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -195,7 +195,7 @@ async fn step(state: &AppState, waited: &mut u32, held: &mut i64) -> Result<bool
         return open(state, waited, held).await;
     };
     let after: i64 = index.meta().cursor.parse().unwrap_or(0);
-    let (changes, next) = changes(state, after).await?;
+    let (changes, next) = changes(&state.store, after).await?;
     if next == after {
         return Ok(false);
     }
@@ -219,10 +219,18 @@ async fn open(state: &AppState, waited: &mut u32, held: &mut i64) -> Result<bool
         *held = latest;
         return Ok(false);
     }
+    let (documents, at) = first(&state.store).await?;
+    let cursor = at.to_string();
+    blocking(state, move |ask| ask.build(&documents, &cursor)).await?;
+    Ok(true)
+}
+
+/// The records that words are learned from, and up to where they go.
+pub async fn first(store: &Store) -> Result<(Vec<Document>, i64), StoreError> {
     let mut documents = Vec::new();
     let mut at = 0;
     while documents.len() < LEARNED {
-        let (changes, next) = changes(state, at).await?;
+        let (changes, next) = changes(store, at).await?;
         documents.extend(changes.into_iter().filter_map(|c| match c {
             Change::Put(document) => Some(*document),
             Change::Remove(_) => None,
@@ -232,14 +240,12 @@ async fn open(state: &AppState, waited: &mut u32, held: &mut i64) -> Result<bool
         }
         at = next;
     }
-    let cursor = at.to_string();
-    blocking(state, move |ask| ask.build(&documents, &cursor)).await?;
-    Ok(true)
+    Ok((documents, at))
 }
 
 /// What changed after a place, as documents, and where it goes on.
-async fn changes(state: &AppState, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
-    let vulnerabilities = state.store.vulnerabilities();
+pub async fn changes(store: &Store, after: i64) -> Result<(Vec<Change>, i64), StoreError> {
+    let vulnerabilities = store.vulnerabilities();
     let changed = vulnerabilities.changed_since(after, CHUNK).await?;
     let Some(last) = changed.last() else {
         return Ok((Vec::new(), after));

@@ -24,6 +24,7 @@ pub mod log;
 pub mod matching;
 pub mod metrics;
 pub mod openapi;
+pub mod own;
 pub mod route;
 mod serve;
 mod shell;

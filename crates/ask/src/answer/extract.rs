@@ -2,12 +2,15 @@
 
 use super::gate::{Gate, Verdict};
 use super::guard::tame;
+use crate::own::INVENTORY;
 use crate::retrieve::{Retrieval, Way};
 use crate::{Document, Kind, Question, words};
 use bartizan_model::text;
 
 /// Records that speak at most.
 const SPEAKERS: usize = 5;
+/// Own matches that speak at most.
+const OWN: usize = 10;
 const MAX_SENTENCE: usize = 420;
 
 /// Sentences with their citations, most important first.
@@ -20,7 +23,17 @@ pub(super) fn compose(
     let asked = question.informative();
     let mut sentences = Vec::new();
     let by_name = found.hits.iter().any(|h| h.ways.contains(&Way::Name));
-    let own = documents.iter().filter(|d| d.kind == Kind::Own);
+    let own = documents
+        .iter()
+        .filter(|d| d.kind == Kind::Own && d.id != INVENTORY)
+        .take(OWN)
+        .map(|d| format!("{} [{}]", d.text, d.id));
+    let inventory = found.inventory.iter().map(|s| format!("{s} [{INVENTORY}]"));
+    let own = own.chain(inventory);
+    // Whoever asks about what they run is told of that first.
+    if question.filters.mine {
+        sentences.extend(own.clone());
+    }
     for (i, hit) in found.hits.iter().take(SPEAKERS).enumerate() {
         let document = &hit.document;
         if document.withdrawn {
@@ -43,7 +56,9 @@ pub(super) fn compose(
             sentences.extend(facts(document));
         }
     }
-    sentences.extend(own.take(10).map(|d| format!("{} [{}]", d.text, d.id)));
+    if !question.filters.mine {
+        sentences.extend(own);
+    }
     sentences
 }
 

@@ -12,7 +12,7 @@ pub use guard::{instructs, tame};
 pub use prompt::prompt;
 
 use crate::retrieve::{Retrieval, Way, World, retrieve};
-use crate::{AskError, Document, Kind, Question};
+use crate::{AskError, Document, Kind, Question, own};
 use bartizan_model::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -60,6 +60,12 @@ pub struct Source {
     /// Addresses that the record gives.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<String>,
+    /// The asset's uid, of the tenant's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asset: Option<String>,
+    /// The finding's key, of the tenant's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<String>,
 }
 
 /// What it came to.
@@ -146,7 +152,7 @@ pub fn respond(
     chat: Option<&dyn Chat>,
     emit: &mut dyn FnMut(&Event) -> ControlFlow<()>,
 ) -> Answer {
-    let documents = documents(found);
+    let documents = documents(found, question);
     let mut answer = Answer {
         question: question.asked.clone(),
         outcome: Outcome::Nothing,
@@ -262,21 +268,25 @@ fn by_model(
     gone
 }
 
-fn documents(found: &Retrieval) -> Vec<Document> {
+fn documents(found: &Retrieval, question: &Question) -> Vec<Document> {
     let own = found.own.iter().enumerate();
+    let inventory =
+        (!found.inventory.is_empty()).then(|| own::document(&found.inventory, &question.names));
     found
         .hits
         .iter()
         .map(|h| h.document.clone())
         .chain(own.map(|(i, m)| m.document(i + 1)))
+        .chain(inventory)
         .collect()
 }
 
 fn sources(found: &Retrieval, documents: &[Document]) -> Vec<Source> {
-    documents
-        .iter()
-        .enumerate()
-        .map(|(i, d)| Source {
+    let shown = |(i, d): (usize, &Document)| {
+        let hit = found.hits.get(i);
+        let own = i.checked_sub(found.hits.len());
+        let own = own.and_then(|at| found.own.get(at));
+        Source {
             id: d.id.clone(),
             kind: d.kind,
             source: d.source.clone(),
@@ -289,13 +299,13 @@ fn sources(found: &Retrieval, documents: &[Document]) -> Vec<Source> {
             score: d.score.map(|s| s.to_string()),
             exploited: d.exploited,
             withdrawn: d.withdrawn,
-            ways: found
-                .hits
-                .get(i)
-                .map_or_else(|| vec![Way::Own], |h| h.ways.clone()),
+            ways: hit.map_or_else(|| vec![Way::Own], |h| h.ways.clone()),
             references: d.references.iter().take(8).cloned().collect(),
-        })
-        .collect()
+            asset: own.map(|m| m.uid.clone()),
+            finding: own.and_then(|m| m.finding.clone()),
+        }
+    };
+    documents.iter().enumerate().map(shown).collect()
 }
 
 /// A record's title, else its first sentence; never one that reads like an instruction.

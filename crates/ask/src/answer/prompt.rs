@@ -21,7 +21,7 @@ Rules:\n\
 2. End every sentence with the ids of the records it rests on in square brackets, such as \
 [CVE-2024-0001] or [GHSA-xxxx-xxxx-xxxx, OWN-1]. A sentence without one is thrown away.\n\
 3. Never name a vulnerability, a version or an address that is not in the records.\n\
-4. Records OWN-n are what the operator runs. Say which assets are affected and which version fixes it.\n\
+4. Records OWN-n are what the operator runs, INVENTORY how much of it is known. Say which assets are affected and which version fixes it.\n\
 5. Plain short sentences, most important first. No headings, lists, links, images, code or tools.\n\
 6. If the records do not answer the question, answer with nothing.";
 

@@ -10,7 +10,9 @@ use std::ops::Bound;
 use std::path::Path;
 use tantivy::collector::{Count, DocSetCollector, TopDocs};
 use tantivy::columnar::{Column, DynamicColumn, HasAssociatedColumnType};
-use tantivy::query::{BooleanQuery, ConstScoreQuery, Occur, Query, RangeQuery, TermQuery};
+use tantivy::query::{
+    BooleanQuery, ConstScoreQuery, Occur, Query, RangeQuery, TermQuery, TermSetQuery,
+};
 use tantivy::schema::{
     FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing,
     TextOptions, Value,
@@ -153,11 +155,10 @@ impl Terms {
         let products = (!filters.products.is_empty()).then_some(&filters.products);
         for (field, list) in [(f.product, products), (f.name, filters.only.as_ref())] {
             if let Some(list) = list {
-                let any = list
+                let terms = list
                     .iter()
-                    .map(|n| (Occur::Should, self.exact(field, &n.to_lowercase())))
-                    .collect();
-                let any: Box<dyn Query> = Box::new(BooleanQuery::new(any));
+                    .map(|n| Term::from_field_text(field, &n.to_lowercase()));
+                let any: Box<dyn Query> = Box::new(TermSetQuery::new(terms));
                 musts.push((Occur::Must, any));
             }
         }

@@ -1,7 +1,7 @@
 //! The arguments of `bartizan ask`, and those by which a chat endpoint is named.
 
 use super::endpoint::Endpoint;
-use crate::arguments::{Access, Output};
+use crate::arguments::{Access, Output, Place};
 use anyhow::{Context, Result};
 use clap::Args;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use std::time::Duration;
               bartizan ask \"critical openssl vulnerabilities since 2024-03 that are exploited\"\n  \
               bartizan ask what is CVE-2024-3094 --server https://bartizan.example.com\n  \
               bartizan ask --records vulnrichment --index ./cve-index \"path traversal in archive tools\"\n  \
+              bartizan ask --data /var/lib/bartizan \"which of my hosts are affected by CVE-2024-3094?\"\n  \
               bartizan ask --endpoint http://127.0.0.1:11434/v1 --model qwen \"are we affected by xz?\"\n\n\
               Exit codes: 0 answered; 1 no record speaks about it; 2 the work could not be done.\n\
               Without an endpoint the answer is made of the records' own words. Either way each\n\
@@ -20,14 +21,16 @@ pub struct Ask {
     /// The question, in plain words
     #[arg(required = true, value_name = "QUESTION")]
     pub question: Vec<String>,
-    /// The index's folder; default: ./data/ask, where a server on this machine keeps its own
+    #[command(flatten)]
+    pub place: Place,
+    /// The index's folder; default: ask in the data folder, where a server keeps its own
     #[arg(long, value_name = "FOLDER")]
     pub index: Option<PathBuf>,
     /// Build the index from these records, CVE 5.x or OSV as JSON; repeatable
     #[arg(long, value_name = "FOLDER")]
     pub records: Vec<PathBuf>,
     /// Build it again where there is one
-    #[arg(long, requires = "records")]
+    #[arg(long)]
     pub rebuild: bool,
     /// Put the best in order by MiniLM in this folder (cargo feature rerank)
     #[arg(long, value_name = "FOLDER")]

@@ -4,6 +4,10 @@
 mod poison;
 
 use crate::support::{Installation, run};
+use bartizan_model::{Asset, AssetUid, Component, Ecosystem, TenantId, Timestamp};
+use bartizan_server::{matching, store_config};
+use bartizan_store::Store;
+use bartizan_store::components::ComponentAsset;
 use bartizan_xtask::running::Backend;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -220,4 +224,99 @@ fn a_server_without_records_says_what_to_do() {
         "{}",
         asked.err
     );
+}
+
+/// Puts an inventory of one package into an installation's store, and has it matched.
+fn install(data: &Path) {
+    let uid = AssetUid::new("host:web//Host//web").unwrap();
+    let component = Component {
+        purl: "pkg:npm/left-pad@1.0.0".parse().unwrap(),
+        ecosystem: Ecosystem::parse("npm"),
+        source: None,
+        licences: vec![],
+        found: vec![],
+        target: uid.clone(),
+    };
+    let asset = ComponentAsset {
+        asset: Asset {
+            uid,
+            kind: "Host".into(),
+            name: "web".into(),
+            namespace: String::new(),
+        },
+        scope: "host:web".into(),
+        source: "test".into(),
+        unread: vec![],
+    };
+    let config = store_config(&bartizan_server::config::Config {
+        data: data.to_owned(),
+        ..Default::default()
+    });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let now = Timestamp::from_micros(1_700_000_000_000_000);
+        let store = Store::open(&config, now).await.unwrap();
+        let tenant = store.tenant(&TenantId::default_tenant()).await.unwrap();
+        tenant
+            .replace_components(&asset, &matching::rows([component]), now)
+            .await
+            .unwrap();
+        assert!(matching::follow(&tenant).await.unwrap());
+        store.close().await;
+    });
+}
+
+#[test]
+fn a_data_folder_answers_of_its_own_records_and_systems() {
+    let folder = tempfile::tempdir().unwrap();
+    let (records, data) = (folder.path().join("ghsa"), folder.path().join("data"));
+    std::fs::create_dir(&records).unwrap();
+    for (n, package) in [(1, "left-pad"), (2, "right-pad")] {
+        let id = format!("GHSA-aaaa-bbbb-000{n}");
+        let record = json!({"schema_version": "1.6.0", "id": id, "modified": "2026-01-01T00:00:00Z",
+            "aliases": [format!("CVE-2026-000{n}")], "summary": format!("A hole in {package}"),
+            "details": format!("An overflow in {package} lets attackers run code."),
+            "affected": [{"package": {"ecosystem": "npm", "name": package},
+                "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "1.0.1"}]}]}]});
+        std::fs::write(records.join(format!("{id}.json")), record.to_string()).unwrap();
+    }
+    let place = data.to_str().unwrap();
+    let nothing = run(&["ask", "--data", place, "am I affected by CVE-2026-0001?"]);
+    assert_eq!(nothing.code, 2, "{}", nothing.out);
+    let source = format!("ghsa={}", records.display());
+    let synced = run(&["cve", "sync", "--data", place, "--source", &source]);
+    assert_eq!(synced.code, 0, "{}{}", synced.out, synced.err);
+
+    // Records, and no inventory: nothing can be said.
+    let ask = |question: &str| {
+        let asked = run(&["ask", "--data", place, "--format", "json", question]);
+        assert_eq!(asked.code, 0, "{}{}", asked.out, asked.err);
+        asked.out
+    };
+    let unknown = ask("am I affected by CVE-2026-0001?");
+    assert!(
+        unknown.contains("no inventory of yours is known"),
+        "{unknown}"
+    );
+    assert!(!unknown.contains("OWN-1"), "{unknown}");
+    install(&data);
+    let hit = ask("which of my hosts are affected by CVE-2026-0001?");
+    assert!(
+        hit.contains(
+            "left-pad 1.0.0 on Host web (host:web) is affected by CVE-2026-0001; 1.0.1 fixes it"
+        ),
+        "{hit}"
+    );
+    let none = ask("am I affected by CVE-2026-0002?");
+    assert!(
+        none.contains("No component of it matches CVE-2026-0002"),
+        "{none}"
+    );
+    // An inventory that cannot be read is unknown, never an empty one.
+    for name in ["bartizan.db", "bartizan.db-wal"] {
+        std::fs::write(data.join(name), "this is no database").unwrap();
+    }
+    let broken = ask("am I affected by CVE-2026-0001?");
+    assert!(broken.contains("your inventory cannot be read"), "{broken}");
+    assert!(!broken.contains("No component"), "{broken}");
 }

@@ -4,6 +4,7 @@ use crate::ask::AskFailure;
 use crate::auth::Caller;
 use crate::error::{ApiResult, Problem};
 use crate::extract::Json;
+use crate::own::StoreOwn;
 use crate::route;
 use crate::route::Route;
 use crate::state::AppState;
@@ -12,7 +13,7 @@ use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use bartizan_ask::answer::{Answer, Event};
-use bartizan_ask::{AskError, Question, own};
+use bartizan_ask::{AskError, Question};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::ops::ControlFlow;
@@ -67,6 +68,10 @@ pub struct SourceView {
     ways: Vec<String>,
     /// Addresses that the record gives; nobody has checked them.
     references: Vec<String>,
+    /// The asset's uid, of your own.
+    asset: Option<String>,
+    /// The finding's key, of your own.
+    finding: Option<String>,
 }
 
 /// An answer.
@@ -130,6 +135,8 @@ impl From<Answer> for AnswerView {
                     exploited: s.exploited,
                     withdrawn: s.withdrawn,
                     references: s.references,
+                    asset: s.asset,
+                    finding: s.finding,
                 })
                 .collect(),
             missing: answer.missing,
@@ -181,19 +188,15 @@ pub(crate) async fn ask(
     let task = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         let chat = of.config.chat.clone();
-        of.ask.answer(
-            &tenant,
-            &own::Nothing,
-            &question,
-            chat.as_deref(),
-            &mut |event| {
+        let own = StoreOwn::new(of.store.clone(), tokio::runtime::Handle::current());
+        of.ask
+            .answer(&tenant, &own, &question, chat.as_deref(), &mut |event| {
                 // Whoever asked for the whole answer does not listen to its parts.
                 if !json && send.blocking_send(event.clone()).is_err() {
                     return ControlFlow::Break(());
                 }
                 ControlFlow::Continue(())
-            },
-        )
+            })
     });
     if json {
         let answer = task.await.map_err(Problem::internal)?.map_err(problem)?;

@@ -1,10 +1,14 @@
 //! Questions: the index follows the store, and answers come as events or at once.
 
 use crate::both;
-use crate::support::{Answer, World};
+use crate::matching::{advisory, apply, inventory, settle};
+use crate::support::{Answer, World, token};
 use axum::body::Body;
 use axum::http::{Method, Request};
+use bartizan_ask::own::Own;
+use bartizan_model::{Role, TenantId};
 use bartizan_server::ask::follow;
+use bartizan_server::own::StoreOwn;
 use bartizan_server::route::BASE;
 use bartizan_store::vulnerabilities::{Change, Figures, Flags, RecordKind, Row};
 use bartizan_vuln::feeds::{cve, kev::KevEntry};
@@ -38,6 +42,10 @@ fn record(n: usize, text: &str, day: u8) -> Change {
 }
 
 async fn asked(w: &World, question: &str, accept: &str) -> Answer {
+    asked_by(w, &w.token, question, accept).await
+}
+
+async fn asked_by(w: &World, token: &str, question: &str, accept: &str) -> Answer {
     let request = Request::builder()
         .method(Method::POST)
         .uri(format!("{BASE}/ask"))
@@ -45,7 +53,7 @@ async fn asked(w: &World, question: &str, accept: &str) -> Answer {
         .header("accept", accept)
         .body(Body::from(json!({"question": question}).to_string()))
         .unwrap();
-    w.send(&w.token, request).await
+    w.send(token, request).await
 }
 
 async fn ask(w: &World, question: &str) -> Value {
@@ -131,6 +139,133 @@ both!(the_index_follows_the_store, |w| async move {
     assert!(
         names.contains(&"sentence") && events.contains("kettle"),
         "{events}"
+    );
+    stop.cancel();
+    following.await.unwrap();
+});
+
+both!(tenants_hear_of_their_own_systems_alone, |w| async move {
+    let other = TenantId::new("other").unwrap();
+    let other = w
+        .state
+        .store
+        .create_tenant(&other, w.state.now())
+        .await
+        .unwrap();
+    let theirs = token(&w.state, &other, Role::Admin).await;
+    let empty = TenantId::new("empty").unwrap();
+    let empty = w
+        .state
+        .store
+        .create_tenant(&empty, w.state.now())
+        .await
+        .unwrap();
+    let empty = token(&w.state, &empty, Role::Viewer).await;
+    let npm = [("pkg:npm/left-pad@1.0.0", "npm")];
+    let taken = w
+        .post("/components", inventory("web", &npm, &["/x.jar: broken"]))
+        .await;
+    assert_eq!(taken.status, 202, "{}", taken.text());
+    let request = Request::post(format!("{BASE}/components"))
+        .header("content-type", "application/json")
+        .body(Body::from(inventory("vault", &npm, &[]).to_string()))
+        .unwrap();
+    assert_eq!(w.send(&theirs, request).await.status, 202);
+    for (id, cve, package) in [
+        ("GHSA-aaaa-bbbb-0001", "CVE-2026-0001", "left-pad"),
+        ("GHSA-aaaa-bbbb-0002", "CVE-2026-0002", "right-pad"),
+    ] {
+        let hole = advisory(id, cve, "npm", package, "1.0.1");
+        apply(&w, Record::Advisory(Box::new(hole))).await;
+    }
+    settle(&w).await;
+    assert_eq!(
+        w.post("/ask", json!({"question": "x"})).await.status,
+        503,
+        "nobody asked before"
+    );
+    let stop = CancellationToken::new();
+    let following = tokio::spawn(follow(w.state.clone(), stop.clone()));
+    let id = "test:GHSA-aaaa-bbbb-0001";
+    until(&w, "what is GHSA-aaaa-bbbb-0001?", id).await;
+
+    let by = async |token: &str, question: &str| {
+        let answer = asked_by(&w, token, question, "application/json").await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    let mine = w.token.clone();
+    for question in [
+        "am I affected by CVE-2026-0001?",
+        "which of my hosts are affected by CVE-2026-0001?",
+        "vulnerabilities in my cluster",
+    ] {
+        for (token, here, elsewhere) in [(&mine, "web", "vault"), (&theirs, "vault", "web")] {
+            let answer = by(token, question).await;
+            let text = answer.to_string();
+            assert!(!text.contains(elsewhere), "{question}: {text}");
+            let own = answer["sentences"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|s| s["cites"] == json!(["OWN-1"]))
+                .unwrap_or_else(|| panic!("{question}: {text}"));
+            let words = own["text"].as_str().unwrap();
+            assert_eq!(
+                words,
+                format!(
+                    "left-pad 1.0.0 on Host {here} (host:{here}) is affected by CVE-2026-0001; \
+                     1.0.1 fixes it. [OWN-1]"
+                ),
+                "{text}"
+            );
+            let source = answer["sources"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|s| s["id"] == "OWN-1")
+                .unwrap();
+            assert_eq!(source["asset"], format!("host:{here}//Host//{here}"));
+            let finding = source["finding"].as_str().unwrap();
+            let request = Request::get(format!("{BASE}/findings/{finding}"))
+                .body(Body::empty())
+                .unwrap();
+            assert_eq!(w.send(token, request).await.status, 200, "{finding}");
+        }
+    }
+    // Of an inventory that is not whole that is told; of none, that nothing can be said.
+    let answer = by(&mine, "am I affected by CVE-2026-0002?").await;
+    let text = answer.to_string();
+    assert!(
+        text.contains("No component of it matches CVE-2026-0002"),
+        "{text}"
+    );
+    assert!(
+        answer["unknown"].to_string().contains("is not whole"),
+        "{text}"
+    );
+    let answer = by(&theirs, "am I affected by CVE-2026-0002?").await;
+    assert_eq!(answer["unknown"], json!([]), "{answer}");
+    let answer = by(&empty, "am I affected by CVE-2026-0001?").await;
+    let text = answer.to_string();
+    assert!(text.contains("no inventory of yours is known"), "{text}");
+    assert!(
+        !text.contains("OWN-") && !text.contains("INVENTORY"),
+        "{text}"
+    );
+    // A store that does not answer is no empty inventory.
+    let own = StoreOwn::new(w.state.store.clone(), tokio::runtime::Handle::current());
+    let nobody = TenantId::new("nobody").unwrap();
+    let (size, matches) = tokio::task::spawn_blocking(move || {
+        let names = ["CVE-2026-0001".to_owned()];
+        (own.inventory(&nobody), own.matches(&nobody, &names, 9))
+    })
+    .await
+    .unwrap();
+    let why = "your inventory could not be read".to_owned();
+    assert_eq!(
+        (size.unwrap_err(), matches.unwrap_err()),
+        (why.clone(), why)
     );
     stop.cancel();
     following.await.unwrap();

@@ -47,14 +47,15 @@ async fn beside_a_worker(w: &World, what: impl Future<Output = ()>) {
 
 /// Derives until there is nothing to do, with a worker beside it.
 pub async fn settle(w: &World) {
-    let tenant = TenantId::default_tenant();
     beside_a_worker(w, async {
-        while matching::round(&w.state, &tenant).await.unwrap() {}
+        for tenant in w.state.store.tenants().await.unwrap() {
+            while matching::round(&w.state, &tenant).await.unwrap() {}
+        }
     })
     .await;
 }
 
-fn inventory(asset: &str, purls: &[(&str, &str)], unread: &[&str]) -> Value {
+pub(crate) fn inventory(asset: &str, purls: &[(&str, &str)], unread: &[&str]) -> Value {
     let uid = format!("host:{asset}//Host//{asset}");
     let components: Vec<Value> = purls
         .iter()

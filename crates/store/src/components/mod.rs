@@ -5,11 +5,13 @@
 //! derivation: a mark stays until what it stands for was reported.
 
 mod matches;
+mod own;
 mod pending;
 mod read;
 mod write;
 
 pub use matches::{Cursor, MatchRow, Matched};
+pub use own::InventorySize;
 pub use pending::{Hit, Pending};
 pub use read::{AffectedRow, FixRow, Holder};
 pub(crate) use write::forget_scope;
