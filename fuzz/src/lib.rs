@@ -8,6 +8,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ask_files", bartizan_ask::fuzzing::files),
     ("ask_question", bartizan_ask::fuzzing::question),
     ("ask_stream", bartizan_ask::fuzzing::stream),
+    ("ask_vectors", bartizan_ask::fuzzing::vectors),
     ("cluster_answers", bartizan_cluster::fuzzing::answers),
     ("framework", bartizan_posture::fuzzing::framework),
     ("inventory_archives", bartizan_inventory::fuzzing::archives),

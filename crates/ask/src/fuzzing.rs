@@ -40,6 +40,19 @@ pub fn stream(bytes: &[u8]) {
     }
 }
 
+/// What an endpoint of vectors answers: so many as were asked for, of one length.
+pub fn vectors(bytes: &[u8]) {
+    let count = bytes.first().map_or(0, |b| usize::from(b % 4));
+    if let Ok(vectors) = crate::vectors::read(bytes.get(1..).unwrap_or(&[]), count) {
+        assert_eq!(vectors.len(), count);
+        assert!(
+            vectors
+                .iter()
+                .all(|v| Some(v.len()) == vectors.first().map(Vec::len))
+        );
+    }
+}
+
 /// Files of the index and of a model.
 pub fn files(bytes: &[u8]) {
     let _ = LearnedEmbedding::from_bytes(bytes);

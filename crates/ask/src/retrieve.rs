@@ -22,6 +22,8 @@ const MODEL: f32 = 1.0;
 const MIN_COVERED: f32 = 0.4;
 const MIN_LIKENESS: f32 = 0.2;
 const MIN_BOTH: f32 = 0.95;
+/// What counts for likeness where it could not be asked for.
+const UNASKED: f32 = 0.3;
 /// Own matches that are told at most.
 const OWN: usize = 20;
 /// Own vulnerabilities that a filter may choose from.
@@ -299,8 +301,21 @@ fn by_text(
     found: &mut Retrieval,
 ) -> Result<(), AskError> {
     let text = &question.rest;
-    let vector = world.index.vector(text)?;
-    let mut ranking = fused(world.index, text, &vector, &found.filters, DEPTH)?;
+    let vector = match world.index.vector(text) {
+        Ok(vector) => Some(vector),
+        // An endpoint that does not answer leaves the words.
+        Err(AskError::Model(why)) => {
+            found
+                .unknown
+                .push(format!("records were looked for by words alone: {why}"));
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let mut ranking = match &vector {
+        Some(vector) => fused(world.index, text, vector, &found.filters, DEPTH)?,
+        None => world.index.by_words(text, &found.filters, DEPTH)?,
+    };
     if let Some(model) = world.rerank {
         match reranked(world.index, text, ranking.clone(), model) {
             Ok(better) => ranking = better,
@@ -327,8 +342,11 @@ fn by_text(
             .filter(|(word, _)| has.contains(word))
             .map(|(_, weight)| weight)
             .sum();
-        let near = world.index.likeness(&vector, key).unwrap_or(0.0);
         let covered = covered / all;
+        let near = match &vector {
+            Some(vector) => world.index.likeness(vector, key).unwrap_or(0.0),
+            None => UNASKED,
+        };
         if covered < MIN_COVERED || near < MIN_LIKENESS || covered + near < MIN_BOTH {
             continue;
         }

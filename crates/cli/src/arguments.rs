@@ -527,6 +527,8 @@ pub struct Serve {
     pub feeds: Feeds,
     #[command(flatten)]
     pub chat: crate::ask::arguments::ChatArgs,
+    #[command(flatten)]
+    pub embedding: crate::ask::arguments::EmbeddingArgs,
 }
 
 #[derive(Args)]

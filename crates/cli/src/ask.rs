@@ -14,6 +14,7 @@ use bartizan_ask::answer::{Chat, Outcome, Source, answer};
 use bartizan_ask::own::{self, Own};
 use bartizan_ask::rerank::Rerank;
 use bartizan_ask::retrieve::World;
+use bartizan_ask::vectors::Embedding;
 use bartizan_ask::{Document, Index, Question};
 use bartizan_model::{TenantId, Timestamp};
 use bartizan_vuln::feeds::{cve, osv};
@@ -23,6 +24,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::arguments::Output;
 
@@ -193,8 +195,9 @@ fn tell(event: &Value) -> Result<()> {
 }
 
 fn index(options: &Ask, folder: &Path, installation: Option<&Installation>) -> Result<Index> {
+    let embedding = options.embedding.open()?;
     if Index::exists(folder) && !options.rebuild {
-        return Ok(Index::open(folder, None)?);
+        return Ok(Index::open(folder, embedding)?);
     }
     if options.records.is_empty() {
         let records = match installation {
@@ -204,7 +207,13 @@ fn index(options: &Ask, folder: &Path, installation: Option<&Installation>) -> R
         if let Some((installation, (documents, at))) = records
             && !documents.is_empty()
         {
-            let index = build(folder, &documents, &at.to_string(), &progress_bar())?;
+            let index = build(
+                folder,
+                &documents,
+                embedding,
+                &at.to_string(),
+                &progress_bar(),
+            )?;
             installation.catch_up(&index, at)?;
             return Ok(index);
         }
@@ -239,7 +248,7 @@ fn index(options: &Ask, folder: &Path, installation: Option<&Installation>) -> R
         bail!("no CVE or OSV records were found there");
     }
     documents.sort_by(|a, b| a.id.cmp(&b.id));
-    let index = build(folder, &documents, "", &bar)?;
+    let index = build(folder, &documents, embedding, "", &bar)?;
     show::remark(&format!(
         "indexed {} records in {}; {unread} could not be read",
         index.len(),
@@ -248,12 +257,18 @@ fn index(options: &Ask, folder: &Path, installation: Option<&Installation>) -> R
     Ok(index)
 }
 
-fn build(folder: &Path, documents: &[Document], cursor: &str, bar: &ProgressBar) -> Result<Index> {
+fn build(
+    folder: &Path,
+    documents: &[Document],
+    embedding: Option<Arc<dyn Embedding>>,
+    cursor: &str,
+    bar: &ProgressBar,
+) -> Result<Index> {
     bar.set_length(100);
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {bar:30} {percent} %") {
         bar.set_style(style);
     }
-    let index = Index::build(folder, documents, None, cursor, &mut |what, done| {
+    let index = Index::build(folder, documents, embedding, cursor, &mut |what, done| {
         bar.set_message(what);
         bar.set_position((done * 100.0) as u64);
     })?;

@@ -81,6 +81,7 @@ fn config(options: &Serve, runtime: &tokio::runtime::Runtime) -> Result<Config> 
         Some(endpoint) => Some(std::sync::Arc::new(endpoint)),
         None => None,
     };
+    config.embedding = options.embedding.open()?;
     for proxy in &options.trusted_proxy {
         config.trusted_proxies.push(proxy.parse()?);
     }

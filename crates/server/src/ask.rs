@@ -7,6 +7,7 @@ use bartizan_ask::answer::{Answer, Chat, Event, RECORDS, respond};
 use bartizan_ask::index::Change;
 use bartizan_ask::own::Own;
 use bartizan_ask::retrieve::{World, retrieve};
+use bartizan_ask::vectors::{self, Embedding};
 use bartizan_ask::{AskError, Document, Index, Question};
 use bartizan_model::TenantId;
 use bartizan_store::vulnerabilities::{RecordKind, Stored};
@@ -34,6 +35,8 @@ const SLOTS: usize = 8;
 /// The index, and who may use it.
 pub struct Asker {
     folder: PathBuf,
+    /// Makes the vectors; none has them learned.
+    embedding: Option<Arc<dyn Embedding>>,
     index: Mutex<Option<Arc<Index>>>,
     first: Notify,
     /// Questions at work.
@@ -63,9 +66,10 @@ enum FollowError {
 
 impl Asker {
     /// Over a folder; nothing is read yet.
-    pub fn new(folder: PathBuf) -> Self {
+    pub fn new(folder: PathBuf, embedding: Option<Arc<dyn Embedding>>) -> Self {
         Self {
             folder,
+            embedding,
             index: Mutex::new(None),
             first: Notify::new(),
             slots: Arc::new(Semaphore::new(SLOTS)),
@@ -116,15 +120,19 @@ impl Asker {
         *held = index.map(Arc::new);
     }
 
-    /// Opens what is in the folder, if the store is where it was made from. A store that was begun
-    /// anew is behind what the index has read.
+    /// Opens what is in the folder, if it was made from this store and has the vectors that are
+    /// wanted. A store that was begun anew is behind what the index has read.
     fn open(&self, latest: i64) -> Result<bool, AskError> {
-        if !Index::exists(&self.folder)
-            || Index::cursor_of(&self.folder)?.parse().unwrap_or(0) > latest
-        {
+        if !Index::exists(&self.folder) {
             return Ok(false);
         }
-        let index = Index::open(&self.folder, None)?;
+        let meta = Index::meta_of(&self.folder)?;
+        let embedding = self.embedding.as_ref();
+        let wanted = embedding.map_or_else(|| vectors::LEARNED.to_owned(), |e| e.name());
+        if meta.cursor.parse().unwrap_or(0) > latest || meta.embedding != wanted {
+            return Ok(false);
+        }
+        let index = Index::open(&self.folder, self.embedding.clone())?;
         tracing::info!(records = index.len(), "the index of records is open");
         self.put(Some(index));
         Ok(true)
@@ -135,7 +143,13 @@ impl Asker {
             records = documents.len(),
             "learning words, building the index of records"
         );
-        let index = Index::build(&self.folder, documents, None, cursor, &mut |_, _| {})?;
+        let index = Index::build(
+            &self.folder,
+            documents,
+            self.embedding.clone(),
+            cursor,
+            &mut |_, _| {},
+        )?;
         tracing::info!(records = index.len(), "the index of records is built");
         self.put(Some(index));
         Ok(())

@@ -45,6 +45,8 @@ pub struct Config {
     pub sync: Option<crate::sync::Config>,
     /// The chat endpoint that words answers; none has them made of the records' own words.
     pub chat: Option<std::sync::Arc<dyn bartizan_ask::answer::Chat>>,
+    /// The endpoint whose vectors records are found by; none has them learned from the records.
+    pub embedding: Option<std::sync::Arc<dyn bartizan_ask::vectors::Embedding>>,
     /// Bounds.
     pub limits: Limits,
     /// How long sign-ins last.
@@ -136,6 +138,7 @@ impl Default for Config {
             audit: None,
             sync: None,
             chat: None,
+            embedding: None,
             limits: Limits::default(),
             sessions: Sessions::default(),
         }

@@ -173,7 +173,7 @@ pub async fn assemble(
     let state = AppState::new(Shared {
         auth: Auth::new(&config),
         throttle: Throttle::new(&config.limits),
-        ask: crate::ask::Asker::new(config.data.join("ask")),
+        ask: crate::ask::Asker::new(config.data.join("ask"), config.embedding.clone()),
         config,
         store,
         work,

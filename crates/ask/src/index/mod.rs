@@ -5,7 +5,7 @@
 
 mod term;
 
-use crate::vectors::{Embedding, LearnedEmbedding, Learner, Plan, Table, hash};
+use crate::vectors::{Embedding, LEARNED, LearnedEmbedding, Learner, Plan, Table, hash};
 use crate::{AskError, Document, Filters};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -66,9 +66,9 @@ impl Index {
         folder.join(META).is_file()
     }
 
-    /// How far the source has been read by the index in the folder, which is not opened for it.
-    pub fn cursor_of(folder: &Path) -> Result<String, AskError> {
-        Ok(read_meta(folder)?.cursor)
+    /// What is in the folder, which is not opened for it.
+    pub fn meta_of(folder: &Path) -> Result<Meta, AskError> {
+        read_meta(folder)
     }
 
     /// Without this file there is no index: whoever opens what is left is told so.
@@ -89,6 +89,10 @@ impl Index {
         progress: &mut dyn FnMut(&'static str, f32),
     ) -> Result<Self, AskError> {
         fs::create_dir_all(folder)?;
+        // An endpoint that does not answer costs nobody the index that there is.
+        if let Some(given) = &embedding {
+            given.dimensions()?;
+        }
         Self::discard(folder)?;
         let embedding: Arc<dyn Embedding> = match embedding {
             Some(given) => given,
@@ -104,7 +108,7 @@ impl Index {
         };
         let index = Self {
             terms: Terms::create(&folder.join(TERMS))?,
-            table: RwLock::new(Table::new(embedding.dimensions())),
+            table: RwLock::new(Table::new(embedding.dimensions()?)),
             meta: Mutex::new(Meta {
                 format: FORMAT,
                 embedding: embedding.name(),
@@ -125,25 +129,27 @@ impl Index {
         Ok(index)
     }
 
-    /// Opens an index. An embedding must be given where it was built by a given one.
+    /// Opens an index. The embedding must be given that it was built by, and none where it was
+    /// learned. An endpoint is asked nothing for this.
     pub fn open(folder: &Path, embedding: Option<Arc<dyn Embedding>>) -> Result<Self, AskError> {
         let meta = read_meta(folder)?;
+        let table = Table::from_bytes(&read(folder, DENSE)?)?;
         let embedding: Arc<dyn Embedding> = match embedding {
             Some(given) if given.name() == meta.embedding => given,
-            _ if meta.embedding == "learned" => {
-                Arc::new(LearnedEmbedding::from_bytes(&read(folder, WORDS)?)?)
+            None if meta.embedding == LEARNED => {
+                let learned = LearnedEmbedding::from_bytes(&read(folder, WORDS)?)?;
+                if table.dimensions() != learned.dimensions()? {
+                    return Err(AskError::broken(DENSE, "its vectors are of another length"));
+                }
+                Arc::new(learned)
             }
             _ => {
                 return Err(AskError::Model(format!(
-                    "the index was built with the vectors of {}; configure the same, or build it again",
+                    "the vectors of the index are those of \"{}\"; configure the same, or build it again",
                     meta.embedding
                 )));
             }
         };
-        let table = Table::from_bytes(&read(folder, DENSE)?)?;
-        if table.dimensions() != embedding.dimensions() {
-            return Err(AskError::broken(DENSE, "its vectors are of another length"));
-        }
         Ok(Self {
             terms: Terms::open(&folder.join(TERMS))?,
             table: RwLock::new(table),
@@ -201,14 +207,7 @@ impl Index {
         let mut flush = |waiting: &mut Vec<&Document>| -> Result<(), AskError> {
             let texts: Vec<String> = waiting.iter().map(|d| d.all_text()).collect();
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let vectors = self.embedding.embed(&texts)?;
-            if vectors.len() != waiting.len() {
-                return Err(AskError::Model(format!(
-                    "{} vectors came for {} texts",
-                    vectors.len(),
-                    waiting.len()
-                )));
-            }
+            let vectors = self.embed(&texts)?;
             let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
             for (document, vector) in waiting.drain(..).zip(vectors) {
                 let vector = (!document.withdrawn).then_some(vector.as_slice());
@@ -297,10 +296,22 @@ impl Index {
 
     /// A text's vector.
     pub fn vector(&self, text: &str) -> Result<Vec<f32>, AskError> {
-        self.embedding
-            .embed(&[text])?
+        self.embed(&[text])?
             .pop()
             .ok_or_else(|| AskError::Model("no vector came for the question".to_owned()))
+    }
+
+    /// One vector a text, of the length that the index has.
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, AskError> {
+        let vectors = self.embedding.embed(texts)?;
+        let length = self.table().dimensions();
+        if vectors.len() != texts.len() || vectors.iter().any(|v| v.len() != length) {
+            return Err(AskError::Model(format!(
+                "the vectors of \"{}\" are not those of the index; build it again",
+                self.embedding.name()
+            )));
+        }
+        Ok(vectors)
     }
 
     /// How near a record is to a vector.

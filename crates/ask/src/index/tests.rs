@@ -159,11 +159,11 @@ fn what_lacks_a_file_is_broken_and_what_is_discarded_is_gone() {
         assert!(matches!(opened, Err(AskError::Broken { .. })));
     }
     let folder = built();
-    assert_eq!(Index::cursor_of(folder.path()).unwrap(), "1");
+    assert_eq!(Index::meta_of(folder.path()).unwrap().cursor, "1");
     Index::discard(folder.path()).unwrap();
     Index::discard(folder.path()).unwrap();
     assert!(!Index::exists(folder.path()));
-    assert!(Index::cursor_of(folder.path()).is_err());
+    assert!(Index::meta_of(folder.path()).is_err());
 }
 
 #[test]

@@ -9,13 +9,16 @@ const FILE: &str = "words.bin";
 /// More words than this are not learned; there are some 100,000 in 300,000 records.
 pub(super) const MAX_WORDS: usize = 400_000;
 
+/// The name of vectors that were learned from the records.
+pub const LEARNED: &str = "learned";
+
 /// Whatever makes vectors of texts: ours, or an endpoint's behind whoever can reach it.
 pub trait Embedding: Send + Sync {
     /// What made the vectors; two of different names cannot be compared.
     fn name(&self) -> String;
 
-    /// How long they are.
-    fn dimensions(&self) -> usize;
+    /// How long they are; an endpoint has to be asked.
+    fn dimensions(&self) -> Result<usize, AskError>;
 
     /// One vector of length one a text; all zero for a text without words.
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, AskError>;
@@ -169,11 +172,11 @@ fn four(bytes: &[u8]) -> [u8; 4] {
 
 impl Embedding for LearnedEmbedding {
     fn name(&self) -> String {
-        "learned".to_owned()
+        LEARNED.to_owned()
     }
 
-    fn dimensions(&self) -> usize {
-        DIMENSIONS
+    fn dimensions(&self) -> Result<usize, AskError> {
+        Ok(DIMENSIONS)
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, AskError> {

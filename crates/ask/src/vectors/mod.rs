@@ -1,10 +1,14 @@
-//! Text to vectors, without any model from elsewhere: words learn from the records themselves.
+//! Text to vectors: words learn from the records themselves, without any model from elsewhere, or an
+//! endpoint is asked.
 
 mod embedding;
+mod endpoint;
 mod learn;
 mod table;
 
-pub use embedding::{Embedding, LearnedEmbedding};
+pub use embedding::{Embedding, LEARNED, LearnedEmbedding};
+pub(crate) use endpoint::read;
+pub use endpoint::{EndpointEmbedding, MAX_ANSWER, Post};
 pub use learn::{Learner, Plan};
 pub use table::Table;
 

@@ -10,7 +10,8 @@ use std::collections::{BinaryHeap, HashMap, HashSet};
 const MAGIC: &[u8; 8] = b"bzdense1";
 const FILE: &str = "dense.bin";
 const HEAD: usize = 12;
-const MAX_DIMENSIONS: usize = 4096;
+/// A longer vector is refused.
+pub(super) const MAX_DIMENSIONS: usize = 4096;
 
 /// Rows by key.
 #[derive(Debug, Clone, Default)]

@@ -1,10 +1,12 @@
 //! The arguments of `bartizan ask`, and those by which a chat endpoint is named.
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Vectors};
 use crate::arguments::{Access, Output, Place};
 use anyhow::{Context, Result};
+use bartizan_ask::vectors::{Embedding, EndpointEmbedding};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 #[derive(Args)]
@@ -37,6 +39,8 @@ pub struct Ask {
     pub rerank: Option<PathBuf>,
     #[command(flatten)]
     pub endpoint: ChatArgs,
+    #[command(flatten)]
+    pub embedding: EmbeddingArgs,
     /// Address of a server to ask
     #[arg(long, env = "BARTIZAN_SERVER")]
     pub server: Option<String>,
@@ -82,16 +86,56 @@ impl ChatArgs {
         let Some(url) = &self.endpoint else {
             return Ok(None);
         };
-        let key = match &self.key_file {
-            Some(path) => Some(
-                std::fs::read_to_string(path)
-                    .with_context(|| format!("cannot read the key in {}", path.display()))?
-                    .trim()
-                    .to_owned(),
-            ),
-            None => None,
-        };
+        let key = key(self.key_file.as_deref())?;
         let timeout = Duration::from_secs(u64::from(self.timeout));
         Endpoint::new(url, &self.model, key, timeout).map(Some)
     }
+}
+
+/// An OpenAI-compatible endpoint of vectors.
+#[derive(Args, Clone)]
+pub struct EmbeddingArgs {
+    /// OpenAI-compatible endpoint whose vectors records are found by, such as
+    /// http://127.0.0.1:11434/v1, instead of those that are learned from the records; all records
+    /// and each question are sent to it
+    #[arg(long, env = "BARTIZAN_EMBEDDING_ENDPOINT", value_name = "URL")]
+    embedding_endpoint: Option<String>,
+    /// Its model; another one has the index built again
+    #[arg(
+        long,
+        env = "BARTIZAN_EMBEDDING_MODEL",
+        default_value = "default",
+        value_name = "NAME"
+    )]
+    embedding_model: String,
+    /// File with its key
+    #[arg(long, value_name = "FILE")]
+    embedding_key_file: Option<PathBuf>,
+    /// Seconds that its answer to one batch of texts may take
+    #[arg(long, default_value_t = 30, value_name = "SECONDS", hide_short_help = true,
+          value_parser = clap::value_parser!(u32).range(1..=110))]
+    embedding_timeout: u32,
+}
+
+impl EmbeddingArgs {
+    /// The embedding, where an endpoint is named; connects to nothing yet.
+    pub fn open(&self) -> Result<Option<Arc<dyn Embedding>>> {
+        let Some(url) = &self.embedding_endpoint else {
+            return Ok(None);
+        };
+        let key = key(self.embedding_key_file.as_deref())?;
+        let timeout = Duration::from_secs(u64::from(self.embedding_timeout));
+        let connection = Vectors::new(url, key, timeout)?;
+        let embedding = EndpointEmbedding::new(&self.embedding_model, Box::new(connection));
+        Ok(Some(Arc::new(embedding)))
+    }
+}
+
+fn key(file: Option<&Path>) -> Result<Option<String>> {
+    file.map(|path| {
+        std::fs::read_to_string(path)
+            .map(|key| key.trim().to_owned())
+            .with_context(|| format!("cannot read the key in {}", path.display()))
+    })
+    .transpose()
 }

@@ -30,9 +30,23 @@ fn obedient() -> (String, Arc<Mutex<Vec<String>>>) {
 }
 
 fn serve(mut stream: TcpStream, kept: &Mutex<Vec<String>>) {
+    let (head, body) = request(&mut stream);
+    kept.lock().unwrap().push(format!("{head}\r\n\r\n{body}"));
+    let request: Value = serde_json::from_str(&body).unwrap();
+    let system = request["messages"][0]["content"].as_str().unwrap();
+    let events = poison::obey(&body, system, true).concat();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{events}"
+    )
+    .unwrap();
+}
+
+/// The head and the body of a request.
+fn request(stream: &mut TcpStream) -> (String, String) {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
-    let body = loop {
+    loop {
         let n = stream.read(&mut buffer).unwrap();
         bytes.extend_from_slice(&buffer[..n]);
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -47,21 +61,10 @@ fn serve(mut stream: TcpStream, kept: &Mutex<Vec<String>>) {
                 .and_then(|v| v.parse::<usize>().ok())
                 .unwrap_or(0);
             if body.len() >= length || n == 0 {
-                break body.to_owned();
+                return (head.to_owned(), body.to_owned());
             }
         }
-    };
-    kept.lock()
-        .unwrap()
-        .push(String::from_utf8_lossy(&bytes).into_owned());
-    let request: Value = serde_json::from_str(&body).unwrap();
-    let system = request["messages"][0]["content"].as_str().unwrap();
-    let events = poison::obey(&body, system, true).concat();
-    write!(
-        stream,
-        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n{events}"
-    )
-    .unwrap();
+    }
 }
 
 /// The poisoned records as the CVE list would have them.
@@ -319,4 +322,177 @@ fn a_data_folder_answers_of_its_own_records_and_systems() {
     let broken = ask("am I affected by CVE-2026-0001?");
     assert!(broken.contains("your inventory cannot be read"), "{broken}");
     assert!(!broken.contains("No component"), "{broken}");
+}
+
+/// An endpoint of vectors that knows what words mean the same. How long its vectors are may change;
+/// 0 has it answer with an error.
+struct Meaning {
+    length: Mutex<usize>,
+    requests: Mutex<Vec<(String, Value)>>,
+}
+
+const SAME: [&[&str]; 4] = [
+    &["rocket", "missile", "spacecraft"],
+    &["kettle", "boiler"],
+    &["overflow", "overrun"],
+    &["leak", "disclosure"],
+];
+
+impl Meaning {
+    fn listen(self: &Arc<Self>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}/v1/", listener.local_addr().unwrap());
+        let this = Arc::clone(self);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                this.answer(stream.unwrap());
+            }
+        });
+        address
+    }
+
+    fn answer(&self, mut stream: TcpStream) {
+        let (head, body) = request(&mut stream);
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let length = *self.length.lock().unwrap();
+        let vector = |text: &str| -> Vec<f32> {
+            let text = text.to_lowercase();
+            let mut vector = vec![0.01; length];
+            for (value, same) in vector.iter_mut().zip(SAME) {
+                *value += same.iter().filter(|w| text.contains(**w)).count() as f32;
+            }
+            vector
+        };
+        let texts = body["input"].as_array().unwrap();
+        let data: Vec<Value> = texts
+            .iter()
+            .enumerate()
+            .map(|(i, text)| json!({"index": i, "embedding": vector(text.as_str().unwrap())}))
+            .collect();
+        self.requests.lock().unwrap().push((head, body.clone()));
+        let status = if length == 0 {
+            "400 Bad Request"
+        } else {
+            "200 OK"
+        };
+        let answer = json!({"object": "list", "data": data}).to_string();
+        write!(
+            stream,
+            "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{answer}",
+            answer.len()
+        )
+        .unwrap();
+    }
+}
+
+#[test]
+fn an_endpoint_of_vectors_is_asked_instead_of_learning() {
+    let folder = tempfile::tempdir().unwrap();
+    let (records, key) = (folder.path().join("records"), folder.path().join("key"));
+    std::fs::create_dir(&records).unwrap();
+    std::fs::write(&key, "sesame\n").unwrap();
+    for (n, text) in [
+        "An overflow in the spacecraft lets attackers run code.",
+        "A leak in the boiler shows keys to attackers.",
+        "The lantern never goes out.",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let record = json!({"dataType": "CVE_RECORD", "dataVersion": "5.1",
+            "cveMetadata": {"cveId": format!("CVE-2024-000{n}"), "state": "PUBLISHED"},
+            "containers": {"cna": {"descriptions": [{"lang": "en", "value": text}]}}});
+        std::fs::write(
+            records.join(format!("CVE-2024-000{n}.json")),
+            record.to_string(),
+        )
+        .unwrap();
+    }
+    let meaning = Arc::new(Meaning {
+        length: Mutex::new(8),
+        requests: Mutex::default(),
+    });
+    let endpoint = meaning.listen();
+    let index = folder.path().join("index");
+    let ask = |more: &[&str]| {
+        let mut all = vec![
+            "ask",
+            "--format",
+            "json",
+            "--index",
+            index.to_str().unwrap(),
+        ];
+        all.extend_from_slice(more);
+        run(&all)
+    };
+    let endpoint = [
+        "--embedding-endpoint",
+        &endpoint,
+        "--embedding-model",
+        "meaning-1",
+        "--embedding-key-file",
+        key.to_str().unwrap(),
+    ];
+    // One word is not in the record; what it means is.
+    let question = "overflow lets attackers run code in a missile";
+    let first = ask(&[
+        &endpoint[..],
+        &["--records", records.to_str().unwrap(), question],
+    ]
+    .concat());
+    assert_eq!(first.code, 0, "{}{}", first.out, first.err);
+    let answer: Value = serde_json::from_str(&first.out).unwrap();
+    assert_eq!(answer["sources"][0]["id"], "CVE-2024-0000", "{answer}");
+    assert_eq!(answer["unknown"], json!([]));
+    {
+        let requests = meaning.requests.lock().unwrap();
+        for (head, body) in requests.iter() {
+            assert!(head.starts_with("POST /v1/embeddings "), "{head}");
+            assert!(
+                head.to_lowercase().contains("authorization: bearer sesame"),
+                "{head}"
+            );
+            assert_eq!(body["model"], "meaning-1");
+            assert!(body["input"].as_array().unwrap().len() <= 32);
+        }
+        let (_, last) = requests.last().unwrap();
+        assert_eq!(
+            last["input"].as_array().unwrap().len(),
+            1,
+            "the question, once"
+        );
+    }
+    // Another model's vectors, or none, are not compared with these.
+    for other in [vec![], vec!["--embedding-endpoint", endpoint[1]]] {
+        let asked = ask(&[&other[..], &[question]].concat());
+        assert_eq!(asked.code, 2, "{}", asked.out);
+        assert!(asked.err.contains("meaning-1"), "{}", asked.err);
+    }
+    // Vectors of another length, and an endpoint that fails: the words remain, and it is told.
+    for length in [9, 0] {
+        *meaning.length.lock().unwrap() = length;
+        let asked = ask(&[&endpoint[..], &["overflow in the spacecraft"]].concat());
+        assert_eq!(asked.code, 0, "{}{}", asked.out, asked.err);
+        let answer: Value = serde_json::from_str(&asked.out).unwrap();
+        assert_eq!(answer["sources"][0]["id"], "CVE-2024-0000", "{answer}");
+        let unknown = answer["unknown"].to_string();
+        assert!(unknown.contains("by words alone"), "{unknown}");
+        assert!(
+            !unknown.contains("sesame") && !unknown.contains("127.0.0.1"),
+            "{unknown}"
+        );
+    }
+    // And nothing is built of half an answer.
+    let rebuilt = ask(&[
+        &endpoint[..],
+        &[
+            "--records",
+            records.to_str().unwrap(),
+            "--rebuild",
+            question,
+        ],
+    ]
+    .concat());
+    assert_eq!(rebuilt.code, 2, "{}", rebuilt.out);
+    assert!(rebuilt.err.contains("400"), "{}", rebuilt.err);
 }
