@@ -1504,8 +1504,12 @@ export interface components {
         };
         /** @description A record that the answer is made from. */
         AnswerSource: {
+            /** @description The asset's uid, of your own. */
+            asset?: string | null;
             /** @description Known to be exploited. */
             exploited: boolean;
+            /** @description The finding's key, of your own. */
+            finding?: string | null;
             /** @description What it is cited by. */
             id: string;
             /** @description `cve`, `advisory` or `own`. */

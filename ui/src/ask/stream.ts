@@ -72,6 +72,11 @@ export function partsOf(text: string, cites: string[]): Part[] {
   return parts;
 }
 
+/** The id of a record without the feed before it, as `debian-tracker:CVE-2024-3094` has one. */
+export function bare(id: string): string {
+  return id.replace(/^[a-z][a-z-]*:/, '');
+}
+
 /** The same reason, counted. */
 export function counted(reasons: string[]): { why: string; times: number }[] {
   const all = new Map<string, number>();

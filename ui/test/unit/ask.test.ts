@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { EventCutter, counted, grown, nothingYet, partsOf } from '../../src/ask/stream';
+import { EventCutter, bare, counted, grown, nothingYet, partsOf } from '../../src/ask/stream';
 
 test('events are the same however the body is cut', () => {
   const body = 'event: sentence\ndata: {"a":1}\n\n: ping\n\nevent: done\r\ndata: x\r\ndata: y\r\n\r\n';
@@ -21,6 +21,11 @@ test('only what is cited becomes a citation', () => {
     { cite: 'GHSA-a' },
     { text: ' And [CVE-9].' },
   ]);
+});
+
+test('a record of a feed leads to what it is about', () => {
+  expect(bare('debian-tracker:CVE-2024-3094')).toBe('CVE-2024-3094');
+  for (const id of ['CVE-2024-3094', 'RHSA-2024:1234', 'GHSA-rxwq-x6h5-x525']) expect(bare(id)).toBe(id);
 });
 
 test('an answer grows and counts what was left out', () => {
