@@ -47,18 +47,17 @@ impl<'a> Database<'a> {
         self.bytes.get(at..at.checked_add(self.page)?)
     }
 
-    /// A value on pages of its own.
-    fn overflow(self, first: usize, length: usize) -> Option<Vec<u8>> {
+    /// A value on pages of its own. No page is two values', so `left` counts the pages that are left.
+    fn overflow(self, first: usize, length: usize, left: &mut usize) -> Option<Vec<u8>> {
         if length > self.bytes.len() {
             return None;
         }
         let mut value = Vec::with_capacity(length);
         let mut next = first;
-        let mut pages = 0;
         while next != 0 {
             let page = self.page(next)?;
-            pages += 1;
-            if page.get(25) != Some(&OVERFLOW) || pages > self.bytes.len() / self.page {
+            *left = left.checked_sub(1)?;
+            if page.get(25) != Some(&OVERFLOW) {
                 return None;
             }
             next = self.word(page, 16)?;
@@ -96,6 +95,7 @@ pub(super) fn blobs(
     if last > bytes.len() / database.page {
         return Err("it is cut off".into());
     }
+    let mut left = last;
     for number in 1..=last {
         let Some(page) = database.page(number) else {
             return Err("it is cut off".into());
@@ -121,7 +121,8 @@ pub(super) fn blobs(
                 Some(&OFF_PAGE) => {
                     let first = database.word(page, value + 4).ok_or_else(broken)?;
                     let length = database.word(page, value + 8).ok_or_else(broken)?;
-                    each(&database.overflow(first, length).ok_or_else(broken)?)?;
+                    let value = database.overflow(first, length, &mut left);
+                    each(&value.ok_or_else(broken)?)?;
                 }
                 Some(&KEY_DATA) => each(page.get(value + 1..key).ok_or_else(broken)?)?,
                 Some(&OFF_INDEX) | None => return Err(broken()),

@@ -2,6 +2,9 @@
 
 const MAX_TAGS: usize = 0xffff;
 const MAX_FILES: usize = 2_000_000;
+/// Paths together may have so many bytes for each byte of the header: what else is said of a file is
+/// longer than most folders' names.
+const MAX_GROWTH: usize = 16;
 
 const NAME: u32 = 1000;
 const VERSION: u32 = 1001;
@@ -261,10 +264,12 @@ impl<'a> Header<'a> {
         };
         let folders = self.strings(DIRNAMES)?;
         let places = self.numbers(DIRINDEXES)?;
+        let mut left = self.data.len().saturating_mul(MAX_GROWTH);
         let mut files = Vec::with_capacity(names.len());
         for (place, name) in names.iter().enumerate() {
-            let folder = usize::try_from(*places.get(place)?).ok()?;
-            files.push(format!("{}{name}", folders.get(folder)?));
+            let folder = folders.get(usize::try_from(*places.get(place)?).ok()?)?;
+            left = left.checked_sub(folder.len() + name.len())?;
+            files.push(format!("{folder}{name}"));
         }
         Some(files)
     }

@@ -23,7 +23,14 @@ pub fn packages(database: &[u8], journal: &[u8], depth: Depth) -> Result<Vec<Pac
     if database.is_empty() && journal.is_empty() {
         return Ok(all);
     }
+    // Several places may name one header, and each would become a package of its own.
+    let most = database.len().saturating_add(journal.len());
+    let mut taken = 0usize;
     let mut each = |blob: &[u8]| {
+        taken = taken.saturating_add(blob.len());
+        if taken > most {
+            return Err("its headers overlap".into());
+        }
         if all.len() >= MAX_PACKAGES {
             return Err(format!("more than {MAX_PACKAGES} packages"));
         }

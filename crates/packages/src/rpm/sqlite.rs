@@ -97,6 +97,11 @@ impl<'a> Database<'a> {
         self.bytes.get(start..start.checked_add(self.page)?)
     }
 
+    /// Bytes of all pages.
+    fn whole(&self) -> usize {
+        self.bytes.len() + self.newer.len() * self.page
+    }
+
     /// The payload of every row of a table, in order.
     fn rows(
         &self,
@@ -104,6 +109,8 @@ impl<'a> Database<'a> {
         mut each: impl FnMut(&[u8]) -> Result<(), String>,
     ) -> Result<(), String> {
         let broken = || String::from("a broken b-tree");
+        // Cells may overlap, and each would be a row of its own.
+        let mut left = self.whole();
         let mut open = vec![root];
         let mut seen = HashSet::new();
         while let Some(number) = open.pop() {
@@ -129,7 +136,9 @@ impl<'a> Database<'a> {
                     for cell in 0..count {
                         let at = half(head, 8 + cell * 2).ok_or_else(broken)?;
                         let cell = page.get(at..self.usable).ok_or_else(broken)?;
-                        each(&self.payload(cell).ok_or_else(broken)?)?;
+                        let payload = self.payload(cell).ok_or_else(broken)?;
+                        left = left.checked_sub(payload.len()).ok_or("its rows overlap")?;
+                        each(&payload)?;
                     }
                 }
                 _ => return Err(broken()),
@@ -145,7 +154,7 @@ impl<'a> Database<'a> {
         let (_, used) = varint(cell)?;
         let cell = cell.get(used..)?;
         let length = usize::try_from(length).ok()?;
-        if length > self.bytes.len() + self.newer.len() * self.page {
+        if length > self.whole() {
             return None;
         }
         let most = self.usable - 35;

@@ -173,3 +173,111 @@ fn broken_databases_are_errors_and_end() {
     looped[1024 + 22..1024 + 24].copy_from_slice(&0u16.to_le_bytes());
     assert!(packages(&looped, &[], Depth::Package).is_err());
 }
+
+/// Of two pages: the schema, and a leaf on which so many cells are one.
+fn sqlite(blob: &[u8], cells: usize) -> Vec<u8> {
+    const PAGE: usize = 4096;
+    // A record of texts (odd) and blobs (even) shorter than 128 bytes.
+    let cell = |columns: &[(u8, &[u8])]| {
+        let mut record = vec![1 + columns.len() as u8];
+        record.extend(columns.iter().map(|(kind, _)| *kind));
+        columns.iter().for_each(|(_, bytes)| record.extend(*bytes));
+        assert!(record.len() < 128);
+        [&[record.len() as u8, 1], record.as_slice()].concat()
+    };
+    let text = |t: &'static str| (13 + 2 * t.len() as u8, t.as_bytes());
+    let leaf = |start: usize, cells: usize, cell: &[u8]| {
+        let mut page = vec![0; PAGE];
+        let at = PAGE - cell.len();
+        page[at..].copy_from_slice(cell);
+        page[start] = 0x0d;
+        page[start + 3..start + 5].copy_from_slice(&(cells as u16).to_be_bytes());
+        for place in 0..cells {
+            let pointer = start + 8 + place * 2;
+            page[pointer..pointer + 2].copy_from_slice(&(at as u16).to_be_bytes());
+        }
+        page
+    };
+    let schema = [
+        text("table"),
+        text("Packages"),
+        text("Packages"),
+        (1, [2].as_slice()),
+        text(""),
+    ];
+    let mut first = leaf(100, 1, &cell(&schema));
+    first[..16].copy_from_slice(b"SQLite format 3\0");
+    first[16..18].copy_from_slice(&(PAGE as u16).to_be_bytes());
+    let row = cell(&[(0, &[]), (12 + 2 * blob.len() as u8, blob)]);
+    [first, leaf(0, cells, &row)].concat()
+}
+
+#[test]
+fn many_places_of_one_header_are_an_error() {
+    let why = |database: &[u8]| {
+        let told = packages(database, &[], Depth::Package);
+        told.unwrap_err().to_string()
+    };
+    // Every slot names the first blob.
+    let mut slots = ndb(&["a"]);
+    let first = slots[32..48].to_vec();
+    for slot in 3..256 {
+        slots[slot * 16..slot * 16 + 16].copy_from_slice(&first);
+    }
+    assert!(why(&slots).ends_with("its headers overlap"));
+    // Every pair of items is the last of the page.
+    let pairs = 20;
+    for item in [4, 2] {
+        let mut hash = bdb(false);
+        hash[512 + 20..512 + 22].copy_from_slice(&(2 * pairs as u16).to_le_bytes());
+        let at = 512 + 26 + item * 2;
+        let pair = hash[at..at + 4].to_vec();
+        for place in 0..pairs {
+            let at = 512 + 26 + place * 4;
+            hash[at..at + 4].copy_from_slice(&pair);
+        }
+        // Of those that overflow, a page is another's.
+        let wanted = match item {
+            4 => "its headers overlap",
+            _ => "a broken page of Berkeley DB",
+        };
+        assert!(why(&hash).ends_with(wanted), "{}", why(&hash));
+    }
+    // Of a name alone, so that a row is short.
+    let mut small = Vec::new();
+    for word in [1u32, 2, 1000, 6, 0, 1] {
+        small.extend(word.to_be_bytes());
+    }
+    small.extend(b"a\0");
+    assert_eq!(names(&sqlite(&small, 3)), ["a"; 3]);
+    assert!(why(&sqlite(&small, 1000)).ends_with("its rows overlap"));
+}
+
+/// A folder's name is there once, and a path has it whole.
+#[test]
+fn paths_do_not_outgrow_their_header() {
+    let with = |folder: &str, files: usize| {
+        let mut data = b"a\0".to_vec();
+        let mut index = Vec::new();
+        let mut tag = |tag: u32, kind: u32, at: usize, count: usize| {
+            for word in [tag, kind, at as u32, count as u32] {
+                index.extend(word.to_be_bytes());
+            }
+        };
+        tag(1000, 6, 0, 1);
+        tag(1118, 8, data.len(), 1);
+        data.extend(folder.as_bytes());
+        data.push(0);
+        tag(1117, 8, data.len(), files);
+        data.extend(b"f\0".repeat(files));
+        tag(1116, 4, data.len(), files);
+        data.extend(vec![0; files * 4]);
+        let mut blob = (index.len() as u32 / 16).to_be_bytes().to_vec();
+        blob.extend((data.len() as u32).to_be_bytes());
+        blob.extend(index);
+        blob.extend(data);
+        Package::parse(&blob, Depth::Files)
+    };
+    assert_eq!(with("/usr/", 2000).unwrap().files.len(), 2000);
+    assert!(with(&"/usr".repeat(1000), 2000).is_none());
+}
