@@ -1,5 +1,7 @@
 //! apk: `lib/apk/db/installed`, blocks of lines that begin with a letter and a colon.
 
+use crate::broken;
+
 /// The most packages of one file.
 const MAX_PACKAGES: usize = 200_000;
 /// The longest field that is kept.
@@ -20,46 +22,99 @@ pub struct Package {
     pub licence: Option<String>,
 }
 
-/// Reads the database; beside the packages, how many blocks have no name or no version.
-pub fn installed(text: &[u8]) -> (Vec<Package>, usize) {
-    let (mut all, mut broken) = (Vec::new(), 0);
-    let mut one = Package::default();
-    let mut any = false;
-    for line in text.split(|byte| *byte == b'\n').chain([b"".as_slice()]) {
+/// What the database holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Installed {
+    /// All packages, in the file's order.
+    pub packages: Vec<Package>,
+    /// What is broken, by the line where its block ends, and why.
+    pub broken: Vec<(usize, &'static str)>,
+}
+
+/// Reads the database.
+pub fn installed(text: &[u8]) -> Installed {
+    let mut all = Installed::default();
+    let mut one = Block::default();
+    let lines = text.split(|byte| *byte == b'\n').chain([b"".as_slice()]);
+    for (line, number) in lines.zip(1..) {
         let line = line.trim_ascii_end();
         if line.is_empty() {
-            if any {
-                let package = std::mem::take(&mut one);
-                match package.name.is_empty() || package.version.is_empty() {
-                    true => broken += 1,
-                    false if all.len() < MAX_PACKAGES => all.push(package),
-                    false => broken += 1,
-                }
+            if one.any && all.packages.len() >= MAX_PACKAGES {
+                let why = "there are more packages than 200,000";
+                broken(&mut all.broken, number, why);
+                return all;
             }
-            any = false;
+            std::mem::take(&mut one).end(&mut all, number);
             continue;
         }
-        any = true;
-        let (Some(key), Some(b':')) = (line.first(), line.get(1)) else {
-            continue;
-        };
-        let value = line.get(2..).unwrap_or_default().trim_ascii();
-        if !b"PVAoL".contains(key) || value.len() > MAX_FIELD {
-            continue;
-        }
-        let Ok(value) = std::str::from_utf8(value) else {
-            continue;
-        };
-        let some = (!value.is_empty()).then(|| value.to_owned());
-        match key {
-            b'P' => one.name = value.to_owned(),
-            b'V' => one.version = value.to_owned(),
-            b'A' => one.architecture = value.to_owned(),
-            b'o' => one.origin = some,
-            _ => one.licence = some,
-        }
+        one.line(line);
     }
-    (all, broken)
+    all
+}
+
+#[derive(Default)]
+struct Block<'a> {
+    any: bool,
+    name: &'a [u8],
+    version: &'a [u8],
+    architecture: &'a [u8],
+    origin: &'a [u8],
+    licence: &'a [u8],
+}
+
+impl<'a> Block<'a> {
+    fn line(&mut self, line: &'a [u8]) {
+        self.any = true;
+        let (Some(key), Some(b':')) = (line.first(), line.get(1)) else {
+            return;
+        };
+        let place = match key {
+            b'P' => &mut self.name,
+            b'V' => &mut self.version,
+            b'A' => &mut self.architecture,
+            b'o' => &mut self.origin,
+            b'L' => &mut self.licence,
+            _ => return,
+        };
+        *place = line.get(2..).unwrap_or_default().trim_ascii();
+    }
+
+    fn end(self, all: &mut Installed, line: usize) {
+        if !self.any {
+            return;
+        }
+        let text = |bytes: &[u8]| {
+            let text = (bytes.len() <= MAX_FIELD).then(|| std::str::from_utf8(bytes));
+            text?.ok().map(str::to_owned)
+        };
+        let some = |text: String| (!text.is_empty()).then_some(text);
+        let (Some(name), Some(version), Some(architecture), Some(origin)) = (
+            text(self.name),
+            text(self.version),
+            text(self.architecture),
+            text(self.origin),
+        ) else {
+            let why = "a field is no text or too long";
+            return broken(&mut all.broken, line, why);
+        };
+        if name.is_empty() || version.is_empty() {
+            let why = "a block without a package's name or version";
+            return broken(&mut all.broken, line, why);
+        }
+        let licence = text(self.licence);
+        if licence.is_none() {
+            // No advisory asks for it: the package stands.
+            let why = "the licence is no text or too long";
+            broken(&mut all.broken, line, why);
+        }
+        all.packages.push(Package {
+            name,
+            version,
+            architecture,
+            origin: some(origin),
+            licence: licence.and_then(some),
+        });
+    }
 }
 
 #[cfg(test)]
@@ -70,11 +125,45 @@ mod tests {
     fn blocks() {
         let text = b"C:Q1\nP:musl-utils\nV:1.2.5-r0\nA:x86_64\nL:MIT AND BSD-2-Clause\no:musl\nF:bin\nR:ldd\n\n\
             P:noversion\n\nP:busybox\nV:1.36.1-r29\n";
-        let (all, broken) = installed(text);
-        assert_eq!((all.len(), broken), (2, 1));
+        let Installed {
+            packages: all,
+            broken,
+        } = installed(text);
+        assert_eq!((all.len(), broken.len()), (2, 1));
         assert_eq!(all[0].origin.as_deref(), Some("musl"));
         assert_eq!(all[0].licence.as_deref(), Some("MIT AND BSD-2-Clause"));
         assert_eq!(all[1].name, "busybox");
         assert_eq!(all[1].origin, None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_broken_and_says_why() {
+        let long = "x".repeat(5_000);
+        let text = format!("P:a\nV:1\no:{long}\n\nP:b\nV:1\nL:{long}\n\nP:c\nV:1\n");
+        let mut text = text.into_bytes();
+        text.extend(b"\nP:d\nV:1\no:\xff\n");
+        let told = installed(&text);
+        let names: Vec<&str> = told.packages.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names, ["b", "c"]);
+        assert_eq!(
+            told.broken,
+            [
+                (4, "a field is no text or too long"),
+                (8, "the licence is no text or too long"),
+                (15, "a field is no text or too long"),
+            ]
+        );
+    }
+
+    #[test]
+    fn floods_are_cut_and_said() {
+        let told = installed("P:a\nV:1\n\n".repeat(MAX_PACKAGES + 2).as_bytes());
+        assert_eq!(told.packages.len(), MAX_PACKAGES);
+        let why = "there are more packages than 200,000";
+        assert_eq!(told.broken, [(3 * MAX_PACKAGES + 3, why)]);
+        let told = installed(&b"x\n\n".repeat(50_000));
+        assert_eq!(told.broken.len(), crate::MAX_BROKEN + 1);
+        let last = "more is broken from here on, untold";
+        assert_eq!(told.broken.last().map(|b| b.1), Some(last));
     }
 }

@@ -1,5 +1,7 @@
 //! dpkg: stanzas of `status` and of `status.d/*`.
 
+use crate::broken;
+
 /// The most packages of one file.
 const MAX_PACKAGES: usize = 500_000;
 /// The longest field that is kept.
@@ -38,9 +40,9 @@ pub fn status(text: &[u8]) -> Status {
         number += 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
-            if all.packages.len() >= MAX_PACKAGES {
-                all.broken
-                    .push((number, "there are more packages than 500,000"));
+            if one.any && all.packages.len() >= MAX_PACKAGES {
+                let why = "there are more packages than 500,000";
+                broken(&mut all.broken, number, why);
                 return all;
             }
             std::mem::take(&mut one).end(&mut all, number);
@@ -106,7 +108,7 @@ impl<'a> Stanza<'a> {
             text(self.architecture),
             text(self.source),
         ) else {
-            all.broken.push((line, "a field is no text or too long"));
+            broken(&mut all.broken, line, "a field is no text or too long");
             return;
         };
         let installed = match self.state {
@@ -118,14 +120,14 @@ impl<'a> Stanza<'a> {
             }
         };
         if name.is_empty() {
-            all.broken.push((line, "a stanza without a package's name"));
+            broken(&mut all.broken, line, "a stanza without a package's name");
             return;
         }
         if version.is_empty() {
             // What was never installed has none.
             if installed {
-                all.broken
-                    .push((line, "an installed package without a version"));
+                let why = "an installed package without a version";
+                broken(&mut all.broken, line, why);
             }
             return;
         }

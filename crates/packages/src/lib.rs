@@ -8,3 +8,15 @@ pub mod apk;
 pub mod dpkg;
 pub mod fuzzing;
 pub mod rpm;
+
+/// The most parts of one file that are told as broken.
+const MAX_BROKEN: usize = 10_000;
+
+/// Tells a part that is broken by its line; at the bound, that there are more.
+fn broken(all: &mut Vec<(usize, &'static str)>, line: usize, why: &'static str) {
+    match all.len().cmp(&MAX_BROKEN) {
+        std::cmp::Ordering::Less => all.push((line, why)),
+        std::cmp::Ordering::Equal => all.push((line, "more is broken from here on, untold")),
+        std::cmp::Ordering::Greater => {}
+    }
+}

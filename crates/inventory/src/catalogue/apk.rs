@@ -22,14 +22,11 @@ impl Cataloguer for Apk {
     }
 
     fn read(&self, file: &File, out: &mut Catalogued) -> Result<(), String> {
-        let (packages, broken) = apk::installed(&file.bytes);
-        if broken > 0 {
-            out.unread(
-                &file.path,
-                format!("{broken} blocks have no name or no version"),
-            );
+        let installed = apk::installed(&file.bytes);
+        for (line, why) in installed.broken {
+            out.unread(&file.path, format!("line {line}: {why}"));
         }
-        for package in packages {
+        for package in installed.packages {
             let purl = Purl::new("apk", None, &package.name, Some(&package.version))
                 .and_then(|purl| purl.with("arch", &package.architecture));
             match purl {
