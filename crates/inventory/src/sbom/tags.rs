@@ -3,13 +3,15 @@
 use super::SbomError;
 use super::draft::Draft;
 use super::spdx::{Annotation, Piece, Reference, put};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Reads it.
 pub(super) fn read(text: &str) -> Result<Draft, SbomError> {
     let mut version = String::new();
     let mut name = None;
     let mut pieces: Vec<Piece> = Vec::new();
+    // The last package of each SPDXID.
+    let mut places = HashMap::new();
     let mut annotations = Vec::new();
     let mut described = BTreeSet::new();
     // Whose annotation comes.
@@ -28,7 +30,10 @@ pub(super) fn read(text: &str) -> Result<Draft, SbomError> {
                 inside = true;
             }
             ("FileName" | "SnippetSPDXID" | "LicenseID", _) => inside = false,
-            ("SPDXID", Some(piece)) => piece.id = Some(value),
+            ("SPDXID", Some(piece)) => {
+                piece.id = Some(value.clone());
+                places.insert(value, pieces.len() - 1);
+            }
             ("PackageVersion", Some(piece)) => piece.version_info = Some(value),
             ("PackageLicenseDeclared", Some(piece)) => piece.license_declared = Some(value),
             ("PrimaryPackagePurpose", Some(piece)) => piece.primary_package_purpose = Some(value),
@@ -51,12 +56,8 @@ pub(super) fn read(text: &str) -> Result<Draft, SbomError> {
                 let annotation = Annotation {
                     comment: Some(value),
                 };
-                let id = about.take();
-                let piece = pieces
-                    .iter_mut()
-                    .rev()
-                    .find(|piece| id.is_some() && piece.id == id);
-                match piece {
+                let place = about.take().and_then(|id| places.get(&id));
+                match place.and_then(|place| pieces.get_mut(*place)) {
                     Some(piece) => piece.annotations.get_or_insert_default().push(annotation),
                     None => annotations.push(annotation),
                 }

@@ -238,3 +238,26 @@ fn differences_are_by_package() {
     assert_eq!(lines(&told.changed), ["pkg:npm/b 1 3"]);
     assert!(diff(&before, &before).is_empty());
 }
+
+#[test]
+fn annotations_find_their_package_at_once() {
+    let mut text = String::from("SPDXVersion: SPDX-2.3\nDocumentName: many\n");
+    const MANY: usize = 100_000;
+    for n in 0..MANY {
+        text += &format!(
+            "PackageName: p{n}\nSPDXID: SPDXRef-{}\nExternalRef: PACKAGE-MANAGER purl pkg:npm/p{n}@1\n",
+            // The last two have one id: the later counts.
+            n.min(MANY - 2)
+        );
+    }
+    for n in 0..MANY - 1 {
+        let ours = r#"bartizan package: {"ecosystem":"npm","licences":["MIT"]}"#;
+        text += &format!("Annotator: Tool: x\nSPDXREF: SPDXRef-{n}\nAnnotationComment: {ours}\n");
+    }
+    let start = std::time::Instant::now();
+    let told = read(text.as_bytes()).unwrap();
+    assert!(start.elapsed() < std::time::Duration::from_secs(5));
+    let bare = told.components.iter().filter(|c| c.licences.is_empty());
+    let bare: Vec<&str> = bare.map(|c| c.purl.name()).collect();
+    assert_eq!((told.components.len(), bare), (MANY, vec!["p99998"]));
+}
