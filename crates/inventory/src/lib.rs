@@ -18,6 +18,7 @@ pub use release::OsRelease;
 use bartizan_model::{AssetUid, Component, Digest, Ecosystem, EcosystemKind};
 use catalogue::{Catalogued, Owner};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Read;
 use std::path::Path;
 use tree::Tree;
@@ -128,7 +129,7 @@ pub fn take(target: Target, tree: &mut dyn Tree) -> Inventory {
         &mut unread,
     );
     unread.extend(found.take_unread());
-    let mut components: BTreeMap<_, Component> = BTreeMap::new();
+    let mut parts = Vec::new();
     for one in found.into_packages() {
         let ecosystem = match one.owner {
             Owner::Registry(kind) => Ecosystem::of(kind),
@@ -142,16 +143,38 @@ pub fn take(target: Target, tree: &mut dyn Tree) -> Inventory {
             (Owner::Distribution(_), Some(os)) => os.qualify(one.purl),
             _ => one.purl,
         };
-        let key = (purl.clone(), ecosystem.clone(), one.source.clone());
-        let component = components.entry(key).or_insert_with(|| Component {
+        parts.push(Component {
             purl,
             ecosystem,
             source: one.source,
             licences: one.licences,
-            found: Vec::new(),
+            found: vec![one.found],
             target: target.uid.clone(),
         });
-        component.found.push(one.found);
+    }
+    gathered(target, os, parts, unread)
+}
+
+/// Puts together what was told in several places of the same component, in any order.
+pub(crate) fn gathered(
+    target: Target,
+    os: Option<OsRelease>,
+    parts: Vec<Component>,
+    mut unread: Vec<Unread>,
+) -> Inventory {
+    let mut components: BTreeMap<_, Component> = BTreeMap::new();
+    for part in parts {
+        let key = (
+            part.purl.clone(),
+            part.ecosystem.clone(),
+            part.source.clone(),
+        );
+        match components.entry(key) {
+            Entry::Vacant(place) => {
+                place.insert(part);
+            }
+            Entry::Occupied(mut place) => place.get_mut().found.extend(part.found),
+        }
     }
     let mut components: Vec<Component> = components.into_values().collect();
     for component in &mut components {

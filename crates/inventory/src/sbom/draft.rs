@@ -1,10 +1,9 @@
 //! What a bill of materials tells, before it is an inventory.
 
 use super::{SbomError, ecosystem};
-use crate::{Inventory, OsRelease, Target, TargetKind, Unread};
+use crate::{Inventory, OsRelease, Target, TargetKind, Unread, gathered};
 use bartizan_model::component::{Found, SourcePackage};
 use bartizan_model::{AssetUid, Component, Digest, Ecosystem, Purl};
-use std::collections::BTreeMap;
 
 #[derive(Default)]
 pub(super) struct Draft {
@@ -39,38 +38,21 @@ impl Draft {
             Some(target) => target,
             None => named(self.name.as_deref().unwrap_or_default(), bytes)?,
         };
-        let mut components: BTreeMap<_, Component> = BTreeMap::new();
+        let mut parts = Vec::new();
         for one in self.items {
             let ecosystem = one
                 .ecosystem
                 .unwrap_or_else(|| ecosystem::of(&one.purl, self.os.as_ref()));
-            let source = one.source.or_else(|| upstream(&one.purl));
-            let key = (one.purl.clone(), ecosystem.clone(), source.clone());
-            let component = components.entry(key).or_insert_with(|| Component {
+            parts.push(Component {
+                source: one.source.or_else(|| upstream(&one.purl)),
                 purl: one.purl,
                 ecosystem,
-                source,
                 licences: one.licences,
-                found: Vec::new(),
+                found: one.found,
                 target: target.uid.clone(),
             });
-            component.found.extend(one.found);
         }
-        let mut components: Vec<Component> = components.into_values().collect();
-        for component in &mut components {
-            component.found.sort();
-            component.found.dedup();
-        }
-        components.sort();
-        let mut unread = self.unread;
-        unread.sort();
-        unread.dedup();
-        Ok(Inventory {
-            target,
-            os: self.os,
-            components,
-            unread,
-        })
+        Ok(gathered(target, self.os, parts, self.unread))
     }
 }
 
