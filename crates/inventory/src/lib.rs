@@ -173,11 +173,17 @@ pub(crate) fn gathered(
             Entry::Vacant(place) => {
                 place.insert(part);
             }
-            Entry::Occupied(mut place) => place.get_mut().found.extend(part.found),
+            Entry::Occupied(mut place) => {
+                let component = place.get_mut();
+                component.licences.extend(part.licences);
+                component.found.extend(part.found);
+            }
         }
     }
     let mut components: Vec<Component> = components.into_values().collect();
     for component in &mut components {
+        component.licences.sort();
+        component.licences.dedup();
         component.found.sort();
         component.found.dedup();
     }

@@ -2,9 +2,9 @@
 
 use crate::catalogue::{Catalogued, Cataloguer};
 use crate::image::{Blobs, Platform, image, saved};
-use crate::tree::{File, Side};
-use crate::{Inventory, InventoryError, Unread, folder};
-use bartizan_model::Digest;
+use crate::tree::{Candidate, File, Side, Tree};
+use crate::{Inventory, InventoryError, Target, TargetKind, Unread, folder, take};
+use bartizan_model::{AssetUid, Digest};
 use flate2::Compression;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -57,6 +57,30 @@ fn names(inventory: &Inventory) -> Vec<&str> {
 fn whys(inventory: &Inventory) -> String {
     let one = |u: &Unread| format!("{}: {}\n", u.path, u.why);
     inventory.unread.iter().map(one).collect()
+}
+
+/// Files in memory, in an order.
+struct Memory(Vec<(&'static str, &'static str)>);
+
+impl Tree for Memory {
+    fn visit(
+        &mut self,
+        wanted: &dyn Fn(&Candidate<'_>) -> bool,
+        each: &mut dyn FnMut(File),
+        _: &mut Vec<Unread>,
+    ) {
+        for (path, text) in &self.0 {
+            let file = File {
+                path: (*path).into(),
+                executable: false,
+                bytes: text.as_bytes().to_vec(),
+                layer: None,
+            };
+            if wanted(&file.candidate()) {
+                each(file);
+            }
+        }
+    }
 }
 
 const STATUS: &str = "var/lib/dpkg/status";
@@ -375,4 +399,35 @@ fn layouts_and_archives_on_disk() {
     let why = saved(&docker, None, None).unwrap_err().to_string();
     assert!(why.contains("unpack it first"), "{why}");
     assert_eq!(Fake::default().side(), Side::Packed);
+}
+
+#[test]
+fn the_order_of_files_changes_nothing() {
+    let mut files = vec![
+        (
+            "a.dist-info/METADATA",
+            "Name: a\nVersion: 1\nLicense: MIT\n",
+        ),
+        ("b/a.dist-info/METADATA", "Name: a\nVersion: 1\n"),
+        (
+            "c/a.dist-info/METADATA",
+            "Name: a\nVersion: 1\nLicense: Apache-2.0\n",
+        ),
+    ];
+    let target = || Target {
+        uid: AssetUid::new("folder:x").unwrap(),
+        kind: TargetKind::Folder,
+        name: "x".into(),
+        digest: None,
+    };
+    let told = take(target(), &mut Memory(files.clone()));
+    let one = &told.components[0];
+    assert_eq!(
+        (one.licences.len(), one.found.len()),
+        (2, 3),
+        "{:?}",
+        one.licences
+    );
+    files.reverse();
+    assert_eq!(take(target(), &mut Memory(files)), told);
 }

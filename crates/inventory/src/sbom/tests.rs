@@ -69,7 +69,7 @@ fn any_component() -> impl Strategy<Value = Component> {
         "[^/\\p{Cc}]{1,8}",
         prop::option::of("[^\\p{Cc}]{1,8}"),
         prop::option::of(("[a-z]{1,5}", "[0-9:.]{1,5}")),
-        prop::collection::vec(licence, 0..3),
+        prop::collection::btree_set(licence, 0..3),
         prop::collection::btree_set(found, 0..3),
     )
         .prop_map(
