@@ -1,4 +1,4 @@
-//! Where files come from: a folder, the layers of an image, memory.
+//! Where files come from: a folder, the layers of an image.
 
 mod folder;
 pub mod fuzzing;
@@ -70,38 +70,4 @@ pub trait Tree {
         each: &mut dyn FnMut(File),
         unread: &mut Vec<Unread>,
     );
-}
-
-/// Files in memory, for tests.
-#[derive(Debug, Clone, Default)]
-pub struct Memory(pub Vec<File>);
-
-impl Memory {
-    /// Files of paths and contents; nothing is executable.
-    pub fn of<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
-        Self(
-            files
-                .into_iter()
-                .map(|(path, bytes)| File {
-                    path: path.to_owned(),
-                    executable: false,
-                    bytes: bytes.to_vec(),
-                    layer: None,
-                })
-                .collect(),
-        )
-    }
-}
-
-impl Tree for Memory {
-    fn visit(
-        &mut self,
-        wanted: &dyn Fn(&Candidate<'_>) -> bool,
-        each: &mut dyn FnMut(File),
-        _unread: &mut Vec<Unread>,
-    ) {
-        for file in self.0.iter().filter(|file| wanted(&file.candidate())) {
-            each(file.clone());
-        }
-    }
 }
