@@ -17,6 +17,7 @@ pub use release::OsRelease;
 
 use bartizan_model::{AssetUid, Component, Digest, Ecosystem, EcosystemKind};
 use catalogue::{Catalogued, Owner};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io::Read;
@@ -63,6 +64,20 @@ impl std::fmt::Display for Unread {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}", self.path, self.why)
     }
+}
+
+/// The most that one reader tells as unread.
+const MOST_UNREAD: usize = 10_000;
+
+/// Tells what could not be read; at the bound, that there is more.
+pub(crate) fn tell(all: &mut Vec<Unread>, path: &str, why: impl Into<String>) {
+    let (path, why) = match all.len().cmp(&MOST_UNREAD) {
+        Ordering::Less => (path, why.into()),
+        Ordering::Equal => ("", format!("more than {MOST_UNREAD}: the rest is not told")),
+        Ordering::Greater => return,
+    };
+    let path = path.to_owned();
+    all.push(Unread { path, why });
 }
 
 /// All that was found.

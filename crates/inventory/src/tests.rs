@@ -431,3 +431,19 @@ fn the_order_of_files_changes_nothing() {
     files.reverse();
     assert_eq!(take(target(), &mut Memory(files)), told);
 }
+
+#[test]
+fn more_than_is_told_is_said() {
+    let mut builder = tar::Builder::new(Vec::new());
+    for n in 0..10_100 {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        let name = format!("../{n}");
+        header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        builder.append(&header, &b""[..]).unwrap();
+    }
+    let told = Fake::of(vec![builder.into_inner().unwrap()]).read();
+    assert_eq!(told.unread.len(), 10_001);
+    assert_eq!(told.unread[0].why, "more than 10000: the rest is not told");
+}

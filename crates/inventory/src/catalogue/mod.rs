@@ -24,8 +24,8 @@ mod requirements;
 mod rpm;
 mod yarn_lock;
 
-use crate::Unread;
 use crate::tree::{Candidate, File};
+use crate::{Unread, tell};
 use bartizan_model::component::{Found, SourcePackage};
 use bartizan_model::{EcosystemKind, Purl};
 
@@ -135,13 +135,7 @@ impl Catalogued {
 
     /// Something that could not be read.
     pub fn unread(&mut self, path: &str, why: impl Into<String>) {
-        const MOST_UNREAD: usize = 10_000;
-        if self.unread.len() < MOST_UNREAD {
-            self.unread.push(Unread {
-                path: path.to_owned(),
-                why: why.into(),
-            });
-        }
+        tell(&mut self.unread, path, why);
     }
 
     pub(crate) fn take_unread(&mut self) -> Vec<Unread> {

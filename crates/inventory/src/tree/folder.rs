@@ -2,7 +2,7 @@
 //! files are opened below their folder, so that nobody can exchange one for a link meanwhile.
 
 use super::{Candidate, File, LARGEST, Tree};
-use crate::Unread;
+use crate::{Unread, tell};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, openat, statat};
 use std::ffi::{CStr, CString};
@@ -82,12 +82,7 @@ impl Tree for Folder {
 
 impl Walk<'_> {
     fn unread(&mut self, path: &str, why: impl Into<String>) {
-        if self.unread.len() < 10_000 {
-            self.unread.push(Unread {
-                path: path.to_owned(),
-                why: why.into(),
-            });
-        }
+        tell(self.unread, path, why);
     }
 
     fn folder(&mut self, folder: &OwnedFd, at: &str, depth: usize) {

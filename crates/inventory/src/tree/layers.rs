@@ -5,7 +5,7 @@ use super::tar::{Entries, Entry, Kind, clean};
 use super::unpack::{Opened, Side};
 use super::{Candidate, File, LARGEST, Tree};
 use crate::image::Blobs;
-use crate::{InventoryError, Unread};
+use crate::{InventoryError, Unread, tell};
 use bartizan_model::Digest;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
@@ -146,11 +146,7 @@ impl Tree for Layers<'_> {
 
 impl Visit<'_> {
     fn unread(&mut self, path: &str, why: impl Into<String>) {
-        let why = why.into();
-        let path = path.to_owned();
-        if self.unread.len() < 10_000 {
-            self.unread.push(Unread { path, why });
-        }
+        tell(self.unread, path, why);
     }
 
     /// Reads one layer. The error is of a layer that is not what it is said to be.
