@@ -4,7 +4,7 @@
 //! What is larger than is read is still taken off the wire, and thrown away, before it is refused:
 //! a connection that is closed over unread bytes takes the answer with it.
 
-use super::http::{Room, refuse};
+use super::http::refuse;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
@@ -127,7 +127,7 @@ impl Limits {
             Ok(review) => Ok(Read {
                 review: Arc::new(review),
                 size,
-                room: Room(room),
+                room,
             }),
             Err(error) => Err(refuse(StatusCode::BAD_REQUEST, error.to_string())),
         }
@@ -140,7 +140,7 @@ pub(super) struct Read {
     /// Bytes of its body.
     pub size: usize,
     /// A large one's place, until it is answered.
-    pub room: Room,
+    pub room: Option<OwnedSemaphorePermit>,
 }
 
 fn busy() -> Response {

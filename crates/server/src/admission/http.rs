@@ -38,9 +38,6 @@ pub(super) struct Shared {
     pub mutating: Arc<Semaphore>,
 }
 
-/// The place that a large review has among those that are judged.
-pub(super) struct Room(#[expect(dead_code, reason = "held")] pub Option<OwnedSemaphorePermit>);
-
 /// The webhook's addresses.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
@@ -60,7 +57,8 @@ pub(super) struct Asked {
     pub at: Timestamp,
     pub begun: Instant,
     pub deadline: Instant,
-    _room: Room,
+    /// The place that a large review has among those that are judged.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
