@@ -4,10 +4,11 @@
 //! What is larger than is read is still taken off the wire, and thrown away, before it is refused:
 //! a connection that is closed over unread bytes takes the answer with it.
 
+use super::UNKNOWN;
 use super::http::refuse;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use bartizan_policy::{Review, ReviewLimits};
 use http_body_util::BodyExt;
 use std::sync::Arc;
@@ -143,9 +144,11 @@ pub(super) struct Read {
     pub room: Option<OwnedSemaphorePermit>,
 }
 
+/// It may well be a review, but it was not read: there is no uid to answer to.
 fn busy() -> Response {
-    let why = "too many large reviews at once".to_owned();
-    refuse(StatusCode::SERVICE_UNAVAILABLE, why)
+    metrics::counter!(UNKNOWN, "reason" => "full").increment(1);
+    let why = "too many large reviews at once";
+    (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
 }
 
 async fn take_rest(body: &mut Body, deadline: Instant) {
@@ -211,9 +214,16 @@ mod tests {
         let first = limits.review(request(vec![large.clone()], length), soon());
         let first = first.await.unwrap_or_else(|refused| panic!("{refused:?}"));
         assert_eq!(first.size, large.len());
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let counted = recorder.handle();
+        let local = metrics::set_default_local_recorder(&recorder);
         let second = limits.review(request(vec![large.clone()], length), soon());
         let status = second.await.err().map(|response| response.status());
         assert_eq!(status, Some(StatusCode::SERVICE_UNAVAILABLE));
+        drop(local);
+        let counted = counted.render();
+        assert!(counted.contains("reason=\"full\"} 1"), "{counted}");
+        assert!(!counted.contains(super::super::MALFORMED), "{counted}");
         let small = limits.review(request(vec![review(10)], None), soon());
         assert!(small.await.is_ok());
         drop(first);

@@ -10,7 +10,9 @@
 //!
 //! Its own listener, because its peer is the API server and not a person: no sessions, no
 //! console, certificates of its own. What cannot be told in time, for whatever reason, is
-//! answered by the failure setting, counted, and recorded as unknown.
+//! answered by the failure setting, counted, and recorded as unknown. A large review that there is no
+//! room for is not read: the call is refused and counted as unknown, and the API server goes by its own
+//! failure policy.
 
 mod authority;
 mod body;
