@@ -54,11 +54,13 @@ fn grow(bytes: usize) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Counts what a built-in gave back. What these here give is counted before it is made.
-pub(super) fn made(name: &str, value: &Value) -> Result<(), Fault> {
-    if TABLE.iter().any(|(own, _, _)| *own == name) {
-        return Ok(());
-    }
+/// Whether what a built-in gives back is counted then. What these here give is counted before it is made.
+pub(super) fn counts(name: &str) -> bool {
+    TABLE.iter().all(|(own, _, _)| *own != name)
+}
+
+/// Counts what a built-in gave back.
+pub(super) fn made(value: &Value) -> Result<(), Fault> {
     grow(match value {
         Value::String(text) => text.len(),
         Value::Array(items) => items.len().saturating_mul(size_of::<Value>()),
