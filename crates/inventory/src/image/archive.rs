@@ -1,7 +1,7 @@
 //! An archive of images: `docker save`'s tar with its `manifest.json`, or the tar of an OCI layout.
 
-use super::layout::{pick, verified};
-use super::{Blobs, LARGEST_MANIFEST, digest_of, json};
+use super::layout::pick;
+use super::{Blobs, digest_of, json, verified, whole};
 use crate::InventoryError;
 use crate::tree::{Entries, Side, TarKind, clean};
 use bartizan_model::Digest;
@@ -100,15 +100,7 @@ impl Archive {
     }
 
     fn small(&mut self, path: &str) -> Result<Vec<u8>, InventoryError> {
-        let mut bytes = Vec::new();
-        self.at(path)?
-            .take(LARGEST_MANIFEST + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|e| InventoryError::io(path, e))?;
-        match bytes.len() as u64 > LARGEST_MANIFEST {
-            true => Err(InventoryError::unusable(format!("{path} is too large"))),
-            false => Ok(bytes),
-        }
+        whole(self.at(path)?, path)
     }
 
     /// The image of a `manifest.json`, as a manifest whose layers are called by what they are unpacked.

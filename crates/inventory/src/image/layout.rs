@@ -1,6 +1,6 @@
 //! The folder of an OCI layout: `index.json` and `blobs/sha256`.
 
-use super::{Blobs, digest, json, whole};
+use super::{Blobs, digest, json, verified, whole};
 use crate::InventoryError;
 use bartizan_model::Digest;
 use serde_json::Value;
@@ -50,13 +50,6 @@ impl Blobs for Layout {
     fn blob(&mut self, digest: &Digest) -> Result<Box<dyn Read + '_>, InventoryError> {
         let hex = digest.as_str().trim_start_matches("sha256:");
         Ok(Box::new(self.open(&format!("blobs/sha256/{hex}"))?))
-    }
-}
-
-pub(super) fn verified(bytes: Vec<u8>, digest: Digest) -> Result<Vec<u8>, InventoryError> {
-    match Digest::of(&bytes) == digest {
-        true => Ok(bytes),
-        false => Err(InventoryError::Forged(digest)),
     }
 }
 

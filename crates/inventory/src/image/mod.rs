@@ -123,12 +123,9 @@ pub fn image(
     platform: Option<&Platform>,
 ) -> Result<Inventory, InventoryError> {
     let here = Platform::here();
-    let named = blobs.named()?;
+    let mut named = blobs.named()?;
     if let Some((_, hex)) = name.split_once("@sha256:") {
-        let digest = digest_of(&format!("sha256:{hex}"))?;
-        if Digest::of(&named) != digest {
-            return Err(InventoryError::Forged(digest));
-        }
+        named = verified(named, digest_of(&format!("sha256:{hex}"))?)?;
     }
     let (manifest, bytes) = select(blobs, named, platform.unwrap_or(&here))?;
     let target = Target {
@@ -174,6 +171,13 @@ pub(crate) fn digest_of(text: &str) -> Result<Digest, InventoryError> {
     }
 }
 
+fn verified(bytes: Vec<u8>, digest: Digest) -> Result<Vec<u8>, InventoryError> {
+    match Digest::of(&bytes) == digest {
+        true => Ok(bytes),
+        false => Err(InventoryError::Forged(digest)),
+    }
+}
+
 pub(crate) fn whole(from: impl Read, name: &str) -> Result<Vec<u8>, InventoryError> {
     let mut bytes = Vec::new();
     from.take(LARGEST_MANIFEST + 1)
@@ -212,10 +216,7 @@ fn select(
             return Ok((value, bytes));
         };
         let chosen = choose(entries, platform)?;
-        bytes = blobs.manifest(&chosen)?;
-        if Digest::of(&bytes) != chosen {
-            return Err(InventoryError::Forged(chosen));
-        }
+        bytes = verified(blobs.manifest(&chosen)?, chosen)?;
     }
     Err(InventoryError::unusable("indexes within indexes, too deep"))
 }

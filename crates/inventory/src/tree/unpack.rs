@@ -4,6 +4,7 @@ use bartizan_model::Digest;
 use sha2::{Digest as _, Sha256};
 use std::cell::Cell;
 use std::io::{self, BufReader, Cursor, Read};
+use std::rc::Rc;
 
 /// A layer may grow by so much in unpacking; real ones grow by less than ten.
 const RATIO: u64 = 200;
@@ -24,7 +25,8 @@ pub enum Side {
 struct Counting<R> {
     inner: R,
     hash: Option<Sha256>,
-    count: Cell<u64>,
+    /// Shared with whoever compares it.
+    count: Rc<Cell<u64>>,
     failed: bool,
 }
 
@@ -33,7 +35,7 @@ impl<R: Read> Counting<R> {
         Self {
             inner,
             hash: hashed.then(Sha256::new),
-            count: Cell::new(0),
+            count: Rc::default(),
             failed: false,
         }
     }
@@ -59,38 +61,23 @@ impl<R: Read> Read for Counting<R> {
 
 /// Ends with an error where more comes out than may.
 struct Bounded<R> {
-    inner: R,
-    count: u64,
+    inner: Counting<R>,
     most: u64,
-    packed: std::rc::Rc<Cell<u64>>,
+    packed: Rc<Cell<u64>>,
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        self.count += read as u64;
-        if self.count > self.most {
+        let count = self.inner.count.get();
+        if count > self.most {
             return Err(io::Error::other("the image is larger than is read"));
         }
-        if self.count > FREE + RATIO * self.packed.get() {
+        if count > FREE + RATIO * self.packed.get() {
             return Err(io::Error::other(format!(
                 "it unpacks to more than {RATIO} times its size"
             )));
         }
-        Ok(read)
-    }
-}
-
-/// Tells another how many bytes went by.
-struct Telling<R> {
-    inner: R,
-    count: std::rc::Rc<Cell<u64>>,
-}
-
-impl<R: Read> Read for Telling<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
-        self.count.set(self.count.get() + read as u64);
         Ok(read)
     }
 }
@@ -136,14 +123,10 @@ impl<'r> Opened<'r> {
     ) -> io::Result<()> {
         let mut head = Vec::new();
         (&mut self.raw).take(6).read_to_end(&mut head)?;
-        let packed = std::rc::Rc::new(Cell::new(0));
         let is_gzip = head.starts_with(&[0x1f, 0x8b]);
         let is_zstd = head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]);
-        let whole = Telling {
-            inner: Cursor::new(head).chain(&mut self.raw),
-            count: packed.clone(),
-        };
-        let whole = BufReader::with_capacity(BUFFER, whole);
+        let packed = Rc::clone(&self.raw.count);
+        let whole = BufReader::with_capacity(BUFFER, Cursor::new(head).chain(&mut self.raw));
         let decoder: Box<dyn Read + '_> = if is_gzip {
             Box::new(flate2::bufread::MultiGzDecoder::new(whole))
         } else if is_zstd {
@@ -151,13 +134,11 @@ impl<'r> Opened<'r> {
         } else {
             Box::new(whole)
         };
-        let bounded = Bounded {
-            inner: decoder,
-            count: 0,
+        let mut plain = Bounded {
+            inner: Counting::new(decoder, self.side == Side::Unpacked),
             most: self.most,
             packed,
         };
-        let mut plain = Counting::new(bounded, self.side == Side::Unpacked);
         let told = {
             let mut buffered = BufReader::with_capacity(BUFFER, &mut plain);
             read(&mut buffered)
@@ -166,9 +147,9 @@ impl<'r> Opened<'r> {
         if told.is_ok() {
             self.rest = io::copy(&mut plain, &mut io::sink()).map(drop);
         }
-        self.unpacked = plain.count.get();
+        self.unpacked = plain.inner.count.get();
         if told.is_ok() && self.rest.is_ok() {
-            self.digest = plain.digest();
+            self.digest = plain.inner.digest();
         }
         told
     }
