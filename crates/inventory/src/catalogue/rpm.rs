@@ -4,14 +4,10 @@ use super::{Catalogued, Cataloguer, Owner, Package, at};
 use crate::tree::{Candidate, File};
 use bartizan_model::Purl;
 use bartizan_model::component::SourcePackage;
-use bartizan_packages::rpm::{self, Depth};
+use bartizan_packages::rpm::{self, DATABASES, Depth, FOLDERS, LOG};
 
 /// Packages that rpm has installed.
 pub struct Rpm;
-
-const FOLDERS: [&str; 3] = ["usr/lib/sysimage/rpm", "var/lib/rpm", "usr/share/rpm"];
-const NAMES: [&str; 4] = ["rpmdb.sqlite", LOG, "Packages.db", "Packages"];
-const LOG: &str = "rpmdb.sqlite-wal";
 
 impl Cataloguer for Rpm {
     fn name(&self) -> &'static str {
@@ -19,8 +15,11 @@ impl Cataloguer for Rpm {
     }
 
     fn wants(&self, file: &Candidate<'_>) -> bool {
-        let parts = file.path.rsplit_once('/');
-        parts.is_some_and(|(folder, name)| FOLDERS.contains(&folder) && NAMES.contains(&name))
+        let Some((folder, name)) = file.path.rsplit_once('/') else {
+            return false;
+        };
+        let known = |place: &&str| place.strip_prefix('/') == Some(folder);
+        (name == LOG || DATABASES.contains(&name)) && FOLDERS.iter().any(known)
     }
 
     fn read(&self, file: &File, out: &mut Catalogued) -> Result<(), String> {
@@ -64,7 +63,7 @@ fn component(package: &rpm::Package) -> Result<(Purl, Option<SourcePackage>), St
         .and_then(|purl| purl.with("arch", arch))
         .and_then(|purl| purl.with("epoch", &shown))
         .map_err(|e| e.to_string())?;
-    let source = package.source.as_deref().and_then(source);
+    let source = package.source.as_deref().and_then(rpm::source);
     let source = source
         .filter(|(name, built)| *name != package.name || *built != version)
         .map(|(name, built)| SourcePackage {
@@ -76,17 +75,6 @@ fn component(package: &rpm::Package) -> Result<(Purl, Option<SourcePackage>), St
             },
         });
     Ok((purl, source))
-}
-
-/// Name and version of `NAME-VERSION-RELEASE.src.rpm`.
-fn source(file: &str) -> Option<(&str, &str)> {
-    let file = file.strip_suffix(".rpm")?;
-    let file = file
-        .strip_suffix(".src")
-        .or_else(|| file.strip_suffix(".nosrc"))?;
-    let (name, _release) = file.rsplit_once('-')?;
-    let (name, _version) = name.rsplit_once('-')?;
-    Some((name, file.get(name.len() + 1..)?))
 }
 
 #[cfg(test)]
@@ -115,10 +103,10 @@ mod tests {
     #[test]
     fn sources() {
         assert_eq!(
-            source("openssl-libs-3.0.7-24.el9.src.rpm"),
+            rpm::source("openssl-libs-3.0.7-24.el9.src.rpm"),
             Some(("openssl-libs", "3.0.7-24.el9"))
         );
-        assert_eq!(source("x.src.rpm"), None);
+        assert_eq!(rpm::source("x.src.rpm"), None);
         let package = rpm::Package {
             name: "openssl-libs".into(),
             version: "3.0.7".into(),

@@ -7,6 +7,15 @@ pub mod sqlite;
 
 pub use header::{Depth, FileRecord, Package};
 
+/// The folders that a database stands in, whichever comes first.
+pub const FOLDERS: [&str; 3] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm"];
+/// The database that has a write-ahead log beside it, [`LOG`].
+pub const SQLITE: &str = "rpmdb.sqlite";
+/// SQLite's write-ahead log.
+pub const LOG: &str = "rpmdb.sqlite-wal";
+/// The names of databases: the newest format first, as rpm itself prefers it.
+pub const DATABASES: [&str; 3] = [SQLITE, "Packages.db", "Packages"];
+
 /// The most packages of a database.
 const MAX_PACKAGES: usize = 500_000;
 
@@ -14,6 +23,17 @@ const MAX_PACKAGES: usize = 500_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the rpm database is not readable: {0}")]
 pub struct RpmError(pub String);
+
+/// Name and version of `NAME-VERSION-RELEASE.src.rpm`.
+pub fn source(file: &str) -> Option<(&str, &str)> {
+    let file = file.strip_suffix(".rpm")?;
+    let file = file
+        .strip_suffix(".src")
+        .or_else(|| file.strip_suffix(".nosrc"))?;
+    let (name, _release) = file.rsplit_once('-')?;
+    let (name, _version) = name.rsplit_once('-')?;
+    Some((name, file.get(name.len() + 1..)?))
+}
 
 /// All packages of a database, whichever of the formats it has: `rpmdb.sqlite`, `Packages.db` (ndb)
 /// or `Packages` (a hash of Berkeley DB). `journal` is what stands in SQLite's write-ahead log.

@@ -5,19 +5,15 @@ use crate::oval::item::{Collected, Item};
 use crate::oval::model::Datatype;
 use crate::probe::{Context, Query};
 use crate::system::System;
-use bartizan_packages::rpm::{Depth, Package, packages};
+use bartizan_packages::rpm::{DATABASES, Depth, FOLDERS, LOG, Package, SQLITE, packages};
 use std::path::Path;
 
 mod verify;
 
-const FOLDERS: [&str; 3] = ["/usr/lib/sysimage/rpm", "/var/lib/rpm", "/usr/share/rpm"];
 /// Words of `ID` and `ID_LIKE` in os-release of systems that are made of RPM packages.
 const OF_PACKAGES: [&str; 8] = [
     "amzn", "centos", "fedora", "mariner", "opensuse", "rhel", "sles", "suse",
 ];
-const SQLITE: &str = "rpmdb.sqlite";
-/// The newest format first, as rpm itself prefers it.
-const DATABASES: [&str; 3] = [SQLITE, "Packages.db", "Packages"];
 const MAX_DATABASE: u64 = 1 << 30;
 
 /// Reads a file of a database folder; None where there is none.
@@ -37,7 +33,7 @@ fn load(system: &dyn System, depth: Depth) -> Result<Vec<Package>, String> {
                 continue;
             };
             let journal = match name {
-                SQLITE => read(system, folder, &format!("{SQLITE}-wal"))?,
+                SQLITE => read(system, folder, LOG)?,
                 _ => None,
             };
             return packages(&database, &journal.unwrap_or_default(), depth)
