@@ -4,6 +4,7 @@ use super::{SbomError, ecosystem};
 use crate::{Inventory, OsRelease, Target, TargetKind, Unread, gathered};
 use bartizan_model::component::{Found, SourcePackage};
 use bartizan_model::{AssetUid, Component, Digest, Ecosystem, Purl};
+use bartizan_packages::rpm;
 
 #[derive(Default)]
 pub(super) struct Draft {
@@ -74,15 +75,11 @@ fn named(name: &str, bytes: &[u8]) -> Result<Target, SbomError> {
 fn upstream(purl: &Purl) -> Option<SourcePackage> {
     let text = purl.qualifier("upstream")?;
     let version = purl.version().unwrap_or_default();
-    let (name, version) = if let Some(stem) = text.strip_suffix(".src.rpm") {
-        let (rest, release) = stem.rsplit_once('-')?;
-        let (name, version) = rest.rsplit_once('-')?;
+    let (name, version) = if text.ends_with(".rpm") {
+        let (name, version) = rpm::source(text)?;
         // The file's name has no epoch; that of the package is the source's, almost always.
         let epoch = purl.qualifier("epoch").map(|e| format!("{e}:"));
-        (
-            name,
-            format!("{}{version}-{release}", epoch.unwrap_or_default()),
-        )
+        (name, format!("{}{version}", epoch.unwrap_or_default()))
     } else {
         let (name, version) = text.split_once('@').unwrap_or((text, version));
         (name, version.to_owned())
@@ -91,4 +88,27 @@ fn upstream(purl: &Purl) -> Option<SourcePackage> {
         name: name.to_owned(),
         version,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_stand_in_purls() {
+        for (upstream_of, name, version) in [
+            ("bash-5.1-6.el9.src.rpm", "bash", "2:5.1-6.el9"),
+            (
+                "java-1.8.0-ibm-1.8.0.8-1.el9.nosrc.rpm",
+                "java-1.8.0-ibm",
+                "2:1.8.0.8-1.el9",
+            ),
+            ("zlib%401:1.2", "zlib", "1:1.2"),
+            ("zlib", "zlib", "9"),
+        ] {
+            let purl = format!("pkg:rpm/redhat/x@9?epoch=2&upstream={upstream_of}");
+            let told = upstream(&purl.parse().unwrap()).unwrap();
+            assert_eq!((told.name.as_str(), told.version.as_str()), (name, version));
+        }
+    }
 }
