@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// The most changes that are told; a record that was rewritten has thousands.
 const MAX_CHANGES: usize = 1_000;
@@ -120,37 +120,36 @@ fn identity(entry: &Value) -> Option<String> {
     Some(parts.join(" "))
 }
 
-fn list(out: &mut Difference, field: &str, before: &[Value], after: &[Value]) {
-    // What stands in both is no change, wherever it stands.
-    let mut same: BTreeMap<String, usize> = BTreeMap::new();
-    for entry in after {
+/// The entries that another list lacks, in order; one that stands there once is lacked the second time.
+/// What stands in both is no change, wherever it stands.
+fn beyond<'v>(all: &'v [Value], other: &[Value]) -> Vec<&'v Value> {
+    let mut same: HashMap<String, usize> = HashMap::new();
+    for entry in other {
         *same.entry(entry.to_string()).or_default() += 1;
     }
-    let mut only = Vec::new();
-    for entry in before {
-        match same.get_mut(&entry.to_string()) {
-            Some(count) if *count > 0 => *count -= 1,
-            _ => only.push(entry),
+    let is_new = |entry: &&Value| match same.get_mut(&entry.to_string()) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
         }
-    }
-    let mut fresh: BTreeMap<Option<String>, Vec<&Value>> = BTreeMap::new();
-    for entry in after.iter().rev() {
-        match same.get_mut(&entry.to_string()) {
-            Some(count) if *count > 0 => {
-                *count -= 1;
-                fresh.entry(identity(entry)).or_default().push(entry);
-            }
-            _ => {}
-        }
+        _ => true,
+    };
+    all.iter().filter(is_new).collect()
+}
+
+fn list(out: &mut Difference, field: &str, before: &[Value], after: &[Value]) {
+    let mut fresh: BTreeMap<Option<String>, VecDeque<&Value>> = BTreeMap::new();
+    for entry in beyond(after, before) {
+        fresh.entry(identity(entry)).or_default().push_back(entry);
     }
     let place = |identity: &Option<String>| match identity {
         Some(identity) => format!("{field}[{identity}]"),
         None => format!("{field}[]"),
     };
-    for old in only {
+    for old in beyond(before, after) {
         let identity = identity(old);
         let partner = match &identity {
-            Some(_) => fresh.get_mut(&identity).and_then(Vec::pop),
+            Some(_) => fresh.get_mut(&identity).and_then(VecDeque::pop_front),
             None => None,
         };
         match partner {
@@ -159,7 +158,7 @@ fn list(out: &mut Difference, field: &str, before: &[Value], after: &[Value]) {
         }
     }
     for (identity, entries) in fresh {
-        for new in entries.into_iter().rev() {
+        for new in entries {
             out.tell(&place(&identity), None, Some(new));
         }
     }
