@@ -40,7 +40,7 @@ impl Cataloguer for CargoAuditable {
         let Some(object) = executable::parse(&file.bytes)? else {
             return Ok(());
         };
-        let Some(packed) = executable::section(&object, ".dep-v0") else {
+        let Some(packed) = executable::section(&object, ".dep-v0")? else {
             return Ok(());
         };
         for one in unpack(packed)? {
@@ -161,6 +161,12 @@ mod tests {
             [&b"\x7fELF"[..], &[7; 600]].concat(),
         );
         assert_eq!(unread.len(), 1);
+        // A section that lies beyond the file's end.
+        let mut cut = elf(".dep-v0", &packed(b"{}"));
+        let table = u64::from_le_bytes(cut[40..48].try_into().unwrap()) as usize;
+        cut[table + 2 * 64 + 24..table + 2 * 64 + 32].copy_from_slice(&(1u64 << 30).to_le_bytes());
+        let (_, unread) = told(&CargoAuditable, "app.so", &cut);
+        assert!(unread[0].contains(".dep-v0 is broken"), "{unread:?}");
         let (_, unread) = told(&CargoAuditable, "run.so", vec![b'#'; 600]);
         assert!(unread.is_empty());
     }

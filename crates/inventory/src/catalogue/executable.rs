@@ -31,9 +31,11 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<object::File<'_>>, String> {
         .map_err(|e| format!("it is a broken executable: {e}"))
 }
 
-/// The section of that name.
-pub(crate) fn section<'d>(file: &object::File<'d>, name: &str) -> Option<&'d [u8]> {
-    file.section_by_name(name)?.data().ok()
+/// The section of that name, where there is one.
+pub(crate) fn section<'d>(file: &object::File<'d>, name: &str) -> Result<Option<&'d [u8]>, String> {
+    let section = file.section_by_name(name);
+    let data = section.map(|section| section.data()).transpose();
+    data.map_err(|e| format!("its section {name} is broken: {e}"))
 }
 
 /// Bytes as they lie in memory from there.
@@ -43,10 +45,11 @@ pub(crate) fn memory<'d>(file: &object::File<'d>, address: u64, size: u64) -> Op
 }
 
 /// Every segment's bytes.
-pub(crate) fn segments<'d>(file: &object::File<'d>) -> Vec<&'d [u8]> {
+pub(crate) fn segments<'d>(
+    file: &object::File<'d>,
+) -> impl Iterator<Item = Result<&'d [u8], String>> {
     const MOST: usize = 64;
-    file.segments()
-        .take(MOST)
-        .filter_map(|segment| segment.data().ok())
-        .collect()
+    let data = |segment: object::Segment<'d, '_>| segment.data();
+    let all = file.segments().take(MOST).map(data);
+    all.map(|data| data.map_err(|e| format!("a segment is broken: {e}")))
 }

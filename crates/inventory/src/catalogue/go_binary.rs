@@ -29,7 +29,7 @@ impl Cataloguer for GoBinary {
         let Ok(Some(object)) = executable::parse(&file.bytes) else {
             return Ok(());
         };
-        let Some(info) = find(&object) else {
+        let Some(info) = find(&object)? else {
             return Ok(());
         };
         let (go, modules) = strings(&object, info).ok_or("its build information is broken")?;
@@ -49,21 +49,28 @@ impl Cataloguer for GoBinary {
     }
 }
 
-fn find<'d>(object: &object::File<'d>) -> Option<&'d [u8]> {
-    let named = [".go.buildinfo", "__go_buildinfo"]
-        .iter()
-        .find_map(|name| executable::section(object, name));
-    let places = match named {
-        Some(data) => vec![data],
-        None => executable::segments(object),
-    };
-    places.into_iter().find_map(|data| {
+fn find<'d>(object: &object::File<'d>) -> Result<Option<&'d [u8]>, String> {
+    let within = |data: &'d [u8]| {
         let end = data.len().min(FAR);
         (0..end)
             .step_by(ALIGN)
             .filter_map(|at| data.get(at..))
             .find(|rest| rest.starts_with(MAGIC))
-    })
+    };
+    for name in [".go.buildinfo", "__go_buildinfo"] {
+        if let Some(data) = executable::section(object, name)? {
+            return Ok(within(data));
+        }
+    }
+    let mut broken = Ok(None);
+    for data in executable::segments(object) {
+        match data.map(within) {
+            Ok(None) => {}
+            Ok(found) => return Ok(found),
+            Err(why) => broken = Err(why),
+        }
+    }
+    broken
 }
 
 /// The version of Go, and the modules.
