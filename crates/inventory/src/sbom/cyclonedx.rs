@@ -1,4 +1,4 @@
-//! CycloneDX as JSON: 1.6 is written, 1.2 to 1.6 are read.
+//! CycloneDX as JSON: 1.6 is written, 1.2 to 1.7 are read.
 
 use super::draft::{Draft, Item};
 use super::{SbomError, Stamp, ecosystem, licence};
@@ -226,26 +226,33 @@ pub(super) fn read(bytes: &[u8]) -> Result<Draft, SbomError> {
         }
     }
     if let Some(root) = metadata.component {
-        // A root that is broken takes nothing with it but its name.
-        if let Ok(root) = serde_json::from_value::<Piece>(root) {
-            for property in root.properties.into_iter().flatten() {
-                let value = property.value.unwrap_or_default();
-                match property.name.as_deref() {
-                    Some("bartizan:target") => {
-                        draft.target = serde_json::from_str::<Target>(&value).ok();
-                    }
-                    Some("bartizan:os") => {
-                        draft.os = serde_json::from_str::<OsRelease>(&value).ok()
-                    }
-                    _ => {}
-                }
-            }
-            draft.name = root.name;
-            pieces(root.components.unwrap_or_default(), &mut draft);
+        match serde_json::from_value::<Piece>(root) {
+            Ok(root) => about(root, &mut draft),
+            Err(why) => draft.unread("metadata.component", format!("its entry is broken: {why}")),
         }
     }
     pieces(bom.components.unwrap_or_default(), &mut draft);
     Ok(draft)
+}
+
+/// What the list is about, and what stands in it there.
+fn about(mut root: Piece, draft: &mut Draft) {
+    for property in root.properties.iter().flatten() {
+        let value = property.value.as_deref().unwrap_or_default();
+        match property.name.as_deref() {
+            Some("bartizan:target") => draft.target = serde_json::from_str::<Target>(value).ok(),
+            Some("bartizan:os") => draft.os = serde_json::from_str::<OsRelease>(value).ok(),
+            _ => {}
+        }
+    }
+    draft.name = root.name.clone();
+    let inner = root.components.take();
+    // A library is a package itself; an image is none.
+    let purl = root.purl.as_deref().unwrap_or_default();
+    if !purl.is_empty() && !purl.starts_with("pkg:oci/") && !purl.starts_with("pkg:docker/") {
+        one_piece(root, draft);
+    }
+    pieces(inner.unwrap_or_default(), draft);
 }
 
 /// The parser bounds the depth.

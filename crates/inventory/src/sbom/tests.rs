@@ -189,6 +189,28 @@ fn spdx_of_others_is_read_in_both_forms() {
 }
 
 #[test]
+fn what_a_list_is_about_is_a_package_too() {
+    let list = |root: &str| {
+        let text = format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","metadata":{{"component":{root}}}}}"#
+        );
+        let told = read(text.as_bytes()).unwrap();
+        let purls = told.components.iter().map(|c| c.purl.to_string());
+        let unread = told.unread.iter().map(|u| u.path.clone());
+        (purls.collect::<Vec<_>>(), unread.collect::<Vec<_>>())
+    };
+    let inner = r#"{"name":"b","purl":"pkg:npm/b@2"}"#;
+    let root = format!(r#"{{"name":"a","purl":"pkg:npm/a@1","components":[{inner}]}}"#);
+    assert_eq!(list(&root).0, ["pkg:npm/a@1", "pkg:npm/b@2"]);
+    let image = r#"{"name":"a","purl":"pkg:oci/a@sha256:0"}"#;
+    assert_eq!(list(image), (vec![], vec![]));
+    assert_eq!(list(r#"{"name":"a"}"#), (vec![], vec![]));
+    // What stood in it is not known.
+    let broken = format!(r#"{{"name":7,"components":[{inner}]}}"#);
+    assert_eq!(list(&broken), (vec![], vec!["metadata.component".into()]));
+}
+
+#[test]
 fn what_is_broken_says_why() {
     let deep = format!(
         "{{\"bomFormat\":\"CycloneDX\",\"specVersion\":\"1.6\",\"components\":{}",
