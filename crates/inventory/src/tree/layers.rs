@@ -14,6 +14,8 @@ use std::io::{self, Read};
 const ENTRIES: u64 = 4_000_000;
 /// Bytes of all layers together, unpacked.
 const UNPACKED: u64 = 64 << 30;
+/// Bytes of all paths that are remembered.
+const NAMES: u64 = 512 << 20;
 /// A hard link may name another one, so many times.
 const HOPS: usize = 8;
 
@@ -95,6 +97,7 @@ struct Visit<'v> {
     above: Above,
     entries: u64,
     unpacked: u64,
+    names: u64,
 }
 
 type Stream<'s> = Entries<&'s mut dyn Read>;
@@ -129,6 +132,7 @@ impl Tree for Layers<'_> {
             above: Above::default(),
             entries: ENTRIES,
             unpacked: UNPACKED,
+            names: NAMES,
         };
         let mut seen = HashSet::new();
         for layer in self.layers.iter().rev() {
@@ -191,6 +195,11 @@ impl Visit<'_> {
             while let Some(entry) = stream.next()? {
                 self.entries = self.entries.checked_sub(1).ok_or_else(|| {
                     io::Error::other(format!("the image has more than {ENTRIES} entries"))
+                })?;
+                let names = entry.path.len() + entry.link.len();
+                self.names = self.names.checked_sub(names as u64).ok_or_else(|| {
+                    let most = NAMES >> 20;
+                    io::Error::other(format!("the image's paths have more than {most} MiB"))
                 })?;
                 take(self, &mut stream, entry)?;
             }
