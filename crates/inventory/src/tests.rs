@@ -179,7 +179,7 @@ impl Blobs for Fake {
     }
 }
 
-/// A tar of files; `->` before the bytes makes a hard link.
+/// A tar of files; `->` before the bytes makes a hard link, `~>` a symbolic one.
 fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for (path, bytes) in files {
@@ -188,17 +188,17 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
         header.set_size(bytes.len() as u64);
         // Set by hand: the crate refuses the paths that are tried here.
         header.as_old_mut().name[..path.len()].copy_from_slice(path.as_bytes());
-        if let Some(link) = bytes.strip_prefix(b"->") {
-            header.set_entry_type(tar::EntryType::Link);
+        let link = bytes.strip_prefix(b"->").or(bytes.strip_prefix(b"~>"));
+        if let Some(link) = link {
+            header.set_entry_type(match bytes.first() {
+                Some(b'~') => tar::EntryType::Symlink,
+                _ => tar::EntryType::Link,
+            });
             header.set_size(0);
             header.as_old_mut().linkname[..link.len()].copy_from_slice(link);
         }
         header.set_cksum();
-        let bytes = if bytes.starts_with(b"->") {
-            b""
-        } else {
-            *bytes
-        };
+        let bytes = if link.is_some() { b"" } else { *bytes };
         builder.append(&header, bytes).unwrap();
     }
     builder.into_inner().unwrap()
@@ -241,6 +241,47 @@ fn layers_are_one_tree() {
     fake.blobs.insert(Digest::of(&second), gzip(&tar(&[])));
     let told = image(&mut fake, "nginx:1", None);
     assert!(matches!(told, Err(InventoryError::Forged(d)) if d == Digest::of(&second)));
+}
+
+#[test]
+fn symbolic_links_of_an_image_are_read_where_they_end() {
+    let lower = tar(&[
+        ("opt/real", b"P:linked\nV:1\n"),
+        ("srv/old", b"Package: old\nVersion: 1\n"),
+    ]);
+    let upper = tar(&[
+        ("lib/apk/db/installed", b"~>/opt/../data/./real"),
+        ("data", b"~>opt"),
+        (
+            "usr/lib/apk/db/installed",
+            b"~>../../../../lib/apk/db/installed",
+        ),
+        // Its end is read under its own name.
+        (STATUS, &status(&["own"])),
+        ("var/lib/dpkg/status.d/again", b"~>../status"),
+        ("var/lib/dpkg/status.d/loop", b"~>loop"),
+        ("var/lib/dpkg/status.d/nothing", b"~>../nothing"),
+        ("var/lib/dpkg/status.d/removed", b"~>../../../../srv/old"),
+        ("srv/.wh.old", b""),
+    ]);
+    let told = Fake::of(vec![lower.clone(), upper]).read();
+    let found: Vec<(&str, Vec<&str>)> = told
+        .components
+        .iter()
+        .map(|c| {
+            (
+                c.purl.name(),
+                c.found.iter().map(|f| f.path.as_str()).collect(),
+            )
+        })
+        .collect();
+    let databases = vec!["lib/apk/db/installed", "usr/lib/apk/db/installed"];
+    assert_eq!(found, [("linked", databases), ("own", vec![STATUS])]);
+    assert_eq!(told.components[0].found[0].layer, Some(Digest::of(&lower)));
+    assert_eq!(
+        whys(&told),
+        "var/lib/dpkg/status.d/loop: its links go in circles\n"
+    );
 }
 
 #[test]

@@ -18,6 +18,10 @@ const UNPACKED: u64 = 64 << 30;
 const NAMES: u64 = 512 << 20;
 /// A hard link may name another one, so many times.
 const HOPS: usize = 8;
+/// Symbolic links on one way, as Linux has it.
+const TURNS: usize = 40;
+/// The longest target of a link, as Linux has it.
+const TARGET: usize = 4096;
 
 /// A layer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +93,45 @@ impl Own {
     }
 }
 
+/// A link by its name alone: what it leads to is not known.
+fn link(path: &str) -> Candidate<'_> {
+    Candidate {
+        path,
+        size: 1,
+        executable: false,
+    }
+}
+
+/// Where a path ends after all links on its way, within the image; none where they go in circles.
+fn end(links: &HashMap<String, String>, path: &str) -> Option<String> {
+    let mut ahead: Vec<&str> = path.rsplit('/').collect();
+    let mut at: Vec<&str> = Vec::new();
+    let mut turns = 0;
+    while let Some(part) = ahead.pop() {
+        match part {
+            "" | "." => continue,
+            // The root's parent is the root.
+            ".." => {
+                at.pop();
+                continue;
+            }
+            part => at.push(part),
+        }
+        if let Some(target) = links.get(&at.join("/")) {
+            turns += 1;
+            if turns > TURNS {
+                return None;
+            }
+            match target.starts_with('/') {
+                true => at.clear(),
+                false => drop(at.pop()),
+            }
+            ahead.extend(target.rsplit('/'));
+        }
+    }
+    Some(at.join("/"))
+}
+
 /// One visit.
 struct Visit<'v> {
     wanted: &'v dyn Fn(&Candidate<'_>) -> bool,
@@ -98,6 +141,8 @@ struct Visit<'v> {
     entries: u64,
     unpacked: u64,
     names: u64,
+    /// Symbolic links that are seen, and where they point.
+    links: HashMap<String, String>,
 }
 
 type Stream<'s> = Entries<&'s mut dyn Read>;
@@ -125,7 +170,44 @@ impl Tree for Layers<'_> {
         each: &mut dyn FnMut(File),
         unread: &mut Vec<Unread>,
     ) {
-        let mut visit = Visit {
+        let mut visit = Visit::new(wanted, each, unread);
+        let read = visit.layers(self.blobs, &self.layers);
+        let ends = visit.ends();
+        if let Err(forged) = read {
+            self.failed = Some(forged);
+            return;
+        }
+        if ends.is_empty() {
+            return;
+        }
+        // Where links end may lie in any layer: all are read once more, for that alone. What is wrong
+        // with them was told.
+        let wanted = |candidate: &Candidate<'_>| ends.contains_key(candidate.path);
+        let mut again = Vec::new();
+        let mut found = |file: File| {
+            for link in ends.get(&file.path).into_iter().flatten() {
+                let path = link.clone();
+                each(File {
+                    path,
+                    ..file.clone()
+                });
+            }
+        };
+        let mut visit = Visit::new(&wanted, &mut found, &mut again);
+        if let Err(forged) = visit.layers(self.blobs, &self.layers) {
+            self.failed = Some(forged);
+        }
+        unread.extend(again);
+    }
+}
+
+impl<'v> Visit<'v> {
+    fn new(
+        wanted: &'v dyn Fn(&Candidate<'_>) -> bool,
+        each: &'v mut dyn FnMut(File),
+        unread: &'v mut Vec<Unread>,
+    ) -> Self {
+        Self {
             wanted,
             each,
             unread,
@@ -133,22 +215,37 @@ impl Tree for Layers<'_> {
             entries: ENTRIES,
             unpacked: UNPACKED,
             names: NAMES,
-        };
-        let mut seen = HashSet::new();
-        for layer in self.layers.iter().rev() {
-            // The same layer once more below itself has nothing that is seen.
-            if !seen.insert(layer.digest.clone()) {
-                continue;
-            }
-            if let Err(forged) = visit.layer(self.blobs, layer) {
-                self.failed = Some(forged);
-                return;
-            }
+            links: HashMap::new(),
         }
     }
-}
 
-impl Visit<'_> {
+    /// Reads all layers from the top down.
+    fn layers(&mut self, blobs: &mut dyn Blobs, layers: &[Layer]) -> Result<(), InventoryError> {
+        let mut seen = HashSet::new();
+        for layer in layers.iter().rev() {
+            // The same layer once more below itself has nothing that is seen.
+            if seen.insert(layer.digest.clone()) {
+                self.layer(blobs, layer)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where symbolic links end whose own names say that they are wanted, with the links; unless the end
+    /// is read under its own name anyway. What ends at nothing is nothing.
+    fn ends(&mut self) -> HashMap<String, Vec<String>> {
+        let mut ends: HashMap<String, Vec<String>> = HashMap::new();
+        let links = std::mem::take(&mut self.links);
+        for from in links.keys().filter(|path| (self.wanted)(&link(path))) {
+            match end(&links, from) {
+                Some(end) if (self.wanted)(&link(&end)) || !self.above.gone.contains(&end) => {}
+                Some(end) => ends.entry(end).or_default().push(from.clone()),
+                None => self.unread(from, "its links go in circles"),
+            }
+        }
+        ends
+    }
+
     fn unread(&mut self, path: &str, why: impl Into<String>) {
         tell(self.unread, path, why);
     }
@@ -266,6 +363,17 @@ impl Visit<'_> {
                 _ => self.unread(&path, "a hard link that leads out of the image"),
             }
             return Ok(());
+        }
+        if entry.kind == Kind::Symlink && seen {
+            match std::str::from_utf8(&entry.link) {
+                Ok(target) if target.len() <= TARGET => {
+                    self.links.insert(path.clone(), target.to_owned());
+                }
+                _ if (self.wanted)(&link(&path)) => {
+                    self.unread(&path, "a link whose end is no text or too long");
+                }
+                _ => {}
+            }
         }
         let candidate = Candidate {
             path: &path,
