@@ -4,7 +4,11 @@
 use std::collections::{HashMap, HashSet};
 
 const MAGIC: &[u8] = b"SQLite format 3\0";
+/// Of a write-ahead log, and of each of its frames.
+const HEAD: usize = 32;
 const FRAME: usize = 24;
+/// The last bit says in which order its sums read words.
+const LOG_MAGIC: u32 = 0x377f_0682;
 
 struct Database<'a> {
     bytes: &'a [u8],
@@ -40,33 +44,77 @@ fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     None
 }
 
-/// The committed pages of a write-ahead log.
-fn log(journal: &[u8], page: usize) -> HashMap<u32, &[u8]> {
-    let mut committed = HashMap::new();
-    let mut pending = HashMap::new();
-    let salts = journal.get(16..24);
-    let mut rest = journal.get(32..).unwrap_or_default();
-    // Frames of an earlier round have other salts.
-    while let Some(frame) = rest.get(..FRAME + page) {
-        let (Some(number), Some(size)) = (word(frame, 0), word(frame, 4)) else {
-            break;
+/// The sum of a log up to here, from the sum before.
+fn sum(before: (u32, u32), bytes: &[u8], big: bool) -> (u32, u32) {
+    let (mut one, mut two) = before;
+    for pair in bytes.chunks_exact(8) {
+        let Some((first, second)) = word(pair, 0).zip(word(pair, 4)) else {
+            continue;
         };
-        if frame.get(8..16) != salts {
-            break;
+        let order = |n: u32| if big { n } else { n.swap_bytes() };
+        one = one.wrapping_add(order(first)).wrapping_add(two);
+        two = two.wrapping_add(order(second)).wrapping_add(one);
+    }
+    (one, two)
+}
+
+/// The committed pages of a write-ahead log. One that is broken is an error: without it the database
+/// would be old, and nobody would know.
+fn log(journal: &[u8], page: usize) -> Result<HashMap<u32, &[u8]>, String> {
+    let mut committed = HashMap::new();
+    // It is emptied when the database is closed.
+    if journal.is_empty() {
+        return Ok(committed);
+    }
+    let broken = || String::from("its write-ahead log is broken");
+    let sums = |bytes: &[u8], at: usize| word(bytes, at).zip(word(bytes, at + 4));
+    let head = journal.get(..HEAD).ok_or_else(broken)?;
+    let magic = word(head, 0).ok_or_else(broken)?;
+    let big = magic & 1 == 1;
+    let is_ours = magic & !1 == LOG_MAGIC
+        && word(head, 8).and_then(|size| usize::try_from(size).ok()) == Some(page);
+    let mut told = sum((0, 0), head.get(..24).unwrap_or_default(), big);
+    if !is_ours || sums(head, 24) != Some(told) {
+        return Err(broken());
+    }
+    let salts = head.get(16..24);
+    let mut pending = HashMap::new();
+    let mut rest = journal.get(HEAD..).unwrap_or_default();
+    // Frames of an earlier round have other salts.
+    while !rest.is_empty() && rest.get(8..16) == salts {
+        let (frame, after) = rest.split_at_checked(FRAME + page).ok_or_else(broken)?;
+        let (number, size) = sums(frame, 0).ok_or_else(broken)?;
+        let (place, content) = (frame.get(..8), frame.get(FRAME..));
+        let content = content.ok_or_else(broken)?;
+        told = sum(told, place.unwrap_or_default(), big);
+        told = sum(told, content, big);
+        if sums(frame, 16) != Some(told) {
+            return Err(broken());
         }
-        pending.insert(number, frame.get(FRAME..).unwrap_or_default());
+        pending.insert(number, content);
         if size != 0 {
             committed.extend(pending.drain());
         }
-        rest = rest.get(FRAME + page..).unwrap_or_default();
+        rest = after;
     }
-    committed
+    Ok(committed)
 }
 
 impl<'a> Database<'a> {
-    fn open(bytes: &'a [u8], journal: &'a [u8]) -> Option<Self> {
+    fn open(bytes: &'a [u8], journal: &'a [u8]) -> Result<Self, String> {
+        let (page, usable) = Self::sizes(bytes, journal).ok_or("not an SQLite database")?;
+        Ok(Self {
+            bytes,
+            page,
+            usable,
+            newer: log(journal, page)?,
+        })
+    }
+
+    /// Of a page, and of the part of it that holds content.
+    fn sizes(bytes: &[u8], journal: &[u8]) -> Option<(usize, usize)> {
         let first = if bytes.is_empty() {
-            journal.get(32 + FRAME..)?
+            journal.get(HEAD + FRAME..)?
         } else {
             bytes
         };
@@ -79,12 +127,7 @@ impl<'a> Database<'a> {
             _ => return None,
         };
         let usable = page.checked_sub(usize::from(*first.get(20)?))?;
-        (usable >= 480).then(|| Self {
-            bytes,
-            page,
-            usable,
-            newer: log(journal, page),
-        })
+        (usable >= 480).then_some((page, usable))
     }
 
     fn page(&self, number: u32) -> Option<&'a [u8]> {
@@ -210,7 +253,7 @@ pub fn blobs(
     table: &str,
     mut each: impl FnMut(&[u8]) -> Result<(), String>,
 ) -> Result<(), String> {
-    let database = Database::open(database, journal).ok_or("not an SQLite database")?;
+    let database = Database::open(database, journal)?;
     let mut root = None;
     // The schema: type, name, table's name, root page, statement.
     database.rows(1, |row| {

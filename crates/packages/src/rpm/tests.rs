@@ -127,6 +127,38 @@ fn sqlite_made_by_rpm() {
     assert!(all[0].licence.is_some());
 }
 
+/// Written by SQLite 3.40: two packages, then in the log one removed and one added, and 200 more in a
+/// transaction that has no end.
+#[test]
+fn what_is_committed_in_the_log_counts_and_no_more() {
+    let database = unpacked(include_bytes!("testdata/logged.sqlite.bz2"));
+    let log = unpacked(include_bytes!("testdata/logged.sqlite-wal.bz2"));
+    let read = |log: &[u8]| {
+        let all = packages(&database, log, Depth::Package)?;
+        Ok(all.into_iter().map(|p| p.name).collect::<Vec<_>>())
+    };
+    assert_eq!(read(&[]), Ok(vec!["old".into(), "removed".into()]));
+    assert_eq!(read(&log), Ok(vec!["old".into(), "new".into()]));
+    // Frames of an earlier round behind it are none of its own.
+    let mut longer = log.clone();
+    longer.extend([7; 5000]);
+    assert_eq!(read(&longer), read(&log));
+    // One that is broken is no old database.
+    for broken in [
+        &log[..20],
+        &log[..5000],
+        &[&log[..], &log[32..56]].concat()[..],
+    ] {
+        let why: Result<Vec<String>, RpmError> = read(broken);
+        assert!(why.unwrap_err().0.ends_with("log is broken"));
+    }
+    for at in [0, 9, 17, 25, 33, 49, 100, 4200] {
+        let mut changed = log.clone();
+        changed[at] ^= 1;
+        assert!(read(&changed).is_err(), "{at}");
+    }
+}
+
 #[test]
 fn ndb_by_hand() {
     let database = ndb(&["a", "b"]);
