@@ -99,6 +99,8 @@ pub enum Depth {
     Package,
     /// The names of files, too.
     Files,
+    /// Of files their paths, digests and states; none where these contradict each other.
+    Digests,
     /// All of what is said of files.
     Records,
 }
@@ -258,6 +260,24 @@ impl<'a> Header<'a> {
     }
 
     /// None where the lists contradict each other.
+    fn digests(&self) -> Option<Vec<FileRecord>> {
+        let paths = self.files()?;
+        let digests = self.strings(FILEDIGESTS).unwrap_or_default();
+        let states = self.states().unwrap_or_default();
+        let algorithms = self.numbers(FILEDIGESTALGO).unwrap_or_default();
+        let mut digests = digests.into_iter();
+        let mut states = states.iter();
+        let records = paths.into_iter().map(|path| FileRecord {
+            path,
+            digest: digests.next().unwrap_or_default(),
+            algorithm: algorithms.first().copied().unwrap_or(1),
+            state: states.next().copied().unwrap_or(0),
+            ..FileRecord::default()
+        });
+        Some(records.collect())
+    }
+
+    /// None where the lists contradict each other.
     fn files(&self) -> Option<Vec<String>> {
         let Some(names) = self.strings(BASENAMES) else {
             return Some(self.strings(OLDFILENAMES).unwrap_or_default());
@@ -299,6 +319,7 @@ impl Package {
             },
             records: match depth {
                 Depth::Records => header.records()?,
+                Depth::Digests => header.digests().unwrap_or_default(),
                 _ => Vec::new(),
             },
         })

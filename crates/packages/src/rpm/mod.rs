@@ -39,22 +39,35 @@ pub fn source(file: &str) -> Option<(&str, &str)> {
 /// or `Packages` (a hash of Berkeley DB). `journal` is what stands in SQLite's write-ahead log.
 pub fn packages(database: &[u8], journal: &[u8], depth: Depth) -> Result<Vec<Package>, RpmError> {
     let mut all = Vec::new();
+    each(database, journal, depth, |package| all.push(package))?;
+    Ok(all)
+}
+
+/// The same, one by one: what files a package has need not be kept. Before an error some were given.
+pub fn each(
+    database: &[u8],
+    journal: &[u8],
+    depth: Depth,
+    mut take: impl FnMut(Package),
+) -> Result<(), RpmError> {
     // An empty file is a database before its first table.
     if database.is_empty() && journal.is_empty() {
-        return Ok(all);
+        return Ok(());
     }
     // Several places may name one header, and each would become a package of its own.
     let most = database.len().saturating_add(journal.len());
     let mut taken = 0usize;
+    let mut count = 0usize;
     let mut each = |blob: &[u8]| {
         taken = taken.saturating_add(blob.len());
         if taken > most {
             return Err("its headers overlap".into());
         }
-        if all.len() >= MAX_PACKAGES {
+        count += 1;
+        if count > MAX_PACKAGES {
             return Err(format!("more than {MAX_PACKAGES} packages"));
         }
-        all.push(Package::parse(blob, depth).ok_or("a broken header")?);
+        take(Package::parse(blob, depth).ok_or("a broken header")?);
         Ok(())
     };
     let told = if ndb::is(database) {
@@ -64,8 +77,7 @@ pub fn packages(database: &[u8], journal: &[u8], depth: Depth) -> Result<Vec<Pac
     } else {
         sqlite::blobs(database, journal, "Packages", each)
     };
-    told.map_err(RpmError)?;
-    Ok(all)
+    told.map_err(RpmError)
 }
 
 #[cfg(test)]
