@@ -14,6 +14,7 @@ fn read(path: &str, bytes: &[u8]) {
     let mut out = Catalogued::default();
     for one in catalogue::ALL.iter().filter(|c| c.wants(&file.candidate())) {
         let _ = one.read(&file, &mut out);
+        one.finish(&mut out);
     }
 }
 

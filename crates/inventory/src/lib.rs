@@ -143,6 +143,9 @@ pub fn take(target: Target, tree: &mut dyn Tree) -> Inventory {
         },
         &mut unread,
     );
+    for cataloguer in all {
+        cataloguer.finish(&mut found);
+    }
     unread.extend(found.take_unread());
     let mut parts = Vec::new();
     for one in found.into_packages() {

@@ -27,6 +27,7 @@ pub(crate) fn catalogued(
     if let Err(why) = one.read(&file, &mut out) {
         out.unread(path, why);
     }
+    one.finish(&mut out);
     let unread = out.take_unread();
     (out.into_packages(), unread)
 }

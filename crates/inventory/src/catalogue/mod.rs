@@ -28,6 +28,7 @@ use crate::tree::{Candidate, File};
 use crate::{Unread, tell};
 use bartizan_model::component::{Found, SourcePackage};
 use bartizan_model::{EcosystemKind, Purl};
+use std::collections::BTreeMap;
 
 /// Every cataloguer; a test proves that each module stands here.
 pub const ALL: &[&dyn Cataloguer] = &[
@@ -63,6 +64,8 @@ pub trait Cataloguer: Sync {
     /// Says what the file tells. An error is what the whole file ends as; what is broken in a part
     /// goes to [`Catalogued::unread`] and the rest goes on.
     fn read(&self, file: &File, out: &mut Catalogued) -> Result<(), String>;
+    /// After the last file, for what several files tell together.
+    fn finish(&self, _out: &mut Catalogued) {}
 }
 
 /// Who decides about a package.
@@ -95,6 +98,8 @@ pub struct Package {
 pub struct Catalogued {
     packages: Vec<Package>,
     unread: Vec<Unread>,
+    /// What waits for another file, by path.
+    held: BTreeMap<String, File>,
 }
 
 /// Packages of one target.
@@ -131,6 +136,16 @@ impl Catalogued {
             let path = package.found.path.clone();
             self.unread(&path, format!("more than {MOST} packages"));
         }
+    }
+
+    /// Keeps a file until the last one has come.
+    pub(crate) fn hold(&mut self, file: &File) {
+        self.held.insert(file.path.clone(), file.clone());
+    }
+
+    /// Gives what was kept.
+    pub(crate) fn held(&mut self, path: &str) -> Option<File> {
+        self.held.remove(path)
     }
 
     /// Something that could not be read.

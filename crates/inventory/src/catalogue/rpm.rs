@@ -4,7 +4,7 @@ use super::{Catalogued, Cataloguer, Owner, Package, at};
 use crate::tree::{Candidate, File};
 use bartizan_model::Purl;
 use bartizan_model::component::SourcePackage;
-use bartizan_packages::rpm::{self, DATABASES, Depth, FOLDERS, LOG};
+use bartizan_packages::rpm::{self, DATABASES, Depth, FOLDERS, LOG, SQLITE};
 
 /// Packages that rpm has installed.
 pub struct Rpm;
@@ -23,32 +23,64 @@ impl Cataloguer for Rpm {
     }
 
     fn read(&self, file: &File, out: &mut Catalogued) -> Result<(), String> {
-        if file.candidate().name() == LOG {
-            // Files come one by one, and rpm empties it when it ends well.
-            return match file.bytes.is_empty() {
-                true => Ok(()),
-                false => Err("changes that are not in the database yet are not read".into()),
-            };
-        }
-        let packages = rpm::packages(&file.bytes, &[], Depth::Package);
-        for package in packages.map_err(|e| e.to_string())? {
-            // A key is kept like a package and is no software.
-            if package.name == "gpg-pubkey" {
-                continue;
-            }
-            match component(&package) {
-                Ok((purl, source)) => out.add(Package {
-                    purl,
-                    owner: Owner::Distribution("rpm"),
-                    source,
-                    licences: package.licence.into_iter().collect(),
-                    found: at(file),
-                }),
-                Err(why) => out.unread(&file.path, why),
-            }
+        match file.candidate().name() {
+            // A database without its log is old: both are read when both are there.
+            SQLITE | LOG => out.hold(file),
+            _ => database(file, &[], out)?,
         }
         Ok(())
     }
+
+    fn finish(&self, out: &mut Catalogued) {
+        for folder in FOLDERS {
+            let path = |name: &str| format!("{}/{name}", folder.trim_start_matches('/'));
+            let log = out.held(&path(LOG)).filter(|log| !log.bytes.is_empty());
+            let Some(file) = out.held(&path(SQLITE)) else {
+                if let Some(log) = log {
+                    out.unread(
+                        &log.path,
+                        "rpm: the database that it belongs to is not there",
+                    );
+                }
+                continue;
+            };
+            if let Some(log) = log {
+                match database(&file, &log.bytes, out) {
+                    Ok(()) => continue,
+                    Err(why) => out.unread(&log.path, format!("rpm: changes are not read: {why}")),
+                }
+            }
+            if let Err(why) = database(&file, &[], out) {
+                out.unread(&file.path, format!("rpm: {why}"));
+            }
+        }
+    }
+}
+
+/// What a database tells, with what stands in its log: all of it or nothing.
+fn database(file: &File, log: &[u8], out: &mut Catalogued) -> Result<(), String> {
+    let mut all = Vec::new();
+    let told = rpm::each(&file.bytes, log, Depth::Package, |package| {
+        all.push(package)
+    });
+    told.map_err(|e| e.to_string())?;
+    for package in all {
+        // A key is kept like a package and is no software.
+        if package.name == "gpg-pubkey" {
+            continue;
+        }
+        match component(&package) {
+            Ok((purl, source)) => out.add(Package {
+                purl,
+                owner: Owner::Distribution("rpm"),
+                source,
+                licences: package.licence.into_iter().collect(),
+                found: at(file),
+            }),
+            Err(why) => out.unread(&file.path, why),
+        }
+    }
+    Ok(())
 }
 
 fn component(package: &rpm::Package) -> Result<(Purl, Option<SourcePackage>), String> {
@@ -98,6 +130,50 @@ mod tests {
         assert_eq!((out.0.len(), out.1.len()), (0, 1));
         let out = catalogued(&Rpm, "var/lib/rpm/rpmdb.sqlite-wal", b"x");
         assert_eq!(out.1.len(), 1);
+    }
+
+    #[test]
+    fn a_database_and_its_log_are_one() {
+        let unpacked = |packed: &[u8]| {
+            let mut bytes = Vec::new();
+            let mut reader = bzip2::read::BzDecoder::new(packed);
+            reader.read_to_end(&mut bytes).unwrap();
+            bytes
+        };
+        let folder = "var/lib/rpm";
+        let database = unpacked(include_bytes!(
+            "../../../packages/src/rpm/testdata/logged.sqlite.bz2"
+        ));
+        let log = unpacked(include_bytes!(
+            "../../../packages/src/rpm/testdata/logged.sqlite-wal.bz2"
+        ));
+        let mut broken = log.clone();
+        broken[100] ^= 1;
+        for (log, wanted, unread) in [
+            ([].as_slice(), ["old", "removed"], 0),
+            (log.as_slice(), ["old", "new"], 0),
+            (broken.as_slice(), ["old", "removed"], 1),
+        ] {
+            let mut files = [(SQLITE, database.as_slice()), (LOG, log)];
+            for _ in 0..2 {
+                files.reverse();
+                let mut out = Catalogued::default();
+                for (name, bytes) in files {
+                    let file = File {
+                        path: format!("{folder}/{name}"),
+                        executable: false,
+                        bytes: bytes.to_vec(),
+                        layer: None,
+                    };
+                    Rpm.read(&file, &mut out).unwrap();
+                }
+                Rpm.finish(&mut out);
+                assert_eq!(out.take_unread().len(), unread);
+                let all = out.into_packages();
+                let names: Vec<&str> = all.iter().map(|p| p.purl.name()).collect();
+                assert_eq!(names, wanted);
+            }
+        }
     }
 
     #[test]
