@@ -3,6 +3,7 @@
 //! A [`Tree`](tree::Tree) offers files; each [`Cataloguer`](catalogue::Cataloguer) says which it
 //! wants and what they tell. What could not be read is told as [`Unread`], never passed over.
 
+mod brought;
 pub mod catalogue;
 mod error;
 pub mod fuzzing;
@@ -11,6 +12,7 @@ mod release;
 pub mod sbom;
 pub mod tree;
 
+pub use brought::{Maker, Sum};
 pub use error::InventoryError;
 pub use image::image;
 pub use release::OsRelease;
@@ -135,6 +137,9 @@ pub fn take(target: Target, tree: &mut dyn Tree) -> Inventory {
             if release::is_release(&file.path) {
                 release::better(&mut os, &file);
             }
+            if catalogue::yields(&file.candidate()) {
+                found.brought.read(&file);
+            }
             for cataloguer in all.iter().filter(|c| c.wants(&file.candidate())) {
                 if let Err(why) = cataloguer.read(&file, &mut found) {
                     found.unread(&file.path, format!("{}: {why}", cataloguer.name()));
@@ -145,6 +150,9 @@ pub fn take(target: Target, tree: &mut dyn Tree) -> Inventory {
     );
     for cataloguer in all {
         cataloguer.finish(&mut found);
+    }
+    if let Some(os) = &os {
+        found.leave_to(os);
     }
     unread.extend(found.take_unread());
     let mut parts = Vec::new();

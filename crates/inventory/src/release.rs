@@ -1,5 +1,6 @@
 //! `os-release`: which distribution a target is, and whose advisories its packages have.
 
+use crate::Maker;
 use crate::tree::File;
 use bartizan_model::{Ecosystem, EcosystemKind, Purl};
 use std::collections::BTreeMap;
@@ -24,6 +25,26 @@ pub struct OsRelease {
 /// Where it stands, the better first.
 const PLACES: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
 const MOST: usize = 64 << 10;
+/// How a distribution's own packages of rpm name their vendor, by the beginning of its `ID` and of that
+/// name. What others offer for it (EPEL for RHEL) is not among them: its advisories do not know it.
+const VENDORS: [(&str, &str); 16] = [
+    ("almalinux", "AlmaLinux"),
+    ("amzn", "Amazon"),
+    ("azurelinux", "Microsoft"),
+    ("centos", "CentOS"),
+    ("fedora", "Fedora Project"),
+    ("mageia", "Mageia"),
+    ("mariner", "Microsoft"),
+    ("ol", "Oracle"),
+    ("openeuler", "http://openeuler.org"),
+    ("opensuse", "SUSE"),
+    ("opensuse", "openSUSE"),
+    ("photon", "VMware"),
+    ("rhel", "Red Hat"),
+    ("rocky", "Rocky"),
+    ("sled", "SUSE"),
+    ("sles", "SUSE"),
+];
 
 pub(crate) fn is_release(path: &str) -> bool {
     PLACES.contains(&path)
@@ -102,6 +123,16 @@ impl OsRelease {
             (id, _) => (EcosystemKind::Other, format!("{id}:{}", self.version)),
         };
         Ecosystem { kind, release }
+    }
+
+    /// Whether it made a package itself, so that its advisories speak about it.
+    pub(crate) fn makes(&self, maker: &Maker) -> bool {
+        let known = self.ecosystem(maker.purl_type).kind != EcosystemKind::Other;
+        let own = |vendor: &str| {
+            let mut all = VENDORS.iter();
+            all.any(|(id, name)| self.id.starts_with(id) && vendor.starts_with(name))
+        };
+        known && maker.vendor.as_deref().is_none_or(own)
     }
 
     /// The purl with the distribution's namespace and `distro`.

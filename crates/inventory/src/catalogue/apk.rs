@@ -2,9 +2,12 @@
 
 use super::{Catalogued, Cataloguer, Owner, Package, at};
 use crate::tree::{Candidate, File};
+use crate::{Maker, Sum};
 use bartizan_model::Purl;
 use bartizan_model::component::SourcePackage;
 use bartizan_packages::apk;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 /// Packages that apk has installed.
 pub struct Apk;
@@ -21,12 +24,23 @@ impl Cataloguer for Apk {
         )
     }
 
+    fn yields(&self) -> bool {
+        false
+    }
+
     fn read(&self, file: &File, out: &mut Catalogued) -> Result<(), String> {
         let installed = apk::installed(&file.bytes);
         for (line, why) in installed.broken {
             out.unread(&file.path, format!("line {line}: {why}"));
         }
+        let maker = Maker {
+            purl_type: "apk",
+            vendor: None,
+        };
         for package in installed.packages {
+            for one in &package.files {
+                out.brought(&one.path, &maker, sum(&one.sum));
+            }
             let purl = Purl::new("apk", None, &package.name, Some(&package.version))
                 .and_then(|purl| purl.with("arch", &package.architecture));
             match purl {
@@ -48,6 +62,15 @@ impl Cataloguer for Apk {
         }
         Ok(())
     }
+}
+
+/// `Q1` and a SHA-1 in base64.
+fn sum(text: &str) -> Sum {
+    let bytes = text
+        .strip_prefix("Q1")
+        .and_then(|t| STANDARD.decode(t).ok());
+    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+    bytes.map_or(Sum::Untold, Sum::Sha1)
 }
 
 #[cfg(test)]

@@ -36,6 +36,11 @@ impl Cataloguer for CargoAuditable {
         executable::wanted(file)
     }
 
+    /// Distributions build with what they find, and few tell what that was: it is told.
+    fn yields(&self) -> bool {
+        false
+    }
+
     fn read(&self, file: &File, out: &mut Catalogued) -> Result<(), String> {
         let Some(object) = executable::parse(&file.bytes)? else {
             return Ok(());

@@ -20,6 +20,10 @@ impl Cataloguer for Dpkg {
             || one.is_some_and(|name| !name.contains('/') && !name.ends_with(".md5sums"))
     }
 
+    fn yields(&self) -> bool {
+        false
+    }
+
     fn read(&self, file: &File, out: &mut Catalogued) -> Result<(), String> {
         let status = dpkg::status(&file.bytes);
         for (line, why) in status.broken {

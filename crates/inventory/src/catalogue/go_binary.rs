@@ -24,6 +24,11 @@ impl Cataloguer for GoBinary {
         executable::wanted(file)
     }
 
+    /// Distributions build with what they find, and few tell what that was: it is told.
+    fn yields(&self) -> bool {
+        false
+    }
+
     fn read(&self, file: &File, out: &mut Catalogued) -> Result<(), String> {
         // A broken executable is told once, by the cataloguer that comes first.
         let Ok(Some(object)) = executable::parse(&file.bytes) else {

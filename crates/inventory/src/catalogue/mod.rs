@@ -24,8 +24,9 @@ mod requirements;
 mod rpm;
 mod yarn_lock;
 
+use crate::brought::Brought;
 use crate::tree::{Candidate, File};
-use crate::{Unread, tell};
+use crate::{Maker, OsRelease, Sum, Unread, tell};
 use bartizan_model::component::{Found, SourcePackage};
 use bartizan_model::{EcosystemKind, Purl};
 use std::collections::BTreeMap;
@@ -66,6 +67,15 @@ pub trait Cataloguer: Sync {
     fn read(&self, file: &File, out: &mut Catalogued) -> Result<(), String>;
     /// After the last file, for what several files tell together.
     fn finish(&self, _out: &mut Catalogued) {}
+    /// Whether what it tells of a file is left to a distribution whose package brought the file.
+    fn yields(&self) -> bool {
+        true
+    }
+}
+
+/// Whether a cataloguer wants this one that leaves it to the distribution.
+pub(crate) fn yields(file: &Candidate<'_>) -> bool {
+    ALL.iter().any(|one| one.yields() && one.wants(file))
 }
 
 /// Who decides about a package.
@@ -100,6 +110,7 @@ pub struct Catalogued {
     unread: Vec<Unread>,
     /// What waits for another file, by path.
     held: BTreeMap<String, File>,
+    pub(crate) brought: Brought,
 }
 
 /// Packages of one target.
@@ -146,6 +157,20 @@ impl Catalogued {
     /// Gives what was kept.
     pub(crate) fn held(&mut self, path: &str) -> Option<File> {
         self.held.remove(path)
+    }
+
+    /// A file that a package of the distribution, or of somebody else for it, brought.
+    pub fn brought(&mut self, path: &str, maker: &Maker, sum: Sum) {
+        self.brought.note(path, maker, sum);
+    }
+
+    /// Leaves out what the distribution answers for: what its own packages brought.
+    pub(crate) fn leave_to(&mut self, os: &OsRelease) {
+        let brought = std::mem::take(&mut self.brought);
+        let registry = |package: &Package| matches!(package.owner, Owner::Registry(_));
+        self.packages
+            .retain(|package| !registry(package) || !brought.by(os, &package.found.path));
+        self.unread.retain(|unread| !brought.by(os, &unread.path));
     }
 
     /// Something that could not be read.

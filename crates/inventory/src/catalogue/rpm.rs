@@ -2,9 +2,10 @@
 
 use super::{Catalogued, Cataloguer, Owner, Package, at};
 use crate::tree::{Candidate, File};
+use crate::{Maker, Sum, brought};
 use bartizan_model::Purl;
 use bartizan_model::component::SourcePackage;
-use bartizan_packages::rpm::{self, DATABASES, Depth, FOLDERS, LOG, SQLITE};
+use bartizan_packages::rpm::{self, DATABASES, Depth, FOLDERS, FileRecord, LOG, SQLITE};
 
 /// Packages that rpm has installed.
 pub struct Rpm;
@@ -29,6 +30,10 @@ impl Cataloguer for Rpm {
             _ => database(file, &[], out)?,
         }
         Ok(())
+    }
+
+    fn yields(&self) -> bool {
+        false
     }
 
     fn finish(&self, out: &mut Catalogued) {
@@ -60,11 +65,20 @@ impl Cataloguer for Rpm {
 /// What a database tells, with what stands in its log: all of it or nothing.
 fn database(file: &File, log: &[u8], out: &mut Catalogued) -> Result<(), String> {
     let mut all = Vec::new();
-    let told = rpm::each(&file.bytes, log, Depth::Package, |package| {
-        all.push(package)
+    let told = rpm::each(&file.bytes, log, Depth::Digests, |mut package| {
+        package.records.retain(|one| brought::counts(&one.path));
+        all.push(package);
     });
     told.map_err(|e| e.to_string())?;
     for package in all {
+        let maker = Maker {
+            purl_type: "rpm",
+            vendor: Some(package.vendor.as_deref().unwrap_or_default().into()),
+        };
+        // What is not installed, or in the place of another's, is not its own.
+        for one in package.records.iter().filter(|one| one.state == 0) {
+            out.brought(&one.path, &maker, sum(one));
+        }
         // A key is kept like a package and is no software.
         if package.name == "gpg-pubkey" {
             continue;
@@ -81,6 +95,15 @@ fn database(file: &File, log: &[u8], out: &mut Catalogued) -> Result<(), String>
         }
     }
     Ok(())
+}
+
+/// By the number of RFC 4880 for SHA-256; older packages have MD5.
+fn sum(file: &FileRecord) -> Sum {
+    let bytes = hex::decode(&file.digest)
+        .ok()
+        .filter(|_| file.algorithm == 8);
+    let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+    bytes.map_or(Sum::Untold, Sum::Sha256)
 }
 
 fn component(package: &rpm::Package) -> Result<(Purl, Option<SourcePackage>), String> {
