@@ -3,7 +3,7 @@
 use super::{SbomError, ecosystem};
 use crate::{Inventory, OsRelease, Target, TargetKind, Unread, gathered};
 use bartizan_model::component::{Found, SourcePackage};
-use bartizan_model::{AssetUid, Component, Digest, Ecosystem, Purl};
+use bartizan_model::{AssetUid, Component, Digest, Ecosystem, EcosystemKind, Purl};
 use bartizan_packages::rpm;
 
 #[derive(Default)]
@@ -43,7 +43,10 @@ impl Draft {
         for one in self.items {
             let ecosystem = one
                 .ecosystem
-                .unwrap_or_else(|| ecosystem::of(&one.purl, self.os.as_ref()));
+                .unwrap_or_else(|| match extension(&one.found) {
+                    true => Ecosystem::of(EcosystemKind::Other),
+                    false => ecosystem::of(&one.purl, self.os.as_ref()),
+                });
             parts.push(Component {
                 source: one.source.or_else(|| upstream(&one.purl)),
                 purl: one.purl,
@@ -71,6 +74,16 @@ fn named(name: &str, bytes: &[u8]) -> Result<Target, SbomError> {
     })
 }
 
+/// Whether it was seen only where editors keep their extensions, each with a manifest like npm's. Others
+/// list them as packages of npm, and some have the name of one.
+fn extension(found: &[Found]) -> bool {
+    let is = |one: &Found| {
+        let mut parts = one.path.rsplit('/');
+        parts.next() == Some("package.json") && parts.nth(1) == Some("extensions")
+    };
+    !found.is_empty() && found.iter().all(is)
+}
+
 /// The source package as Syft writes it into a purl: `upstream=zlib@1:1.2`, `upstream=bash-5.1-6.el9.src.rpm`.
 fn upstream(purl: &Purl) -> Option<SourcePackage> {
     let text = purl.qualifier("upstream")?;
@@ -93,6 +106,36 @@ fn upstream(purl: &Purl) -> Option<SourcePackage> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn extensions_of_editors_are_no_packages_of_npm() {
+        let of = |paths: &[&str]| {
+            let purl: Purl = "pkg:npm/git@1.0.0".parse().unwrap();
+            let found = paths.iter().map(|path| Found {
+                path: (*path).into(),
+                layer: None,
+            });
+            let draft = Draft {
+                items: vec![Item {
+                    purl,
+                    ecosystem: None,
+                    source: None,
+                    licences: Vec::new(),
+                    found: found.collect(),
+                }],
+                ..Draft::default()
+            };
+            draft.finish(b"").unwrap().components[0]
+                .ecosystem
+                .to_string()
+        };
+        let extension = "usr/share/code/resources/app/extensions/git/package.json";
+        assert_eq!(of(&[extension]), "other");
+        assert_eq!(of(&[]), "npm");
+        assert_eq!(of(&[extension, "app/node_modules/git/package.json"]), "npm");
+        let below = "root/.vscode/extensions/a.b-1/node_modules/git/package.json";
+        assert_eq!(of(&[below]), "npm");
+    }
 
     #[test]
     fn sources_stand_in_purls() {
