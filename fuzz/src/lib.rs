@@ -18,6 +18,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ),
     ("inventory_layer", bartizan_inventory::tree::fuzzing::layer),
     ("inventory_locks", bartizan_inventory::fuzzing::locks),
+    ("inventory_sbom_xml", bartizan_inventory::fuzzing::sbom_xml),
     ("inventory_sboms", bartizan_inventory::fuzzing::sboms),
     ("ledger_checkpoint", bartizan_ledger::fuzzing::checkpoint),
     ("ledger_keys", bartizan_ledger::fuzzing::keys),

@@ -54,6 +54,13 @@ pub fn locks(bytes: &[u8]) {
     }
 }
 
+/// CycloneDX as XML: a whole document, and a component in one.
+pub fn sbom_xml(bytes: &[u8]) {
+    sboms(bytes);
+    let before = b"<bom xmlns='http://cyclonedx.org/schema/bom/1.5'><components>".as_slice();
+    sboms(&[before, bytes, b"</components></bom>"].concat());
+}
+
 /// Bills of materials; what is read is written and read back the same.
 pub fn sboms(bytes: &[u8]) {
     let Ok(told) = sbom::read(bytes) else { return };

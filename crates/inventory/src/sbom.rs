@@ -10,6 +10,7 @@ mod ecosystem;
 mod licence;
 pub mod spdx;
 mod tags;
+mod xml;
 
 pub use diff::{Change, Diff, diff};
 
@@ -41,7 +42,7 @@ pub enum SbomError {
     #[error("it is larger than {} MiB", MOST >> 20)]
     TooLarge,
     /// It is something else.
-    #[error("it is neither CycloneDX as JSON nor SPDX as JSON or tags and values")]
+    #[error("it is neither CycloneDX as JSON or XML nor SPDX as JSON or tags and values")]
     Unknown,
     /// Of a version that is not known.
     #[error("{0} is a version that is not read")]
@@ -80,6 +81,9 @@ pub fn read(bytes: &[u8]) -> Result<Inventory, SbomError> {
         }
     } else {
         let text = std::str::from_utf8(bytes).map_err(|_| SbomError::Unknown)?;
+        if first == Some(&b'<') {
+            return xml::read(text)?.finish(bytes);
+        }
         let tagged = text
             .lines()
             .map(str::trim)

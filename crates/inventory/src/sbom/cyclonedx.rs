@@ -1,4 +1,4 @@
-//! CycloneDX as JSON: 1.6 is written, 1.2 to 1.7 are read.
+//! CycloneDX: 1.6 is written as JSON, 1.2 to 1.7 are read; `xml` makes the same entries of the other form.
 
 use super::draft::{Draft, Item};
 use super::{SbomError, Stamp, ecosystem, licence};
@@ -161,70 +161,63 @@ struct Metadata {
 }
 
 #[derive(Deserialize)]
-struct Property {
-    name: Option<String>,
-    value: Option<String>,
+pub(super) struct Property {
+    pub name: Option<String>,
+    pub value: Option<String>,
+}
+
+/// A component, from either form.
+#[derive(Deserialize)]
+pub(super) struct Piece {
+    pub r#type: Option<String>,
+    pub name: Option<String>,
+    pub version: Option<String>,
+    pub purl: Option<String>,
+    pub licenses: Option<Vec<Licence>>,
+    pub properties: Option<Vec<Property>>,
+    pub evidence: Option<Evidence>,
+    pub components: Option<Vec<Value>>,
 }
 
 #[derive(Deserialize)]
-struct Piece {
-    r#type: Option<String>,
-    name: Option<String>,
-    version: Option<String>,
-    purl: Option<String>,
-    licenses: Option<Vec<Licence>>,
-    properties: Option<Vec<Property>>,
-    evidence: Option<Evidence>,
-    components: Option<Vec<Value>>,
+pub(super) struct Licence {
+    pub expression: Option<String>,
+    pub license: Option<Named>,
 }
 
 #[derive(Deserialize)]
-struct Licence {
-    expression: Option<String>,
-    license: Option<Named>,
+pub(super) struct Named {
+    pub id: Option<String>,
+    pub name: Option<String>,
 }
 
 #[derive(Deserialize)]
-struct Named {
-    id: Option<String>,
-    name: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Evidence {
-    occurrences: Option<Vec<Occurrence>>,
+pub(super) struct Evidence {
+    pub occurrences: Option<Vec<Occurrence>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Occurrence {
-    location: Option<String>,
-    additional_context: Option<String>,
+pub(super) struct Occurrence {
+    pub location: Option<String>,
+    pub additional_context: Option<String>,
+}
+
+/// Whether that version is read.
+pub(super) fn known(version: &str) -> Result<(), SbomError> {
+    match version {
+        "1.2" | "1.3" | "1.4" | "1.5" | "1.6" | "1.7" => Ok(()),
+        other => Err(SbomError::Version(format!("CycloneDX {other:.20}"))),
+    }
 }
 
 /// Reads one.
 pub(super) fn read(bytes: &[u8]) -> Result<Draft, SbomError> {
     let bom: Bom = serde_json::from_slice(bytes).map_err(SbomError::broken)?;
-    if !matches!(
-        bom.spec_version.as_str(),
-        "1.2" | "1.3" | "1.4" | "1.5" | "1.6" | "1.7"
-    ) {
-        return Err(SbomError::Version(format!(
-            "CycloneDX {:.20}",
-            bom.spec_version
-        )));
-    }
+    known(&bom.spec_version)?;
     let mut draft = Draft::default();
     let metadata = bom.metadata.unwrap_or_default();
-    for property in metadata.properties.into_iter().flatten() {
-        if let (Some("bartizan:unread"), Some(value)) = (property.name.as_deref(), &property.value)
-        {
-            match serde_json::from_str::<Unread>(value) {
-                Ok(one) => draft.unread.push(one),
-                Err(_) => draft.unread(value, "it was unread when the list was made"),
-            }
-        }
-    }
+    unread(metadata.properties.unwrap_or_default(), &mut draft);
     if let Some(root) = metadata.component {
         match serde_json::from_value::<Piece>(root) {
             Ok(root) => about(root, &mut draft),
@@ -235,8 +228,21 @@ pub(super) fn read(bytes: &[u8]) -> Result<Draft, SbomError> {
     Ok(draft)
 }
 
+/// What was unread when we made the list.
+pub(super) fn unread(properties: Vec<Property>, draft: &mut Draft) {
+    for property in properties {
+        if let (Some("bartizan:unread"), Some(value)) = (property.name.as_deref(), &property.value)
+        {
+            match serde_json::from_str::<Unread>(value) {
+                Ok(one) => draft.unread.push(one),
+                Err(_) => draft.unread(value, "it was unread when the list was made"),
+            }
+        }
+    }
+}
+
 /// What the list is about, and what stands in it there.
-fn about(mut root: Piece, draft: &mut Draft) {
+pub(super) fn about(mut root: Piece, draft: &mut Draft) {
     for property in root.properties.iter().flatten() {
         let value = property.value.as_deref().unwrap_or_default();
         match property.name.as_deref() {
@@ -274,7 +280,7 @@ fn pieces(all: Vec<Value>, draft: &mut Draft) {
     }
 }
 
-fn one_piece(piece: Piece, draft: &mut Draft) {
+pub(super) fn one_piece(piece: Piece, draft: &mut Draft) {
     let kind = piece.r#type.as_deref().unwrap_or_default();
     let name = piece.name.unwrap_or_default();
     if kind == "operating-system" {

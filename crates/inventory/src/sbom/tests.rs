@@ -210,6 +210,85 @@ fn what_a_list_is_about_is_a_package_too() {
     assert_eq!(list(&broken), (vec![], vec!["metadata.component".into()]));
 }
 
+/// A list of XML with one of everything that counts.
+const XML: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+<!-- made by hand -->
+<bom xmlns="http://cyclonedx.org/schema/bom/1.4" serialNumber="urn:uuid:1" version="1">
+  <metadata><component type="application"><name>shop</name><version>3</version></component></metadata>
+  <components>
+    <component type="library" bom-ref="a"><group>org.a</group><name>a</name><version>1</version>
+      <hashes><hash alg="MD5">00</hash></hashes>
+      <licenses><license><id>MIT</id></license><expression>ISC OR Zlib</expression></licenses>
+      <purl>pkg:deb/debian/a@1?arch=amd64&amp;distro=debian-12</purl>
+      <pedigree><ancestors><component type="library"><name>x</name><purl>pkg:npm/x@9</purl></component></ancestors></pedigree>
+      <components><component type="library"><name>b</name><purl><![CDATA[pkg:npm/b@2]]></purl></component></components>
+      <properties><property name="syft:location:0:path">/var/lib/dpkg/status</property></properties>
+    </component>
+    <component type="library"><name>c &#38; d</name></component>
+    <component type="file"><name>e</name></component>
+    <signed xmlns="http://www.w3.org/2000/09/xmldsig#"><component><name>f</name></component></signed>
+  </components>
+  <dependencies><dependency ref="a"/></dependencies>
+</bom>"#;
+
+#[test]
+fn cyclonedx_as_xml_is_the_same_model() {
+    let json = r#"{"bomFormat":"CycloneDX","specVersion":"1.4","metadata":{"component":{"type":"application","name":"shop","version":"3"}},"components":[
+        {"type":"library","group":"org.a","name":"a","version":"1","licenses":[{"license":{"id":"MIT"}},{"expression":"ISC OR Zlib"}],
+         "purl":"pkg:deb/debian/a@1?arch=amd64&distro=debian-12","components":[{"type":"library","name":"b","purl":"pkg:npm/b@2"}],
+         "properties":[{"name":"syft:location:0:path","value":"/var/lib/dpkg/status"}]},
+        {"type":"library","name":"c & d"},{"type":"file","name":"e"}]}"#;
+    let told = read(XML.as_bytes()).unwrap();
+    assert_eq!(told, read(json.as_bytes()).unwrap());
+    assert_eq!((told.components.len(), told.unread.len()), (2, 1));
+    // The form says nothing else where names have a prefix, and in other versions.
+    let prefixed = XML
+        .replace("xmlns=\"http://cyclonedx", "xmlns:b=\"http://cyclonedx")
+        .replace("</", "</b:")
+        .replace('<', "<b:")
+        .replace("<b:/", "</")
+        .replace("<b:?", "<?")
+        .replace("<b:!", "<!")
+        .replace("bom/1.4", "bom/1.6");
+    assert_eq!(read(prefixed.as_bytes()), Ok(told));
+}
+
+#[test]
+fn xml_is_bounded() {
+    let begin = "<bom xmlns=\"http://cyclonedx.org/schema/bom/1.5\">";
+    let deep = format!("{begin}{}", "<components><component>".repeat(100_000));
+    let wide = format!("{begin}<metadata>{}", "<name/>".repeat(1_000_001));
+    let many: String = (0..200).map(|n| format!(" a{n}=''")).collect();
+    let attributes = format!("{begin}<metadata{many}/></bom>");
+    let entity = format!("<!DOCTYPE bom [<!ENTITY a \"b\">]>{begin}</bom>");
+    for (text, why) in [
+        (deep.as_str(), "within each other"),
+        (wide.as_str(), "more than 1000000 elements"),
+        (attributes.as_str(), "attributes"),
+        (entity.as_str(), "document type"),
+        (
+            format!("{begin}<metadata>&a;</metadata></bom>").as_str(),
+            "no entity",
+        ),
+        (format!("{begin}<metadata>").as_str(), "cut off"),
+        (
+            format!("{begin}</bom>{begin}</bom>").as_str(),
+            "after its end",
+        ),
+        (format!("{begin}<metadata></bom>").as_str(), "broken"),
+        (
+            "<bom xmlns='http://cyclonedx.org/schema/bom/2.0'/>",
+            "version",
+        ),
+        ("<!DOCTYPE html><html/>", "neither"),
+        ("<html><p></html>", "neither"),
+        ("<", "neither"),
+    ] {
+        let told = read(text.as_bytes()).unwrap_err().to_string();
+        assert!(told.contains(why), "{why}: {told}");
+    }
+}
+
 #[test]
 fn what_is_broken_says_why() {
     let deep = format!(
