@@ -3,7 +3,7 @@
 use crate::matching::{Kept, results};
 use bartizan_ask::own::{Inventory, Matches, Own, OwnMatch, Standing};
 use bartizan_model::{FindingKey, FindingStatus, TenantId};
-use bartizan_store::components::AffectedRow;
+use bartizan_store::components::{AffectedRow, Cursor};
 use bartizan_store::{PageRequest, Store, StoreError, TenantStore};
 use bartizan_vuln::matching;
 use std::time::Duration;
@@ -66,7 +66,7 @@ impl Own for StoreOwn {
                     size.unmatched
                 ));
             }
-            if tenant.match_cursor().await? < store.vulnerabilities().latest().await? {
+            if tenant.match_cursor(Cursor::Records).await? < store.vulnerabilities().latest().await? {
                 gaps.push(
                     "the newest records were not held against your components yet".to_owned(),
                 );
