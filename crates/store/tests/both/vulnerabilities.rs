@@ -198,7 +198,7 @@ async fn advisories_are_found_by_package_and_name(w: World) {
         ),
         ["advisory/osv/GHSA-a"]
     );
-    for (ecosystem, is) in [("npm", true), ("np", false), ("PyPI", false)] {
+    for (ecosystem, is) in [("npm", true), ("PyPI", true), ("np", false), ("Go", false)] {
         assert_eq!(v.speaks_of(ecosystem).await.unwrap(), is, "{ecosystem}");
     }
     let mut names = v.names("CVE-1").await.unwrap();
