@@ -121,10 +121,15 @@ impl Page {
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(self.options.width)
             .set_header(head);
-        let share = [12, 18, 20, 14, 14, 40];
-        table.set_constraints(
-            share.map(|percent| ColumnConstraint::UpperBoundary(Width::Percentage(percent))),
-        );
+        let most = |percent| ColumnConstraint::UpperBoundary(Width::Percentage(percent));
+        table.set_constraints([
+            ColumnConstraint::ContentWidth,
+            most(18),
+            most(20),
+            most(14),
+            most(14),
+            most(40),
+        ]);
         for row in rows.into_iter().take(self.options.max_rows) {
             table.add_row(row);
         }
