@@ -82,7 +82,8 @@ fn said(row: &Row) -> Value {
             let mut out = Map::new();
             out.insert("status".to_owned(), json!("not_affected"));
             out.insert(key.to_owned(), json!(clean(why)));
-            out.insert("supplier".to_owned(), json!(clean(by)));
+            let notes = format!("said by {}", clean(by));
+            out.insert("status_notes".to_owned(), json!(notes));
             Value::Object(out)
         }
     }
