@@ -76,8 +76,12 @@ fn run(
         Some(scope) => scope,
         None => scope(&inventory.target, target)?,
     };
-    let inventory = placed(inventory, &scope)?;
-    let judged = judged(&config, &inventory, &scope, started)?;
+    // By the name that the image came under, not by the one that it is given.
+    let about = &inventory.target;
+    let purl = export::purl(kind(about), &about.name, about.digest.as_ref());
+    let inventory = placed(inventory, options.name.as_deref(), &scope)?;
+    let mut judged = judged(&config, &inventory, &scope, started)?;
+    judged.software.purl = purl;
     let snapshot = snapshot(&judged.report, &[])?;
     let rendered = match options.format.of_report() {
         Some(format) => render(&snapshot, &judged.report, format, options.output.is_none())?,
@@ -167,15 +171,11 @@ fn kind(target: &Target) -> &'static str {
 }
 
 /// The inventory as one of the scope's assets.
-fn placed(inventory: Inventory, scope: &Scope) -> Result<Inventory> {
+fn placed(inventory: Inventory, name: Option<&str>, scope: &Scope) -> Result<Inventory> {
+    let name = name.unwrap_or(&inventory.target.name).to_owned();
     let target = Target {
-        uid: AssetUid::kubernetes(
-            &scope.id()?,
-            "",
-            kind(&inventory.target),
-            "",
-            &inventory.target.name,
-        )?,
+        uid: AssetUid::kubernetes(&scope.id()?, "", kind(&inventory.target), "", &name)?,
+        name,
         ..inventory.target.clone()
     };
     Ok(inventory.retarget(target))
@@ -293,11 +293,7 @@ fn judged(
     };
     let software = Software {
         uid: uid.to_string(),
-        purl: export::purl(
-            kind(&inventory.target),
-            &inventory.target.name,
-            inventory.target.digest.as_ref(),
-        ),
+        purl: None,
         name: inventory.target.name.clone(),
         kind: kind(&inventory.target).to_owned(),
         generator: GENERATOR.to_owned(),

@@ -54,7 +54,7 @@ pub struct ScanFs {
     bartizan scan sbom shop.cdx.json\n  \
     bartizan scan sbom shop.spdx.json --data /var/lib/bartizan --fail-on critical\n  \
     bartizan scan sbom shop.cdx.json --format sarif -o shop.sarif\n  \
-    bartizan scan sbom shop.cdx.json --scope cluster:prod --server https://bartizan.example.com\n\n{EXITS}"))]
+    bartizan scan sbom shop.cdx.json --scope repository:shop --name web --server https://bartizan.example.com\n\n{EXITS}"))]
 pub struct ScanSbom {
     /// The bill of materials
     #[arg(value_name = "FILE")]
@@ -72,6 +72,10 @@ pub struct Judging {
     /// What it belongs to, `cluster:NAME`, `host:NAME` or `repository:NAME`; default: by its name
     #[arg(long, value_name = "KIND:NAME")]
     pub scope: Option<String>,
+    /// What the target is called within its scope; default: its path, or the image's name. Give it
+    /// where a server should take two folders or archives for one after the other
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
     /// How to show the result
     #[arg(long, value_enum, default_value_t)]
     pub format: Form,

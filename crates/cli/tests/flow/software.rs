@@ -302,6 +302,19 @@ fn an_inventory_is_handed_in() {
     let one = &held["items"][0];
     assert_eq!(one["scope"], "repository:shop", "{held}");
     assert!(one["unread"][0].as_str().unwrap().contains("Cargo.lock"));
+    // By a name of its own a checkout elsewhere is the same asset.
+    let elsewhere = shop();
+    for target in [target, text(elsewhere.path())] {
+        let mut all = scan.to_vec();
+        all[2] = target;
+        all.extend(["--name", "web", "--format", "json"]);
+        assert_eq!(server.client(&all).code, 1);
+    }
+    let held = server.server.get("/inventories").unwrap();
+    let named = held["items"].as_array().unwrap().iter();
+    let named = named.filter(|i| i["asset"] == "repository:shop//Folder//web");
+    assert_eq!(named.count(), 1, "{held}");
+    assert_eq!(held["items"].as_array().unwrap().len(), 2, "{held}");
     // A server that is not there costs nothing but the message.
     let mut all = scan.to_vec();
     all.extend(["--server", "http://127.0.0.1:9"]);
