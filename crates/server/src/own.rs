@@ -66,7 +66,9 @@ impl Own for StoreOwn {
                     size.unmatched
                 ));
             }
-            if tenant.match_cursor(Cursor::Records).await? < store.vulnerabilities().latest().await? {
+            if tenant.match_cursor(Cursor::Records).await?
+                < store.vulnerabilities().latest().await?
+            {
                 gaps.push(
                     "the newest records were not held against your components yet".to_owned(),
                 );
