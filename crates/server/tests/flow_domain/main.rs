@@ -14,6 +14,7 @@ mod damage;
 mod life;
 mod matching;
 mod proof;
+mod rematching;
 mod speed;
 mod support;
 mod systems;
