@@ -133,9 +133,9 @@ fn sqlite_made_by_rpm() {
 fn what_is_committed_in_the_log_counts_and_no_more() {
     let database = unpacked(include_bytes!("testdata/logged.sqlite.bz2"));
     let log = unpacked(include_bytes!("testdata/logged.sqlite-wal.bz2"));
-    let read = |log: &[u8]| {
+    let read = |log: &[u8]| -> Result<Vec<String>, RpmError> {
         let all = packages(&database, log, Depth::Package)?;
-        Ok(all.into_iter().map(|p| p.name).collect::<Vec<_>>())
+        Ok(all.into_iter().map(|p| p.name).collect())
     };
     assert_eq!(read(&[]), Ok(vec!["old".into(), "removed".into()]));
     assert_eq!(read(&log), Ok(vec!["old".into(), "new".into()]));
@@ -149,8 +149,7 @@ fn what_is_committed_in_the_log_counts_and_no_more() {
         &log[..5000],
         &[&log[..], &log[32..56]].concat()[..],
     ] {
-        let why: Result<Vec<String>, RpmError> = read(broken);
-        assert!(why.unwrap_err().0.ends_with("log is broken"));
+        assert!(read(broken).unwrap_err().0.ends_with("log is broken"));
     }
     for at in [0, 9, 17, 25, 33, 49, 100, 4200] {
         let mut changed = log.clone();
