@@ -1,10 +1,11 @@
-//! Inventories in, and what follows from them out: who is affected, and which upgrade closes most.
+//! Inventories in, and whom a vulnerability hits out.
 
-use super::view::{Items, Page, page_size};
+use super::inventories;
+use super::view::{Page, page_size};
 use crate::auth::Caller;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Json, Path, Query};
-use crate::matching::{Kept, rows, words};
+use crate::matching::{Kept, results, rows, words};
 use crate::route;
 use crate::route::{BodyLimit, Route};
 use crate::state::AppState;
@@ -12,24 +13,16 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bartizan_model::text::plain;
-use bartizan_model::{Asset, AssetUid, Component, EcosystemKind, Scope, Timestamp};
+use bartizan_model::{Asset, AssetUid, Component, FindingKey, FindingStatus, Scope, Timestamp};
 use bartizan_store::PageRequest;
-use bartizan_store::components::{AffectedRow, ComponentAsset, FixRow, KeptAsset};
-use bartizan_vuln::Scheme;
-use bartizan_vuln::matching::Standing;
-use bartizan_vuln::priority::Level;
+use bartizan_store::components::{AffectedRow, ComponentAsset, KeptAsset};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::cmp::Ordering;
 use std::time::Duration;
 use utoipa::{IntoParams, ToSchema};
 
 /// The largest inventory in bytes.
 const MAX_BYTES: usize = 64 << 20;
-/// Components whose upgrades are weighed.
-const WEIGHED: u32 = 2_000;
-/// Upgrades that are told.
-const FIXES: usize = 200;
 
 /// The routes of this module.
 pub fn routes() -> Vec<Route> {
@@ -37,10 +30,8 @@ pub fn routes() -> Vec<Route> {
         route!(Operator, upload_components)
             .body_limit(BodyLimit::Upload)
             .time_limit(Duration::from_secs(120)),
-        route!(Viewer, list_inventories),
         route!(Viewer, get_components),
         route!(Operator, delete_components),
-        route!(Viewer, list_fixes),
         route!(Viewer, list_affected),
     ]
 }
@@ -76,7 +67,7 @@ pub(crate) struct ComponentsTaken {
     kept: u64,
 }
 
-fn unprocessable(why: impl Into<String>) -> Problem {
+pub(super) fn unprocessable(why: impl Into<String>) -> Problem {
     Problem::unprocessable("bad_inventory", why)
 }
 
@@ -170,25 +161,16 @@ pub(crate) struct Paged {
 
 impl Paged {
     fn request(self) -> ApiResult<PageRequest> {
+        Self::of(self.cursor, self.limit)
+    }
+
+    /// A page by its parameters.
+    pub(super) fn of(cursor: Option<String>, limit: Option<u32>) -> ApiResult<PageRequest> {
         Ok(PageRequest {
-            cursor: self.cursor.filter(|c| !c.is_empty()),
-            limit: page_size(self.limit)?,
+            cursor: cursor.filter(|c| !c.is_empty()),
+            limit: page_size(limit)?,
         })
     }
-}
-
-/// Assets with an inventory.
-#[utoipa::path(get, path = "/inventories", tag = "vulnerabilities",
-    operation_id = "listInventories", params(Paged),
-    responses((status = 200, body = Page<InventoryView>)))]
-pub(crate) async fn list_inventories(
-    State(state): State<AppState>,
-    caller: Caller,
-    Query(paged): Query<Paged>,
-) -> ApiResult<Json<Page<InventoryView>>> {
-    let tenant = state.store.tenant(&caller.tenant).await?;
-    let page = tenant.component_assets(&paged.request()?).await?;
-    Ok(Json(Page::of(page, Into::into)))
 }
 
 /// Which asset.
@@ -196,7 +178,13 @@ pub(crate) async fn list_inventories(
 #[into_params(parameter_in = Query)]
 pub(crate) struct OfAsset {
     /// The asset's uid.
-    asset: String,
+    pub(super) asset: String,
+}
+
+impl OfAsset {
+    pub(super) fn uid(self) -> ApiResult<AssetUid> {
+        Ok(AssetUid::new(self.asset)?)
+    }
 }
 
 /// The inventory of an asset.
@@ -219,11 +207,8 @@ pub(crate) async fn get_components(
     Query(of): Query<OfAsset>,
 ) -> ApiResult<Json<ComponentList>> {
     let tenant = state.store.tenant(&caller.tenant).await?;
-    let uid = AssetUid::new(of.asset)?;
-    let (asset, parts) = tenant
-        .components_of(&uid)
-        .await?
-        .ok_or_else(|| Problem::not_found(format_args!("inventory of {uid}")))?;
+    let uid = of.uid()?;
+    let (asset, parts) = inventories::inventory_of(&tenant, &uid).await?;
     Ok(Json(ComponentList {
         of: asset.into(),
         components: parts.into_iter().map(|p| p.component).collect(),
@@ -239,7 +224,7 @@ pub(crate) async fn delete_components(
     Query(of): Query<OfAsset>,
 ) -> ApiResult<StatusCode> {
     let tenant = state.store.tenant(&caller.tenant).await?;
-    let uid = AssetUid::new(of.asset)?;
+    let uid = of.uid()?;
     if !tenant.forget_components(&uid).await? {
         return Err(Problem::not_found(format_args!("inventory of {uid}")));
     }
@@ -247,105 +232,63 @@ pub(crate) async fn delete_components(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// One upgrade.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct FixView {
-    /// What stands there now.
-    purl: String,
-    /// The lowest version that closes all that have a fix; the highest of their fixes.
-    upgrade_to: String,
-    /// Assets that have it.
-    assets: u64,
-    /// Findings that the upgrade closes, over all assets.
-    closes: u64,
-    /// Findings of it for which no fix is known.
-    leaves: u64,
-    /// `act`, `attend`, `track-closely` or `track`: the most urgent that it closes.
-    #[schema(value_type = String)]
-    level: Level,
-    /// The vulnerabilities that it closes.
-    vulnerabilities: Vec<String>,
-}
-
-/// The higher of two fixes; what has no order stays behind what has.
-fn higher(scheme: Scheme, a: &str, b: &str) -> Ordering {
-    scheme.compare(a, b).unwrap_or_else(|| a.cmp(b))
-}
-
-fn fix(row: FixRow) -> Option<FixView> {
-    let kind: EcosystemKind = row.part.component.ecosystem.kind;
-    let scheme = Scheme::of(kind);
-    let kept: Vec<Kept> = row
-        .bodies
-        .iter()
-        .filter_map(|body| serde_json::from_str(body).ok())
-        // What is excused, and what nobody can say, is no finding that an upgrade closes.
-        .filter(|kept: &Kept| kept.matched.standing == Standing::Affected)
-        .collect();
-    let fixable: Vec<&Kept> = kept.iter().filter(|k| k.matched.fixed.is_some()).collect();
-    let target = fixable
-        .iter()
-        .filter_map(|k| k.matched.fixed.as_deref())
-        .max_by(|a, b| higher(scheme, a, b))?;
-    Some(FixView {
-        purl: row.part.component.purl.to_string(),
-        upgrade_to: target.to_owned(),
-        assets: row.assets,
-        closes: fixable.len() as u64 * row.assets,
-        leaves: (kept.len() - fixable.len()) as u64 * row.assets,
-        level: fixable.iter().map(|k| k.priority.level).max()?,
-        vulnerabilities: fixable
-            .iter()
-            .map(|k| k.matched.vulnerability.clone())
-            .collect(),
-    })
-}
-
-/// Which upgrade closes most.
-#[utoipa::path(get, path = "/vulnerabilities/fixes", tag = "vulnerabilities",
-    operation_id = "listFixes", responses((status = 200, body = Items<FixView>)))]
-pub(crate) async fn list_fixes(
-    State(state): State<AppState>,
-    caller: Caller,
-) -> ApiResult<Json<Items<FixView>>> {
-    let tenant = state.store.tenant(&caller.tenant).await?;
-    let burdens = tenant.component_burdens(WEIGHED).await?;
-    let mut items: Vec<FixView> = burdens.into_iter().filter_map(fix).collect();
-    items.sort_by(|a, b| {
-        (b.level, b.closes)
-            .cmp(&(a.level, a.closes))
-            .then_with(|| a.purl.cmp(&b.purl))
-    });
-    items.truncate(FIXES);
-    Ok(Json(Items { items }))
-}
-
 /// A component of an asset that a vulnerability is about.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AffectedView {
     asset: String,
     scope: String,
+    kind: String,
     name: String,
     purl: String,
+    /// The component's name and version, the way its ecosystem writes them.
+    component: String,
+    version: Option<String>,
+    ecosystem: String,
+    /// The source package and its version, where it has one.
+    source: Option<String>,
     /// Where it was found.
     paths: Vec<String>,
+    /// `affected`, `unknown` or `excused`; `unknown` also where what is kept does not read.
+    standing: &'static str,
+    /// In which versions; or why it cannot be said, or why it does not matter.
+    why: String,
+    /// The first version with the fix.
+    fixed: Option<String>,
+    /// The finding that this makes, or will make.
+    finding: String,
+    /// Its state; none while it is not there: it cannot be said, or it is not derived yet.
+    #[schema(value_type = Option<String>)]
+    status: Option<FindingStatus>,
     /// What is said: `standing`, `because`, `fixed`, `advisories`, `confidence`, `priority`.
     #[schema(value_type = Object)]
     said: Value,
 }
 
-impl From<AffectedRow> for AffectedView {
-    fn from(row: AffectedRow) -> Self {
-        let asset = row.asset.asset;
-        let found = row.part.component.found;
-        Self {
-            asset: asset.asset.uid.to_string(),
-            scope: asset.scope,
-            name: asset.asset.name,
-            purl: row.part.component.purl.to_string(),
-            paths: found.into_iter().map(|f| f.path).collect(),
-            said: serde_json::from_str(&row.body).unwrap_or_default(),
-        }
+fn affected(row: AffectedRow, key: FindingKey, status: Option<FindingStatus>) -> AffectedView {
+    let asset = row.asset.asset;
+    let part = row.part.component;
+    let kept: Option<Kept> = serde_json::from_str(&row.body).ok();
+    let (standing, why) = match &kept {
+        Some(kept) => inventories::standing(kept),
+        None => ("unknown", "what is kept of it does not read".to_owned()),
+    };
+    AffectedView {
+        asset: asset.asset.uid.to_string(),
+        scope: asset.scope,
+        kind: asset.asset.kind,
+        name: asset.asset.name,
+        purl: part.purl.to_string(),
+        component: part.name().into_owned(),
+        version: part.version().map(|v| v.into_owned()),
+        ecosystem: part.ecosystem.to_string(),
+        source: part.source.map(|s| format!("{} {}", s.name, s.version)),
+        paths: part.found.into_iter().map(|f| f.path).collect(),
+        standing,
+        why,
+        fixed: kept.and_then(|k| k.matched.fixed),
+        finding: key.into(),
+        status,
+        said: serde_json::from_str(&row.body).unwrap_or_default(),
     }
 }
 
@@ -363,5 +306,25 @@ pub(crate) async fn list_affected(
 ) -> ApiResult<Json<Page<AffectedView>>> {
     let tenant = state.store.tenant(&caller.tenant).await?;
     let page = tenant.affected(&id, &paged.request()?).await?;
-    Ok(Json(Page::of(page, Into::into)))
+    let mut keys = Vec::new();
+    if !page.items.is_empty() {
+        let check = results::check_uid(&id)?;
+        for row in &page.items {
+            let asset = &row.asset.asset.asset.uid;
+            let locus = results::locus(&row.part.component);
+            keys.push(FindingKey::of(&caller.tenant, &check, asset, &locus));
+        }
+    }
+    let states = tenant.finding_states(&keys).await?;
+    let rows = page.items.into_iter().zip(keys);
+    Ok(Json(Page {
+        items: rows
+            .map(|(row, key)| {
+                let status = states.get(&key).copied();
+                affected(row, key, status)
+            })
+            .collect(),
+        next_cursor: page.next_cursor,
+        total: None,
+    }))
 }

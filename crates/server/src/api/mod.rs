@@ -4,6 +4,7 @@ use crate::route::Route;
 
 // Shell and identity.
 pub mod session;
+mod sorted;
 pub mod tokens;
 pub mod users;
 
@@ -15,6 +16,7 @@ pub mod audit;
 pub mod bom;
 pub mod checks;
 pub mod cluster;
+pub mod comparison;
 pub mod components;
 pub mod decisions;
 mod export;
@@ -22,12 +24,14 @@ pub mod exports;
 pub mod findings;
 pub mod frameworks;
 pub mod history;
+pub mod inventories;
 pub mod jobs;
 pub mod keys;
 pub mod ledger;
 pub mod overview;
 pub mod policies;
 pub mod policy_reports;
+pub mod present;
 pub mod reports;
 pub mod results;
 pub mod scans;
@@ -35,6 +39,7 @@ pub mod schedules;
 pub mod scopes;
 pub mod systems;
 pub mod tasks;
+pub mod upgrades;
 pub mod view;
 pub mod vulnerabilities;
 
@@ -54,18 +59,21 @@ pub fn routes() -> Vec<Route> {
         checks::routes(),
         cluster::routes(),
         bom::routes(),
+        comparison::routes(),
         components::routes(),
         decisions::routes(),
         exports::routes(),
         findings::routes(),
         frameworks::routes(),
         history::routes(),
+        inventories::routes(),
         jobs::routes(),
         keys::routes(),
         ledger::routes(),
         overview::routes(),
         policies::routes(),
         policy_reports::routes(),
+        present::routes(),
         reports::routes(),
         results::routes(),
         scans::routes(),
@@ -73,6 +81,7 @@ pub fn routes() -> Vec<Route> {
         scopes::routes(),
         systems::routes(),
         tasks::routes(),
+        upgrades::routes(),
         vulnerabilities::routes(),
     ] {
         all.extend(part);

@@ -11,6 +11,7 @@
 
 mod ask;
 mod damage;
+mod inventories;
 mod life;
 mod matching;
 mod proof;

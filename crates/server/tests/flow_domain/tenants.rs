@@ -127,8 +127,17 @@ both!(tenants_are_apart, |w| async move {
             path = path.replace("{id}", &segment(&whose(&line.path)));
         }
         assert!(!path.contains('{'), "{path}: a parameter is not filled");
-        let asset = "?asset=cluster%3Amarksman%2F%2FImage%2Fmarksman&format=trivy";
-        for query in ["", "?scope=cluster%3Amarksman", asset] {
+        let asset = "cluster%3Amarksman%2F%2FImage%2Fmarksman";
+        let queries = [
+            String::new(),
+            "?scope=cluster%3Amarksman".to_owned(),
+            format!("?asset={asset}&format=trivy"),
+            format!("?asset={asset}"),
+            format!("?before={asset}&after={asset}"),
+            // Who has a package is told without naming what was asked for.
+            "?package=pkg%3Anpm%2Fmarksman".to_owned(),
+        ];
+        for query in &queries {
             let request = || {
                 Request::get(format!("{path}{query}"))
                     .body(Body::empty())
@@ -159,7 +168,7 @@ both!(tenants_are_apart, |w| async move {
             walked += 1;
         }
     }
-    assert!(walked > 50, "{walked}");
+    assert!(walked > 100, "{walked}");
     for path in [
         "/components",
         "/findings",
@@ -175,4 +184,11 @@ both!(tenants_are_apart, |w| async move {
             "{path} shows its owner nothing: {seen:?}"
         );
     }
+    // What is compared with a file is the tenant's own as well.
+    let path = "/api/v1/inventories/diff?after=cluster:marksman//Image/marksman";
+    let bom = json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "components": []});
+    let request = Request::post(path)
+        .body(Body::from(bom.to_string()))
+        .unwrap();
+    assert_eq!(w.send(&token, request).await.status, 404);
 });

@@ -4,12 +4,14 @@
 //! Links, matches and marks change together in one transaction, so that a crash loses no
 //! derivation: a mark stays until what it stands for was reported.
 
+mod browse;
 mod matches;
 mod own;
 mod pending;
 mod read;
 mod write;
 
+pub use browse::{CheckState, HolderRow, InventoryName, PresentRow, SaidRow};
 pub use matches::{Cursor, MatchRow, Matched};
 pub use own::InventorySize;
 pub use pending::{Hit, Pending};

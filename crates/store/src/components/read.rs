@@ -1,5 +1,6 @@
 //! Look-ups: components of an asset, of packages; who has them; what is affected and what fixes.
 
+use super::browse::links;
 use super::write::cut;
 use super::{ComponentAsset, KeptAsset, Part};
 use crate::db::{Row, args, holes};
@@ -10,8 +11,9 @@ use std::collections::BTreeSet;
 /// Numbers and names that one statement asks for.
 pub(super) const ASKED: usize = 400;
 
-const PART: &str = "p.id, p.purl, p.ecosystem, p.src, p.src_version, p.licences";
-const ASSET: &str = "a.id, a.uid, a.scope, a.kind, a.name, a.ns, a.source, a.at, a.unread";
+pub(super) const PART: &str = "p.id, p.purl, p.ecosystem, p.src, p.src_version, p.licences";
+pub(super) const ASSET: &str =
+    "a.id, a.uid, a.scope, a.kind, a.name, a.ns, a.source, a.at, a.unread";
 
 /// An asset that has a component.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +70,7 @@ pub(super) fn part_of(row: &Row, at: usize, target: &AssetUid) -> Result<Part> {
     })
 }
 
-fn asset_of(row: &Row, at: usize) -> Result<KeptAsset> {
+pub(super) fn asset_of(row: &Row, at: usize) -> Result<KeptAsset> {
     Ok(KeptAsset {
         id: row.int(at)?,
         asset: ComponentAsset {
@@ -271,17 +273,19 @@ impl TenantStore {
     }
 
     /// Components with matches and how many assets have them, most matches times assets first.
-    pub async fn component_burdens(&self, most: u32) -> Result<Vec<FixRow>> {
+    pub async fn component_burdens(&self, most: u32, scope: Option<&str>) -> Result<Vec<FixRow>> {
         let nobody = nobody()?;
+        let mut args = args![self.t, most];
+        let links = links(&mut args, scope);
         let sql = format!(
             "SELECT {PART}, q.assets FROM (SELECT m.part AS part, COUNT(*) AS n, \
-             (SELECT COUNT(*) FROM comp_links l WHERE l.tenant = $1 AND l.part = m.part) AS assets \
-             FROM comp_matches m WHERE m.tenant = $1 GROUP BY m.part) q \
+             (SELECT COUNT(*) FROM {links}) AS assets \
+             FROM comp_matches m WHERE m.tenant = $1 GROUP BY m.tenant, m.part) q \
              JOIN comp_parts p ON p.tenant = $1 AND p.id = q.part \
              WHERE q.assets > 0 ORDER BY q.n * q.assets DESC, p.id LIMIT $2"
         );
         let mut fixes = Vec::new();
-        for row in &self.db().all(&sql, args![self.t, most]).await? {
+        for row in &self.db().all(&sql, args).await? {
             fixes.push(FixRow {
                 part: part_of(row, 0, &nobody)?,
                 assets: row.count(6)?,

@@ -7,7 +7,9 @@ use super::{SearchNote, int_list};
 use crate::db::{Row, Tx, args};
 use crate::scans::{RESULT, check_of, location_of, result_of};
 use crate::{Page, PageRequest, Result, TenantStore, Total};
-use bartizan_model::{Acceptance, Asset, FindingKey, Observation, ScanId, Severity, Timestamp};
+use bartizan_model::{
+    Acceptance, Asset, FindingKey, FindingStatus, Observation, ScanId, Severity, Timestamp,
+};
 use std::collections::HashMap;
 
 /// A finding's row. Names are looked up by key, one row at a time: no join for a planner
@@ -154,6 +156,34 @@ impl TenantStore {
             *facets.status.entry(status_of(status)).or_default() += n;
         }
         Ok(facets)
+    }
+
+    /// The states of these findings, as far as they are there.
+    pub async fn finding_states(
+        &self,
+        keys: &[FindingKey],
+    ) -> Result<HashMap<FindingKey, FindingStatus>> {
+        let mut states = HashMap::new();
+        for some in keys.chunks(400) {
+            let mut args = args![self.t];
+            let mut places = Vec::new();
+            for packed in some.iter().filter_map(pack_key) {
+                args.push(packed.into());
+                places.push(format!("${}", args.len()));
+            }
+            if places.is_empty() {
+                continue;
+            }
+            let sql = format!(
+                "SELECT key, status FROM findings WHERE tenant = $1 AND key IN ({})",
+                places.join(", ")
+            );
+            for row in &self.db().all(&sql, args).await? {
+                let key = FindingKey::new(key_text(&row.blob(0)?))?;
+                states.insert(key, status_of(row.int(1)?));
+            }
+        }
+        Ok(states)
     }
 
     /// One finding with everything about it.

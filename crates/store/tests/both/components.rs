@@ -291,11 +291,14 @@ async fn matches_mark_their_holders(world: World) {
         .unwrap();
     assert_eq!(page.items.len(), 2);
     assert_eq!(page.items[0].body, "{\"b\":1}");
-    let burdens = t.component_burdens(5).await.unwrap();
+    let burdens = t.component_burdens(5, None).await.unwrap();
     assert_eq!(
         (burdens.len(), burdens[0].assets, burdens[0].bodies.len()),
         (1, 2, 1)
     );
+    let far = t.component_burdens(5, Some("host:none")).await.unwrap();
+    assert!(far.is_empty(), "{far:?}");
+    looked_at(t, parts[0].id).await;
     let names = ["CVE-2026-0001".to_owned()];
     assert_eq!(
         Vec::from_iter(t.parts_hit_any(&names).await.unwrap()),
@@ -317,6 +320,56 @@ async fn matches_mark_their_holders(world: World) {
     assert_eq!(t.record_matches(&none, 9).await.unwrap(), 1);
     assert_eq!(t.pending_components().await.unwrap().len(), 2);
     assert!(t.matched_parts(&[hit.asset]).await.unwrap().is_empty());
+}
+
+/// What two assets with one hit component come to, from every side.
+async fn looked_at(t: &bartizan_store::TenantStore, part: i64) {
+    const CVE: &str = "CVE-2026-0001";
+    for (scope, assets) in [(None, 2), (Some("host:x"), 1), (Some("host:none"), 0)] {
+        let there = usize::from(assets > 0);
+        let present = t.present(scope, None, 9).await.unwrap();
+        assert_eq!(present.len(), there, "{scope:?}");
+        if let Some(row) = present.first() {
+            let after = (row.vulnerability.clone(), row.part);
+            assert!(t.present(scope, Some(&after), 9).await.unwrap().is_empty());
+        }
+        let said = t.said_about(&[CVE, "CVE-1"], scope).await.unwrap();
+        assert_eq!(said.len(), there, "{scope:?}");
+        assert_eq!(said.iter().map(|s| s.assets).sum::<u64>(), assets);
+        let with = t.assets_with(&[CVE], scope).await.unwrap();
+        assert_eq!(with.get(CVE).copied().unwrap_or_default(), assets);
+        assert_eq!(t.held(&[part], scope).await.unwrap().len() as u64, assets);
+        let names = t.inventory_names(scope).await.unwrap();
+        assert!(names.len() as u64 >= assets, "{names:?}");
+    }
+    let names = t.inventory_names(None).await.unwrap();
+    let ids: Vec<i64> = names.iter().map(|n| n.id).collect();
+    let counts = t.component_counts(&ids).await.unwrap();
+    assert!(counts.values().all(|n| *n > 0), "{counts:?}");
+    let matches = t.matches_in(ids[0]).await.unwrap();
+    assert_eq!(matches.get(&part).map(Vec::len), Some(1), "{matches:?}");
+    let parts = t.parts(&[part]).await.unwrap();
+    let package = parts[0].component.purl.package();
+    let of = t.parts_of_package(&package).await.unwrap();
+    assert!(of.iter().any(|p| p.id == part), "{of:?}");
+    // Another package whose name begins the same is another.
+    let shorter = package.to_string();
+    let shorter = shorter[..shorter.len() - 1].parse();
+    if let Ok(shorter) = shorter {
+        assert!(t.parts_of_package(&shorter).await.unwrap().is_empty());
+    }
+    let mut page = PageRequest {
+        cursor: None,
+        limit: 1,
+    };
+    let first = t.holder_page(&[part], None, &page).await.unwrap();
+    page.cursor = first.next_cursor.clone();
+    assert!(page.cursor.is_some());
+    let second = t.holder_page(&[part], None, &page).await.unwrap();
+    assert_ne!(first.items[0].asset.id, second.items[0].asset.id);
+    assert_eq!(second.next_cursor, None);
+    let none = t.holder_page(&[], None, &page).await.unwrap();
+    assert!(none.items.is_empty());
 }
 
 async fn the_same_again_writes_nothing(world: World) {
