@@ -11,6 +11,7 @@ import { system } from './browser/system.mjs';
 import { ask } from './browser/ask.mjs';
 import { systems } from './browser/systems.mjs';
 import { vulnerabilities } from './browser/vulnerabilities.mjs';
+import { inventories } from './browser/inventories.mjs';
 import { states } from './browser/states.mjs';
 
 const real = process.env.BARTIZAN_URL;
@@ -19,7 +20,7 @@ const person = { name: process.env.BARTIZAN_USER ?? (real ? 'admin' : 'first'), 
 const harness = new Harness((real ?? mock.url).replace(/\/$/, ''));
 await harness.start();
 try {
-  for (const part of [signIn, overview, vulnerabilities, ask, findings, evidence, hosts, systems, admission, system, states]) await part(harness, person, { real: Boolean(real) });
+  for (const part of [signIn, overview, vulnerabilities, ask, findings, evidence, hosts, systems, admission, system, inventories, states]) await part(harness, person, { real: Boolean(real) });
 } finally {
   await harness.stop();
   await mock?.stop();

@@ -1,6 +1,7 @@
 // The routes of the contract over the mock's world.
 import { randomBytes } from 'node:crypto';
 import { answer } from './ask.mjs';
+import { Inventories } from './inventories.mjs';
 import { FRAMEWORKS } from './frameworks.mjs';
 import { CHECKS, SCOPES } from './shop.mjs';
 import { feeds, history, lines, whole } from './vulnerabilities.mjs';
@@ -50,9 +51,21 @@ export function handlers(world, sessions) {
   }
   const bySeverity = (rows) => Object.fromEntries(SEVERITIES.map((s) => [s, rows.filter((f) => f.r.check.severity === s).length]));
   const known = (key) => world.findings.get(key);
+  const kept = new Inventories(world.scans.length === 0);
+  const withPage = (found, query) => ({ ...found, ...page(found.items, query) });
+  const noInventory = () => no(404, 'There is no such inventory. It may have been taken away.', 'not_found');
 
   const table = [
     ['GET', '/vulnerabilities', ({ query }) => page(world.scans.length === 0 ? [] : lines(query), query)],
+    ['GET', '/vulnerabilities/present', ({ query }) => withPage(kept.present(query), query)],
+    ['GET', '/vulnerabilities/fixes', ({ query }) => page(kept.fixes(query), query)],
+    ['GET', '/vulnerabilities/:id/affected', ({ params, query }) => page(kept.affected(params[0]), query)],
+    ['GET', '/inventories', ({ query }) => withPage(kept.list(query), query)],
+    ['GET', '/inventories/components', ({ query }) => { const found = kept.components(query); return found ? withPage(found, query) : noInventory(); }],
+    ['GET', '/inventories/sbom', ({ query }) => attachment(`inventory.${query.format === 'spdx' ? 'spdx' : 'cdx'}.json`, 'application/json', JSON.stringify(query.format === 'spdx' ? { spdxVersion: 'SPDX-2.3' } : { bomFormat: 'CycloneDX', specVersion: '1.6' }))],
+    ['GET', '/inventories/diff', ({ query }) => kept.compare(query) ?? noInventory()],
+    ['POST', '/inventories/diff', ({ query, raw }) => { try { return kept.compare(query, JSON.parse(raw)) ?? noInventory(); } catch { return no(422, 'The bill of materials does not read: it is neither CycloneDX as JSON nor SPDX as JSON or tags and values.', 'bad_inventory'); } }],
+    ['GET', '/components/holders', ({ query }) => page(kept.holders(query), query)],
     ['GET', '/vulnerabilities/:id', ({ params }) => whole(params[0]) ?? no(404, `There is no vulnerability ${params[0]}. Check the address, or list what exists.`, 'not_found')],
     ['GET', '/vulnerabilities/:id/history', ({ params }) => history(params[0])],
     ['GET', '/feeds', () => ({ items: world.scans.length === 0 ? [] : feeds(Date.now()) })],

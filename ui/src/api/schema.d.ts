@@ -297,6 +297,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/components/holders": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List who has a package, in which version and where. */
+        get: operations["listHolders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/decisions": {
         parameters: {
             query?: never;
@@ -516,6 +533,61 @@ export interface paths {
         };
         /** Assets with an inventory. */
         get: operations["listInventories"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/inventories/components": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Look through the components of an asset. */
+        get: operations["listComponents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/inventories/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Compare the inventories of two assets. */
+        get: operations["compareInventories"];
+        put?: never;
+        /**
+         * Compare a bill of materials, as the earlier one, with the inventory of an asset.
+         * @description CycloneDX or SPDX. Nothing of it is kept.
+         */
+        post: operations["compareWithFile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/inventories/sbom": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Download an inventory as a bill of materials. */
+        get: operations["getSbom"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1344,8 +1416,28 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Which upgrade closes most. */
+        /** Which upgrade closes most, the most urgent first. */
         get: operations["listFixes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/vulnerabilities/present": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the vulnerabilities of what this tenant has, what to do first first.
+         * @description Those whose findings are all accepted are among them: they are there.
+         */
+        get: operations["listPresent"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1466,6 +1558,14 @@ export interface components {
         /** @description A component of an asset that a vulnerability is about. */
         AffectedView: {
             asset: string;
+            /** @description The component's name and version, the way its ecosystem writes them. */
+            component: string;
+            ecosystem: string;
+            /** @description The finding that this makes, or will make. */
+            finding: string;
+            /** @description The first version with the fix. */
+            fixed?: string | null;
+            kind: string;
             name: string;
             /** @description Where it was found. */
             paths: string[];
@@ -1473,6 +1573,15 @@ export interface components {
             /** @description What is said: `standing`, `because`, `fixed`, `advisories`, `confidence`, `priority`. */
             said: Record<string, never>;
             scope: string;
+            /** @description The source package and its version, where it has one. */
+            source?: string | null;
+            /** @description `affected`, `unknown` or `excused`; `unknown` also where what is kept does not read. */
+            standing: string;
+            /** @description Its state; none while it is not there: it cannot be said, or it is not derived yet. */
+            status?: string | null;
+            version?: string | null;
+            /** @description In which versions; or why it cannot be said, or why it does not matter. */
+            why: string;
         };
         /** @description An answer. */
         Answer: {
@@ -1657,6 +1766,29 @@ export interface components {
             /** @description Its version. */
             projectVersion?: string;
         };
+        /** @description How many stand on each level. */
+        ByLevel: {
+            /**
+             * Format: int64
+             * @description To be done now.
+             */
+            act: number;
+            /**
+             * Format: int64
+             * @description Sooner than the regular update.
+             */
+            attend: number;
+            /**
+             * Format: int64
+             * @description With the regular update.
+             */
+            track: number;
+            /**
+             * Format: int64
+             * @description To be watched closely.
+             */
+            track_closely: number;
+        };
         /** @description Findings that need work, by severity. */
         BySeverity: {
             /**
@@ -1752,6 +1884,14 @@ export interface components {
              */
             wait_seconds?: number;
         };
+        /** @description A vulnerability that an upgrade closes. */
+        ClosedView: {
+            id: string;
+            /** @description `act`, `attend`, `track-closely` or `track`. */
+            level: string;
+            severity: components["schemas"]["Severity"];
+            title: string;
+        };
         /** @description How the audit of a cluster stands. */
         ClusterAudit: {
             /** @description The constraints that are asked. */
@@ -1823,6 +1963,29 @@ export interface components {
             /** @description Why not, where an error is the reason. */
             trouble?: string | null;
         };
+        /** @description What differs. */
+        Comparison: {
+            /** @description Packages that only the later has. */
+            added: components["schemas"]["DifferenceView"][];
+            after: components["schemas"]["SideView"];
+            before: components["schemas"]["SideView"];
+            /** @description Packages that both have in other versions. */
+            changed: components["schemas"]["DifferenceView"][];
+            /**
+             * Format: int64
+             * @description How many vulnerabilities of packages are only in the earlier.
+             */
+            closes: number;
+            /** @description There are more than are told. */
+            more: boolean;
+            /**
+             * Format: int64
+             * @description How many are only in the later.
+             */
+            opens: number;
+            /** @description Packages that only the earlier has. */
+            removed: components["schemas"]["DifferenceView"][];
+        };
         /** @description How a scan ended. */
         CompleteTask: {
             /** @description Why, for `failed`. */
@@ -1841,6 +2004,31 @@ export interface components {
         ComponentList: components["schemas"]["InventoryView"] & {
             /** @description `purl`, `ecosystem`, `source`, `licences`, `found`. */
             components: Record<string, never>[];
+        };
+        /** @description A page of the components of an asset. */
+        ComponentPage: {
+            /**
+             * Format: int64
+             * @description How many the asset has.
+             */
+            components: number;
+            ecosystems: components["schemas"]["Offer"][];
+            inventory?: components["schemas"]["InventoryView"] | null;
+            items: components["schemas"]["ComponentView"][];
+            licences: components["schemas"]["Offer"][];
+            next_cursor?: string | null;
+            /** @description How many match. */
+            total: components["schemas"]["Total"];
+            /**
+             * Format: int64
+             * @description Of how many others it cannot be said.
+             */
+            unknown: number;
+            /**
+             * Format: int64
+             * @description How many of these a vulnerability hits.
+             */
+            vulnerable: number;
         };
         /** @description What an inventory changed. */
         ComponentsTaken: {
@@ -1873,6 +2061,32 @@ export interface components {
             source?: string;
             /** @description What could not be read, in words. It is reported as unknown. */
             unread?: string[];
+        };
+        /** @description A component of an asset. */
+        ComponentView: {
+            /**
+             * Format: int64
+             * @description How many hit it.
+             */
+            affected: number;
+            ecosystem: string;
+            found: components["schemas"]["PlaceView"][];
+            licences: string[];
+            name: string;
+            purl: string;
+            /** @description The source package and its version, where it has one. */
+            source?: string | null;
+            /**
+             * Format: int64
+             * @description Of how many it cannot be said.
+             */
+            unknown: number;
+            /** @description The lowest version without those that have a fix. */
+            upgrade_to?: string | null;
+            version?: string | null;
+            /** @description The most urgent ones. */
+            vulnerabilities: components["schemas"]["HitView"][];
+            worst?: components["schemas"]["Severity"] | null;
         };
         /** @description A constraint. */
         ConstraintView: {
@@ -1979,6 +2193,21 @@ export interface components {
         DecisionPage: {
             items: components["schemas"]["Decision"][];
             next_cursor?: string | null;
+        };
+        /** @description A package that differs. */
+        DifferenceView: {
+            /** @description Versions that only the later has. */
+            after: string[];
+            /** @description Versions that only the earlier has. */
+            before: string[];
+            /** @description Vulnerabilities that hit the package in the earlier alone. */
+            closes: string[];
+            ecosystem: string;
+            name: string;
+            /** @description Vulnerabilities that hit the package in the later alone. */
+            opens: string[];
+            /** @description Without a version. */
+            package: string;
         };
         /** @description What changed between two scans of a system. */
         Drift: {
@@ -2186,36 +2415,6 @@ export interface components {
          * @enum {string}
          */
         FindingStatus: "open" | "reopened" | "accepted" | "false_positive" | "fixed";
-        /** @description Upgrades, the most urgent first. */
-        FixList: {
-            items: components["schemas"]["FixView"][];
-        };
-        /** @description One upgrade. */
-        FixView: {
-            /**
-             * Format: int64
-             * @description Assets that have it.
-             */
-            assets: number;
-            /**
-             * Format: int64
-             * @description Findings that the upgrade closes, over all assets.
-             */
-            closes: number;
-            /**
-             * Format: int64
-             * @description Findings of it for which no fix is known.
-             */
-            leaves: number;
-            /** @description `act`, `attend`, `track-closely` or `track`: the most urgent that it closes. */
-            level: string;
-            /** @description What stands there now. */
-            purl: string;
-            /** @description The lowest version that closes all that have a fix; the highest of their fixes. */
-            upgrade_to: string;
-            /** @description The vulnerabilities that it closes. */
-            vulnerabilities: string[];
-        };
         /** @description A framework, as a list shows it. */
         Framework: {
             /** @description How many controls. */
@@ -2296,6 +2495,41 @@ export interface components {
             /** @description Whether a newer scan had been imported before. */
             stale: boolean;
         };
+        /** @description A vulnerability of a component. */
+        HitView: {
+            /** @description The first version with the fix. */
+            fixed?: string | null;
+            id: string;
+            /** @description `act`, `attend`, `track-closely` or `track`. */
+            level: string;
+            severity: components["schemas"]["Severity"];
+            /** @description `affected`, `unknown` or `excused`. */
+            standing: string;
+            title: string;
+            /** @description In which versions; or why it cannot be said, or why it does not matter. */
+            why: string;
+        };
+        /** @description An asset that has a package. */
+        Holder: {
+            /**
+             * Format: int64
+             * @description Vulnerabilities that hit this version.
+             */
+            affected: number;
+            asset: string;
+            ecosystem: string;
+            found: components["schemas"]["PlaceView"][];
+            kind: string;
+            name: string;
+            purl: string;
+            scope: string;
+            version?: string | null;
+        };
+        /** @description A page of them. */
+        HolderPage: {
+            items: components["schemas"]["Holder"][];
+            next_cursor?: string | null;
+        };
         /** @description An inclusion proof in the newest signed tree. */
         Included: {
             /** @description The signed checkpoint (C2SP tlog-checkpoint). */
@@ -2314,10 +2548,32 @@ export interface components {
             /** @description Whether the server, too, got from body to signed root. */
             verified: boolean;
         };
+        /** @description An asset with an inventory, in a list. */
+        InventoryLine: {
+            asset: string;
+            /** Format: int64 */
+            components: number;
+            /** @description Findings of vulnerabilities that need work. */
+            findings: components["schemas"]["BySeverity"];
+            kind: string;
+            name: string;
+            scope: string;
+            source: string;
+            /** Format: date-time */
+            taken: string;
+            /**
+             * Format: int64
+             * @description How many parts could not be read: what is in them is unknown.
+             */
+            unread: number;
+        };
         /** @description A page of inventories. */
         InventoryPage: {
-            items: components["schemas"]["InventoryView"][];
+            items: components["schemas"]["InventoryLine"][];
+            /** @description Kinds of assets that there are. */
+            kinds: string[];
             next_cursor?: string | null;
+            total: components["schemas"]["Total"];
         };
         /** @description An asset with an inventory. */
         InventoryView: {
@@ -2618,6 +2874,12 @@ export interface components {
             digest: string;
             kind: string;
             location?: components["schemas"]["Location"] | null;
+        };
+        /** @description A value to filter by. */
+        Offer: {
+            /** Format: int64 */
+            count: number;
+            value: string;
         };
         /** @description What a leaf commits to. */
         Opening: {
@@ -2929,6 +3191,12 @@ export interface components {
              */
             new: string;
         };
+        /** @description Where a component was found. */
+        PlaceView: {
+            /** @description The layer of an image that brought it. */
+            layer?: string | null;
+            path: string;
+        };
         /** @description Something that was ignored or doubted when the policies were read. */
         PolicyNotice: {
             at: string;
@@ -2964,6 +3232,67 @@ export interface components {
             title: string;
             /** @description Its check. */
             uid: string;
+        };
+        /** @description A page of them. */
+        PresentPage: {
+            items: components["schemas"]["PresentVulnerability"][];
+            /** @description The same by level. */
+            levels: components["schemas"]["ByLevel"];
+            next_cursor?: string | null;
+            /** @description All that match but for severity and level, by severity. */
+            severities: components["schemas"]["BySeverity"];
+            total: components["schemas"]["Total"];
+        };
+        /** @description A vulnerability of what this tenant has. */
+        PresentVulnerability: {
+            /**
+             * Format: int64
+             * @description Findings that somebody accepted, or ruled false.
+             */
+            accepted: number;
+            /** @description Its other names. */
+            also: string[];
+            /**
+             * Format: int64
+             * @description Assets that have one of the components.
+             */
+            assets: number;
+            /** @description The check of its findings. */
+            check: string;
+            /**
+             * Format: int64
+             * @description Distinct components that it is about.
+             */
+            components: number;
+            /**
+             * Format: int64
+             * @description How many of these have a fix.
+             */
+            fixable: number;
+            id: string;
+            /** @description `act`, `attend`, `track-closely` or `track`. */
+            level: string;
+            /**
+             * Format: int64
+             * @description Findings that need work.
+             */
+            open: number;
+            /** @description The first packages by name. */
+            packages: string[];
+            /** @description Why, the weightiest first. */
+            reasons: string[];
+            /**
+             * Format: float
+             * @description The CVSS base score that counts.
+             */
+            score?: number | null;
+            severity: components["schemas"]["Severity"];
+            title: string;
+            /**
+             * Format: int64
+             * @description Results of which it cannot be told whether it hits.
+             */
+            unknown: number;
         };
         /** @description The body of every error answer. */
         Problem: {
@@ -3194,6 +3523,23 @@ export interface components {
          * @enum {string}
          */
         Severity: "critical" | "high" | "medium" | "low" | "info";
+        /** @description One side. */
+        SideView: {
+            /** @description The asset's uid; none of a file. */
+            asset?: string | null;
+            /** Format: int64 */
+            components: number;
+            /** @description Whether its vulnerabilities are known: those of a very large file are not. */
+            judged: boolean;
+            name: string;
+            /** Format: date-time */
+            taken?: string | null;
+            /**
+             * Format: int64
+             * @description How many parts could not be read: what is in them may differ.
+             */
+            unread: number;
+        };
         /** @description Evidence that was stored. */
         StoredEvidence: {
             /** @description Digest of the bytes, for assessments. */
@@ -3437,6 +3783,48 @@ export interface components {
             /** @description Violations and what could not be told, as decisions have them. */
             reasons: Record<string, never>[];
             warnings: string[];
+        };
+        /** @description One upgrade: a package, from whichever versions of it there are. */
+        Upgrade: {
+            /**
+             * Format: int64
+             * @description Assets that have one of these versions.
+             */
+            assets: number;
+            /**
+             * Format: int64
+             * @description Findings that the upgrade closes, over all assets; accepted ones count.
+             */
+            closes: number;
+            ecosystem: string;
+            /** @description The versions that are there now and are affected. */
+            from: string[];
+            /**
+             * Format: int64
+             * @description Findings of these versions that it does not close: no fix is known, or it cannot be said
+             *     whether they are hit.
+             */
+            leaves: number;
+            /** @description `act`, `attend`, `track-closely` or `track`: the most urgent that it closes. */
+            level: string;
+            name: string;
+            /** @description The package without a version. */
+            package: string;
+            /** @description Why, of the most urgent. */
+            reasons: string[];
+            /** @description The vulnerabilities that it closes, by severity. */
+            severities: components["schemas"]["BySeverity"];
+            /** @description The lowest version that closes all that have a fix; the highest of their fixes. */
+            upgrade_to: string;
+            /** @description The same, the most urgent first. */
+            vulnerabilities: components["schemas"]["ClosedView"][];
+        };
+        /** @description Upgrades, the most urgent first. */
+        UpgradePage: {
+            items: components["schemas"]["Upgrade"][];
+            next_cursor?: string | null;
+            /** @description Capped where not every component was weighed. */
+            total: components["schemas"]["Total"];
         };
         /** @description A user. */
         User: {
@@ -4269,6 +4657,43 @@ export interface operations {
             };
         };
     };
+    listHolders: {
+        parameters: {
+            query: {
+                /** @description Where the page begins; from an earlier page. */
+                cursor?: string;
+                /** @description 1 to 200; 50 by default. */
+                limit?: number;
+                /** @description The package's purl without a version, `pkg:npm/left-pad`. */
+                package: string;
+                /** @description Of one scope. */
+                scope?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HolderPage"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listDecisions: {
         parameters: {
             query?: {
@@ -4738,8 +5163,16 @@ export interface operations {
             query?: {
                 /** @description Where the page begins; from an earlier page. */
                 cursor?: string;
+                /** @description Of one kind, such as `Image`. */
+                kind?: string;
                 /** @description 1 to 200; 50 by default. */
                 limit?: number;
+                /** @description Part of the asset's name or uid. */
+                q?: string;
+                /** @description Of one scope. */
+                scope?: string;
+                /** @description `name` (default) or `worst`. */
+                sort?: string;
             };
             header?: never;
             path?: never;
@@ -4753,6 +5186,153 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["InventoryPage"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listComponents: {
+        parameters: {
+            query: {
+                /** @description The asset's uid. */
+                asset: string;
+                /** @description Where the page begins; from an earlier page. */
+                cursor?: string;
+                /** @description Of one ecosystem, `Debian:12`. */
+                ecosystem?: string;
+                /** @description With this licence; `none` for those of which none is known. */
+                licence?: string;
+                /** @description 1 to 200; 50 by default. */
+                limit?: number;
+                /** @description Part of the name, of the source package or of a path. */
+                q?: string;
+                /** @description `worst` (default) or `name`. */
+                sort?: string;
+                /** @description Only those that a vulnerability hits, or may hit. */
+                vulnerable?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComponentPage"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compareInventories: {
+        parameters: {
+            query: {
+                /** @description The uid of the asset that counts as the later one. */
+                after: string;
+                /** @description The uid of the asset that counts as the earlier one. */
+                before: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compareWithFile: {
+        parameters: {
+            query: {
+                /** @description The asset's uid; what is kept of it counts as the later one. */
+                after: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Comparison"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSbom: {
+        parameters: {
+            query: {
+                /** @description The asset's uid. */
+                asset: string;
+                /** @description `cyclonedx` (default; 1.6) or `spdx` (2.3). */
+                format?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/spdx+json": string;
+                    "application/vnd.cyclonedx+json": string;
                 };
             };
             /** @description A problem: what is wrong and what to try. */
@@ -6622,7 +7202,16 @@ export interface operations {
     };
     listFixes: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Where the page begins; from an earlier page. */
+                cursor?: string;
+                /** @description 1 to 200; 50 by default. */
+                limit?: number;
+                /** @description Part of the package's name, or of the id of a vulnerability that it closes. */
+                q?: string;
+                /** @description Of one scope. */
+                scope?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -6634,7 +7223,50 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["FixList"];
+                    "application/json": components["schemas"]["UpgradePage"];
+                };
+            };
+            /** @description A problem: what is wrong and what to try. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listPresent: {
+        parameters: {
+            query?: {
+                /** @description Where the page begins; from an earlier page. */
+                cursor?: string;
+                /** @description Levels, separated by commas: `act`, `attend`, `track-closely`, `track`. */
+                level?: string;
+                /** @description 1 to 200; 50 by default. */
+                limit?: number;
+                /** @description Part of an id, of another name or of the title. */
+                q?: string;
+                /** @description Of one scope. */
+                scope?: string;
+                /** @description Severities, separated by commas. */
+                severity?: string;
+                /** @description `priority` (default), `severity` or `findings`; the first thing first. */
+                sort?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PresentPage"];
                 };
             };
             /** @description A problem: what is wrong and what to try. */

@@ -6,6 +6,8 @@ export const ROUTES = {
   password: '/password',
   vulnerabilities: '/vulnerabilities',
   vulnerability: '/vulnerabilities/:id/',
+  comparison: '/inventories/compare',
+  inventory: '/inventories/:asset/',
   feeds: '/feeds',
   ask: '/ask',
   findings: '/findings',

@@ -30,9 +30,9 @@ export const NAV: Group[] = [
     ],
   },
   {
-    name: 'Vulnerabilities',
+    name: 'Software',
     entries: [
-      { route: 'vulnerabilities', name: 'Known', icon: 'shield', key: 'v', also: ['vulnerability', 'feeds'] },
+      { route: 'vulnerabilities', name: 'Vulnerabilities', icon: 'shield', key: 'v', also: ['vulnerability', 'inventory', 'comparison', 'feeds'] },
       { route: 'ask', name: 'Ask', icon: 'ask', key: 'q', also: [] },
     ],
   },

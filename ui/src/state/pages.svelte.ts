@@ -8,6 +8,8 @@ import { asProblem } from './resource.svelte';
 export class Paged<T> {
   items = $state.raw<T[]>([]);
   total = $state.raw<Total | null>(null);
+  /** The first page as it came, with what it says about the whole list. */
+  head = $state.raw<Page<T>>();
   error = $state.raw<Problem>();
   loading = $state(false);
   ready = $state(false);
@@ -45,6 +47,7 @@ export class Paged<T> {
       const page = await get<Page<T>>(this.#path, { ...this.#query, cursor }, abort.signal);
       if (abort.signal.aborted) return;
       this.items = first ? page.items : [...this.items, ...page.items];
+      if (first) this.head = page;
       this.#next = page.next_cursor ?? null;
       this.more = this.#next !== null;
       if (first || page.total) this.total = page.total ?? null;

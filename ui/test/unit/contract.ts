@@ -47,4 +47,11 @@ export const fits: [
   Fits<Theirs['VulnerabilityHistory'], Ours.VulnerabilityHistory>,
   Fits<Theirs['VulnerabilityLine'], Ours.VulnerabilityLine>,
   Fits<Theirs['Verdict'], Ours.VerifyAnswer>,
-] = Array.from({ length: 40 }, () => (answer: unknown) => answer) as never;
+  Fits<Theirs['AffectedView'], Ours.AffectedLine>,
+  Fits<Theirs['Comparison'], Ours.Comparison>,
+  Fits<Theirs['ComponentPage'], Ours.ComponentPage>,
+  Fits<Theirs['Holder'], Ours.Holder>,
+  Fits<Theirs['InventoryPage'], Ours.InventoryPage>,
+  Fits<Theirs['PresentPage'], Ours.PresentPage>,
+  Fits<Theirs['Upgrade'], Ours.Upgrade>,
+] = Array.from({ length: 47 }, () => (answer: unknown) => answer) as never;
