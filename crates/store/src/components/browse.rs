@@ -1,6 +1,6 @@
 //! What a tenant's components come to, for people who look: by vulnerability, by asset, by package.
 
-use super::read::{ASKED, ASSET, PART, asset_of, nobody, part_of, slots};
+use super::read::{ASKED, ASSET, PART, asset_of, nobody, part_of};
 use super::{KeptAsset, MatchRow, Part};
 use crate::db::{Val, args, holes};
 use crate::findings::change::status_of;
@@ -247,7 +247,7 @@ impl TenantStore {
         let within = within(&mut args, scope);
         let sql = format!(
             "SELECT a.id, a.uid, a.name, a.kind FROM comp_assets a \
-             WHERE a.tenant = $1{within} ORDER BY a.uid"
+             WHERE a.tenant = $1 AND a.gone = 0{within} ORDER BY a.uid"
         );
         self.db()
             .all(&sql, args)
@@ -269,7 +269,7 @@ impl TenantStore {
         let mut counts = HashMap::new();
         for some in assets.chunks(ASKED) {
             let mut args = args![self.t];
-            let places = slots(&mut args, some);
+            let places = holes(&mut args, some.iter().copied());
             let sql = format!(
                 "SELECT asset, COUNT(*) FROM comp_links \
                  WHERE tenant = $1 AND asset IN ({places}) GROUP BY asset"
@@ -326,7 +326,7 @@ impl TenantStore {
         let mut held = Vec::new();
         for some in parts.chunks(ASKED) {
             let mut args = args![self.t];
-            let places = slots(&mut args, some);
+            let places = holes(&mut args, some.iter().copied());
             let within = within(&mut args, scope);
             let sql = format!(
                 "SELECT l.asset, l.part FROM comp_links l \
@@ -354,7 +354,7 @@ impl TenantStore {
         if some.is_empty() {
             return Page::cut(Vec::new(), limit, |row: &HolderRow| row.part);
         }
-        let places = slots(&mut args, some);
+        let places = holes(&mut args, some.iter().copied());
         let within = within(&mut args, scope);
         let sql = format!(
             "SELECT {ASSET}, l.part, f.body FROM comp_links l \

@@ -24,8 +24,8 @@ impl TenantStore {
         let row = self
             .db()
             .opt(
-                "SELECT (SELECT COUNT(*) FROM comp_assets WHERE tenant = $1), \
-                 (SELECT COUNT(*) FROM comp_assets WHERE tenant = $1 AND unread <> '[]'), \
+                "SELECT (SELECT COUNT(*) FROM comp_assets WHERE tenant = $1 AND gone = 0), \
+                 (SELECT COUNT(*) FROM comp_assets WHERE tenant = $1 AND gone = 0 AND unread <> '[]'), \
                  COUNT(*), COUNT(CASE WHEN p.matched IS NULL THEN 1 END) \
                  FROM comp_parts p WHERE p.tenant = $1 AND EXISTS (SELECT 1 FROM comp_links l \
                  WHERE l.tenant = p.tenant AND l.part = p.id)",

@@ -202,17 +202,17 @@ impl TenantStore {
 
     /// Who has these components, in the order of assets.
     pub async fn holders(&self, parts: &[i64]) -> Result<Vec<Holder>> {
-        self.held("l.part", parts, "").await
+        self.held_by("l.part", parts, "").await
     }
 
     /// The components of assets that something is said of, in the order of assets.
     pub async fn matched_parts(&self, assets: &[i64]) -> Result<Vec<Holder>> {
         let said = "AND EXISTS (SELECT 1 FROM comp_matches m \
              WHERE m.tenant = l.tenant AND m.part = l.part)";
-        self.held("l.asset", assets, said).await
+        self.held_by("l.asset", assets, said).await
     }
 
-    async fn held(&self, column: &str, numbers: &[i64], which: &str) -> Result<Vec<Holder>> {
+    async fn held_by(&self, column: &str, numbers: &[i64], which: &str) -> Result<Vec<Holder>> {
         let mut found = Vec::new();
         for numbers in numbers.chunks(ASKED) {
             let mut args = args![self.t];
