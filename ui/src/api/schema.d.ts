@@ -1550,11 +1550,6 @@ export interface components {
          * @enum {string}
          */
         ActionWord: "accept" | "false_positive" | "reopen";
-        /** @description A page of what is affected. */
-        AffectedPage: {
-            items: components["schemas"]["AffectedView"][];
-            next_cursor?: string | null;
-        };
         /** @description A component of an asset that a vulnerability is about. */
         AffectedView: {
             asset: string;
@@ -2924,6 +2919,40 @@ export interface components {
              * @description Scopes that are not archived.
              */
             scopes: number;
+        };
+        /** @description One page of a list. */
+        Page_AffectedView: {
+            /** @description The page's items. */
+            items: {
+                asset: string;
+                /** @description The component's name and version, the way its ecosystem writes them. */
+                component: string;
+                ecosystem: string;
+                /** @description The finding that this makes, or will make. */
+                finding: string;
+                /** @description The first version with the fix. */
+                fixed?: string | null;
+                kind: string;
+                name: string;
+                /** @description Where it was found. */
+                paths: string[];
+                purl: string;
+                /** @description What is said: `standing`, `because`, `fixed`, `advisories`, `confidence`, `priority`. */
+                said: Record<string, never>;
+                scope: string;
+                /** @description The source package and its version, where it has one. */
+                source?: string | null;
+                /** @description `affected`, `unknown` or `excused`; `unknown` also where what is kept does not read. */
+                standing: string;
+                /** @description Its state; none while it is not there: it cannot be said, or it is not derived yet. */
+                status?: string | null;
+                version?: string | null;
+                /** @description In which versions; or why it cannot be said, or why it does not matter. */
+                why: string;
+            }[];
+            /** @description Give this as `cursor` to get the next page; null on the last one. */
+            next_cursor?: string | null;
+            total?: components["schemas"]["Total"] | null;
         };
         /** @description One page of a list. */
         Page_Attestation: {
@@ -7087,7 +7116,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["AffectedPage"];
+                    "application/json": components["schemas"]["Page_AffectedView"];
                 };
             };
             /** @description A problem: what is wrong and what to try. */

@@ -19,6 +19,8 @@ export interface AnswerSource {
   withdrawn: boolean;
   ways: string[];
   references: string[];
+  asset?: string | null;
+  finding?: string | null;
 }
 export interface Answer {
   question: string;
