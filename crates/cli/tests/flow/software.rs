@@ -301,7 +301,11 @@ fn an_inventory_is_handed_in() {
     let held = server.server.get("/inventories").unwrap();
     let one = &held["items"][0];
     assert_eq!(one["scope"], "repository:shop", "{held}");
-    assert!(one["unread"][0].as_str().unwrap().contains("Cargo.lock"));
+    assert_eq!(one["unread"], 1, "{held}");
+    let path = format!("/components?asset={}", one["asset"].as_str().unwrap());
+    let whole = server.server.get(&path).unwrap();
+    let unread = whole["unread"][0].as_str().unwrap();
+    assert!(unread.contains("Cargo.lock"), "{whole}");
     // By a name of its own a checkout elsewhere is the same asset.
     let elsewhere = shop();
     for target in [target, text(elsewhere.path())] {
