@@ -143,22 +143,38 @@ fn apply_all(
     let mut all = Applied::default();
     let mut wait = IDLE;
     let bar = bar("applying");
+    // What the last step brought; none before the first.
+    let mut before: Option<bool> = None;
     while !stop.load(Ordering::Relaxed) {
-        // Asked before the poll: what is produced until then is seen by it.
+        // Asked first: what is produced until then is counted by the lag, and seen by the step.
         let over = ended();
-        let step = consumer.step();
-        let left = match &step {
-            Ok(None) if over => stream.lag(GROUP).map_err(ConsumeError::from),
-            _ => Ok(1),
+        let step = match before {
+            // A broker is not waited for when nothing is left.
+            Some(some) if over => match stream.lag(GROUP) {
+                Ok(0) => break,
+                Ok(_) => {
+                    if !some {
+                        std::thread::sleep(IDLE);
+                    }
+                    consumer.step()
+                }
+                Err(error) => Err(error.into()),
+            },
+            _ => consumer.step(),
         };
-        match step.and_then(|applied| Ok((applied, left?))) {
-            Ok((Some(applied), _)) => {
+        match step {
+            Ok(Some(applied)) => {
                 all += applied;
                 wait = IDLE;
+                before = Some(true);
                 bar.set_message(format!("{} records", all.delivered()));
             }
-            Ok((None, 0)) => break,
-            Ok((None, _)) => std::thread::sleep(IDLE),
+            Ok(None) => {
+                before = Some(false);
+                if !over {
+                    std::thread::sleep(IDLE);
+                }
+            }
             // A server that runs applies them: waiting would have no end.
             Err(ConsumeError::Stream(StreamError::Busy(what))) => anyhow::bail!(
                 "{what} is in use by another process, which applies the records; `cve produce` is enough"
