@@ -377,7 +377,7 @@ fn escape(text: &str) -> String {
 /// A path as a URI reference; an absolute one as a `file:` URI.
 fn file_uri(path: &str) -> String {
     let path = path.replace('\\', "/");
-    let encoded = encode(&path, "/-._~");
+    let encoded = text::encode(&path, "/-._~");
     if path.starts_with('/') {
         format!("file://{encoded}")
     } else {
@@ -387,19 +387,7 @@ fn file_uri(path: &str) -> String {
 
 /// An address whose unsafe characters are escaped; its own escapes stay.
 fn uri(address: &str) -> String {
-    encode(address, "/-._~:?#[]@!$&'()*+,;=%")
-}
-
-fn encode(text: &str, keep: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || keep.as_bytes().contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
+    text::encode(address, "/-._~:?#[]@!$&'()*+,;=%")
 }
 
 #[cfg(test)]

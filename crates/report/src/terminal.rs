@@ -372,11 +372,7 @@ impl Page {
     }
 
     fn paint(&self, style: Style, text: &str) -> String {
-        if self.colour && !text.is_empty() {
-            format!("{style}{text}{style:#}")
-        } else {
-            text.to_owned()
-        }
+        paint(self.colour, style, text)
     }
 
     fn line(&mut self, text: &str) {
@@ -428,6 +424,15 @@ fn cut(text: &str, to: usize) -> String {
 
 fn colour(of: AnsiColor) -> Style {
     Style::new().fg_color(Some(of.into()))
+}
+
+/// A text in a style, where colours are wanted.
+pub(crate) fn paint(colour: bool, style: Style, text: &str) -> String {
+    if colour && !text.is_empty() {
+        format!("{style}{text}{style:#}")
+    } else {
+        text.to_owned()
+    }
 }
 
 pub(crate) fn style(severity: Severity) -> Style {

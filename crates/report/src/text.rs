@@ -113,6 +113,19 @@ pub(crate) fn rule(uid: &bartizan_model::CheckUid) -> String {
     clean(text.splitn(3, '/').nth(2).unwrap_or(text))
 }
 
+/// Whatever is not a letter, a digit or one of `keep` as `%XX`.
+pub(crate) fn encode(text: &str, keep: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || keep.as_bytes().contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! The table: what hits, what could not be told, what is excused, and the answer at the end.
 
 use super::{Row, Software, Standing, version};
-use crate::terminal::{Options, style};
+use crate::terminal::{Options, paint, style};
 use crate::text::{clean, counted, shape};
 use anstyle::{AnsiColor, Style};
 use bartizan_model::Severity;
@@ -208,10 +208,7 @@ impl Page {
     }
 
     fn paint(&self, style: Style, text: &str) -> String {
-        match self.options.colour && !text.is_empty() {
-            true => format!("{style}{text}{style:#}"),
-            false => text.to_owned(),
-        }
+        paint(self.options.colour, style, text)
     }
 }
 

@@ -4,7 +4,7 @@
 //! matter in one place is not taken for a word about the package everywhere.
 
 use super::{Row, Software, Standing, others, version};
-use crate::text::clean;
+use crate::text::{clean, encode};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -53,7 +53,7 @@ pub fn openvex(software: &Software) -> Value {
         .collect();
     json!({
         "@context": "https://openvex.dev/ns/v0.2.0",
-        "@id": format!("urn:bartizan:vex:{}:{}", encoded(&software.uid), software.at.micros()),
+        "@id": format!("urn:bartizan:vex:{}:{}", encode(&software.uid, "-._"), software.at.micros()),
         "author": clean(&software.generator),
         "timestamp": software.at,
         "version": 1,
@@ -93,7 +93,7 @@ fn said(row: &Row) -> Value {
 fn product(software: &Software) -> String {
     match &software.purl {
         Some(purl) => purl.to_string(),
-        None => format!("urn:bartizan:asset:{}", encoded(&software.uid)),
+        None => format!("urn:bartizan:asset:{}", encode(&software.uid, "-._")),
     }
 }
 
@@ -197,18 +197,6 @@ fn source(id: &str) -> &'static str {
         Some("GHSA") => "GITHUB",
         _ => "OSV",
     }
-}
-
-/// Whatever is not a letter, a digit or one of `-._` as `%XX`.
-fn encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b if b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_') => {
-                char::from(b).to_string()
-            }
-            b => format!("%{b:02X}"),
-        })
-        .collect()
 }
 
 #[cfg(test)]
