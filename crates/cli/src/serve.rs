@@ -61,6 +61,12 @@ pub fn place_config(place: &Place) -> Result<Config> {
     })
 }
 
+/// Whether there is a database to read; of a server's nobody knows before asking.
+pub fn exists(config: &bartizan_store::Config) -> bool {
+    let file = config.database.strip_prefix("sqlite:").map(Path::new);
+    file.is_none_or(Path::is_file)
+}
+
 fn config(options: &Serve, runtime: &tokio::runtime::Runtime) -> Result<Config> {
     let mut config = place_config(&options.place)?;
     config.listen = options.listen;

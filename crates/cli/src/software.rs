@@ -4,7 +4,7 @@ pub mod arguments;
 
 use crate::client::{Client, text};
 use crate::scan::{GENERATOR, progress_bar, render, snapshot, verdict};
-use crate::serve::place_config;
+use crate::serve::{exists, place_config};
 use crate::verify::now;
 use crate::{Verdict, files, show};
 use anyhow::{Context, Result, bail};
@@ -196,16 +196,14 @@ fn unread(inventory: &Inventory) -> Vec<String> {
 
 /// Where the advisories are.
 fn config(options: &Judging) -> Result<bartizan_store::Config> {
-    let mut config = store_config(&place_config(&options.place)?);
-    if config.database.starts_with("sqlite:") && !exists(&config.database) {
+    let config = store_config(&place_config(&options.place)?);
+    if !exists(&config) {
         bail!(
             "there are no advisories at {}: fetch them with `bartizan cve sync`, or name their \
              place with --data",
             config.database
         );
     }
-    // A server that runs on the same folder is not disturbed: reference data is only read.
-    config.data_folder = None;
     Ok(config)
 }
 
@@ -222,6 +220,7 @@ fn held(config: &bartizan_store::Config, components: &[Component]) -> Result<Sai
     bar.set_message(format!("of {} packages", components.len()));
     bar.enable_steady_tick(Duration::from_millis(200));
     let said = runtime.block_on(async {
+        // A server that runs on the same folder is not disturbed: reference data is only read.
         let store = Store::open_to_read(config)
             .await
             .context("the advisories cannot be opened")?;
@@ -307,10 +306,6 @@ fn judged(
             .collect(),
     };
     Ok(Judged { report, software })
-}
-
-fn exists(database: &str) -> bool {
-    Path::new(database.trim_start_matches("sqlite:")).is_file()
 }
 
 /// Hands the components in; the server derives the findings.

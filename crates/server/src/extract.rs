@@ -2,6 +2,7 @@
 //! reads parameters and bodies from handler signatures: use these, not axum's.
 
 use crate::error::Problem;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts};
 use axum::response::{IntoResponse, Response};
@@ -16,6 +17,13 @@ impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
     }
+}
+
+/// A body as it is, of at most so many bytes.
+pub async fn whole(body: Body, most: usize) -> Result<Bytes, Problem> {
+    axum::body::to_bytes(body, most)
+        .await
+        .map_err(|_| Problem::too_large(most as u64))
 }
 
 /// Parameters after `?`.

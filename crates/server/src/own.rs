@@ -105,51 +105,67 @@ impl Own for StoreOwn {
                     cursor: None,
                     limit: u32::try_from(left).unwrap_or(u32::MAX),
                 };
-                for row in tenant.affected(name, &page).await?.items {
-                    matches.listed.push(told(id, &tenant, &row).await?);
-                }
+                let page = tenant.affected(name, &page).await?;
+                matches
+                    .listed
+                    .extend(listed(id, &tenant, &page.items).await?);
             }
             Ok(matches)
         })
     }
 }
 
-async fn told(
+fn corrupt(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("a stored match: {error}"))
+}
+
+async fn listed(
     id: &TenantId,
     tenant: &TenantStore,
-    row: &AffectedRow,
-) -> Result<OwnMatch, StoreError> {
-    let corrupt = |e: String| StoreError::Corrupt(format!("a stored match: {e}"));
-    let kept: Kept = serde_json::from_str(&row.body).map_err(|e| corrupt(e.to_string()))?;
+    rows: &[AffectedRow],
+) -> Result<Vec<OwnMatch>, StoreError> {
+    let (mut all, mut keys) = (Vec::new(), Vec::new());
+    for row in rows {
+        let kept: Kept = serde_json::from_str(&row.body).map_err(corrupt)?;
+        let asset = &row.asset.asset.asset.uid;
+        let vulnerability = &kept.matched.vulnerability;
+        let key = results::key(id, vulnerability, asset, &row.part.component);
+        keys.push(key.map_err(corrupt)?);
+        all.push((row, kept));
+    }
+    let states = tenant.finding_states(&keys).await?;
+    let all = all.into_iter().zip(keys);
+    Ok(all
+        .map(|((row, kept), key)| {
+            let status = states.get(&key).copied();
+            told(row, kept, status.map(|status| (key, status)))
+        })
+        .collect())
+}
+
+fn told(row: &AffectedRow, kept: Kept, finding: Option<(FindingKey, FindingStatus)>) -> OwnMatch {
     let asset = &row.asset.asset.asset;
-    let check =
-        results::check_uid(&kept.matched.vulnerability).map_err(|e| corrupt(e.to_string()))?;
-    let key = FindingKey::of(id, &check, &asset.uid, &results::locus(&row.part.component));
-    let finding = tenant.finding(&key).await?.map(|detail| detail.row);
-    let decided = match finding.as_ref().map(|finding| finding.status) {
+    let decided = match finding.as_ref().map(|(_, status)| *status) {
         Some(FindingStatus::Accepted) => "its finding is accepted",
         Some(FindingStatus::FalsePositive) => "somebody judged its finding a false positive",
         Some(FindingStatus::Fixed) => "its finding was closed and is not reported again yet",
         Some(FindingStatus::Open | FindingStatus::Reopened) | None => "",
     };
-    let vulnerability = kept.matched.vulnerability;
-    let others = kept.matched.names.into_iter();
-    let others = others.filter(|name| *name != vulnerability);
-    Ok(OwnMatch {
+    let others = kept.matched.others().map(str::to_owned);
+    let names = std::iter::once(kept.matched.vulnerability.clone()).chain(others);
+    OwnMatch {
+        names: names.collect(),
         asset: format!("{} {} ({})", asset.kind, asset.name, row.asset.asset.scope),
         uid: asset.uid.to_string(),
         package: row.part.component.name().into_owned(),
         version: row.part.component.version().map(Into::into),
-        names: std::iter::once(vulnerability.clone())
-            .chain(others)
-            .collect(),
         standing: match kept.matched.standing {
             matching::Standing::Affected => Standing::Affected,
             matching::Standing::Unknown { why } => Standing::Unknown(why),
             matching::Standing::Excused { by, why } => Standing::Excused(format!("{by}: {why}")),
         },
         fixed: kept.matched.fixed,
-        finding: finding.map(|finding| finding.key.to_string()),
+        finding: finding.map(|(key, _)| key.to_string()),
         decided: decided.to_owned(),
-    })
+    }
 }

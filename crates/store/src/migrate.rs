@@ -64,17 +64,24 @@ pub(crate) async fn require(db: &Db) -> Result<()> {
         Some(row) => row.opt_int(0)?.unwrap_or(0),
         None => 0,
     };
-    match found {
-        KNOWN => Ok(()),
-        found if found > KNOWN => Err(StoreError::NewerSchema {
+    refuse_newer(found)?;
+    if found < KNOWN {
+        return Err(StoreError::OlderSchema {
             found,
             known: KNOWN,
-        }),
-        found => Err(StoreError::OlderSchema {
-            found,
-            known: KNOWN,
-        }),
+        });
     }
+    Ok(())
+}
+
+fn refuse_newer(found: i64) -> Result<()> {
+    if found > KNOWN {
+        return Err(StoreError::NewerSchema {
+            found,
+            known: KNOWN,
+        });
+    }
+    Ok(())
 }
 
 /// Brings the schema up to `target`, all in one transaction.
@@ -100,12 +107,7 @@ pub(crate) async fn migrate(db: &Db, target: i64) -> Result<()> {
         Some(row) => row.int(0)?,
         None => 0,
     };
-    if found > KNOWN {
-        return Err(StoreError::NewerSchema {
-            found,
-            known: KNOWN,
-        });
-    }
+    refuse_newer(found)?;
     for (version, step) in (1..).zip(STEPS) {
         if version <= found || version > target {
             continue;

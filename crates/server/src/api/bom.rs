@@ -2,7 +2,7 @@
 
 use crate::auth::Caller;
 use crate::error::{ApiResult, Problem};
-use crate::extract::{Json, Path};
+use crate::extract::{Json, Path, whole};
 use crate::matching::{rows, words};
 use crate::route;
 use crate::route::{BodyLimit, Route};
@@ -107,9 +107,7 @@ pub(crate) async fn put_bom(
     caller: Caller,
     body: Body,
 ) -> ApiResult<Json<BomToken>> {
-    let bytes = axum::body::to_bytes(body, MAX_BYTES)
-        .await
-        .map_err(|_| Problem::too_large(MAX_BYTES as u64))?;
+    let bytes = whole(body, MAX_BYTES).await?;
     let upload: BomUpload = serde_json::from_slice(&bytes)
         .map_err(|e| bad(format!("The request does not read: {e}.")))?;
     drop(bytes);

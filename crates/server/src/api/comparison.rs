@@ -5,7 +5,7 @@ use super::components::unprocessable;
 use super::inventories::{as_inventory, hits, inventory_of};
 use crate::auth::Caller;
 use crate::error::{ApiResult, Problem};
-use crate::extract::{Json, Query};
+use crate::extract::{Json, Query, whole};
 use crate::matching::{Kept, judge::judge};
 use crate::route;
 use crate::route::{BodyLimit, Route};
@@ -261,9 +261,7 @@ pub(crate) async fn compare_with_file(
     Query(of): Query<After>,
     body: Body,
 ) -> ApiResult<Json<ComparisonView>> {
-    let bytes = axum::body::to_bytes(body, MAX_BYTES)
-        .await
-        .map_err(|_| Problem::too_large(MAX_BYTES as u64))?;
+    let bytes = whole(body, MAX_BYTES).await?;
     let tenant = state.store.tenant(&caller.tenant).await?;
     let after = kept(&tenant, of.after).await?;
     let before = filed(&state, bytes.to_vec()).await?;

@@ -4,7 +4,7 @@ use super::inventories;
 use super::view::{Page, page_size};
 use crate::auth::Caller;
 use crate::error::{ApiResult, Problem};
-use crate::extract::{Json, Path, Query};
+use crate::extract::{Json, Path, Query, whole};
 use crate::matching::{Kept, results, rows, words};
 use crate::route;
 use crate::route::{BodyLimit, Route};
@@ -82,9 +82,7 @@ pub(crate) async fn upload_components(
     caller: Caller,
     body: Body,
 ) -> ApiResult<(StatusCode, Json<ComponentsTaken>)> {
-    let bytes = axum::body::to_bytes(body, MAX_BYTES)
-        .await
-        .map_err(|_| Problem::too_large(MAX_BYTES as u64))?;
+    let bytes = whole(body, MAX_BYTES).await?;
     let upload: ComponentsUpload = serde_json::from_slice(&bytes)
         .map_err(|e| unprocessable(format!("The inventory does not read: {e}.")))?;
     let scope = Scope::parse(&upload.scope)?.id()?;
@@ -307,13 +305,14 @@ pub(crate) async fn list_affected(
     let tenant = state.store.tenant(&caller.tenant).await?;
     let page = tenant.affected(&id, &paged.request()?).await?;
     let mut keys = Vec::new();
-    if !page.items.is_empty() {
-        let check = results::check_uid(&id)?;
-        for row in &page.items {
-            let asset = &row.asset.asset.asset.uid;
-            let locus = results::locus(&row.part.component);
-            keys.push(FindingKey::of(&caller.tenant, &check, asset, &locus));
-        }
+    for row in &page.items {
+        let asset = &row.asset.asset.asset.uid;
+        keys.push(results::key(
+            &caller.tenant,
+            &id,
+            asset,
+            &row.part.component,
+        )?);
     }
     let states = tenant.finding_states(&keys).await?;
     let rows = page.items.into_iter().zip(keys);

@@ -32,8 +32,7 @@ async fn software(
     let Some((kept, parts)) = tenant.components_of(uid).await? else {
         return Ok(None);
     };
-    let ids: Vec<i64> = parts.iter().map(|part| part.id).collect();
-    let mut matches = tenant.matches_of(&ids, None).await?;
+    let mut matches = tenant.matches_in(kept.id).await?;
     let mut unread = kept.asset.unread;
     let components: Vec<Component> = parts.iter().map(|p| p.component.clone()).collect();
     let mut said = Vec::with_capacity(parts.len());

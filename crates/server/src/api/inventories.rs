@@ -4,11 +4,11 @@ use super::artifacts::attachment;
 use super::components::{InventoryView, OfAsset, Paged};
 use super::present::{CHECKS, read};
 use super::sorted::cut;
-use super::view::{BySeverity, SeverityWord, Total, bad_field};
+use super::view::{BySeverity, SeverityWord, Total, bad_field, given, sought};
 use crate::auth::Caller;
 use crate::error::{ApiResult, Problem};
 use crate::extract::{Json, Query};
-use crate::matching::Kept;
+use crate::matching::{Kept, results};
 use crate::route;
 use crate::route::Route;
 use crate::state::AppState;
@@ -102,9 +102,9 @@ pub(crate) async fn list_inventories(
         Some(_) => return Err(bad_field("sort", "it is not one of name, worst.")),
     };
     let page = Paged::of(query.cursor, query.limit)?;
-    let scope = query.scope.filter(|s| !s.is_empty());
-    let kind = query.kind.filter(|k| !k.is_empty());
-    let sought = query.q.unwrap_or_default().trim().to_lowercase();
+    let scope = given(query.scope);
+    let kind = given(query.kind);
+    let sought = sought(query.q);
     let tenant = state.store.tenant(&caller.tenant).await?;
     let states = tenant.asset_states(CHECKS, scope.as_deref()).await?;
     let mut kinds = BTreeMap::new();
@@ -290,11 +290,7 @@ pub(super) fn hits(rows: &[MatchRow]) -> Vec<Kept> {
 }
 
 fn weight(kept: &Kept) -> u8 {
-    match kept.matched.standing {
-        Standing::Affected => 2,
-        Standing::Unknown { .. } => 1,
-        Standing::Excused { .. } => 0,
-    }
+    results::weight(&kept.matched.standing)
 }
 
 /// A standing as a word, with why.
@@ -388,10 +384,10 @@ pub(crate) async fn list_components(
         Some(_) => return Err(bad_field("sort", "it is not one of worst, name.")),
     };
     let page = Paged::of(query.cursor, query.limit)?;
-    let ecosystem = query.ecosystem.filter(|e| !e.is_empty());
-    let licence = query.licence.filter(|l| !l.is_empty());
+    let ecosystem = given(query.ecosystem);
+    let licence = given(query.licence);
     let vulnerable = query.vulnerable.unwrap_or_default();
-    let sought = query.q.unwrap_or_default().trim().to_lowercase();
+    let sought = sought(query.q);
     let tenant = state.store.tenant(&caller.tenant).await?;
     let (asset, parts) = inventory_of(&tenant, &AssetUid::new(query.asset)?).await?;
     let mut said = tenant.matches_in(asset.id).await?;

@@ -2,7 +2,7 @@
 
 use super::components::Paged;
 use super::sorted::cut;
-use super::view::{BySeverity, SeverityWord, Total, words};
+use super::view::{BySeverity, SeverityWord, Total, given, sought, words};
 use crate::auth::Caller;
 use crate::error::ApiResult;
 use crate::extract::{Json, Query};
@@ -281,9 +281,9 @@ pub(crate) async fn list_present(
         "act, attend, track-closely, track",
     )?;
     let page = Paged::of(query.cursor, query.limit)?;
-    let scope = query.scope.filter(|s| !s.is_empty());
+    let scope = given(query.scope);
     let scope = scope.as_deref();
-    let sought = query.q.unwrap_or_default().trim().to_lowercase();
+    let sought = sought(query.q);
     let tenant = state.store.tenant(&caller.tenant).await?;
     let mut counts: HashMap<String, Counts> = HashMap::new();
     for row in tenant.check_states(CHECKS, scope).await? {

@@ -3,7 +3,7 @@
 use super::components::Paged;
 use super::inventories::{PlaceView, hits};
 use super::sorted::cut;
-use super::view::{BySeverity, SeverityWord, Total, bad_field};
+use super::view::{BySeverity, SeverityWord, Total, bad_field, given, sought};
 use crate::auth::Caller;
 use crate::error::ApiResult;
 use crate::extract::{Json, Query};
@@ -229,8 +229,8 @@ pub(crate) async fn list_fixes(
     Query(query): Query<FixQuery>,
 ) -> ApiResult<Json<FixPage>> {
     let page = Paged::of(query.cursor, query.limit)?;
-    let scope = query.scope.filter(|s| !s.is_empty());
-    let sought = query.q.unwrap_or_default().trim().to_lowercase();
+    let scope = given(query.scope);
+    let sought = sought(query.q);
     let tenant = state.store.tenant(&caller.tenant).await?;
     let burdens = tenant.component_burdens(WEIGHED, scope.as_deref()).await?;
     let capped = burdens.len() as u64 >= u64::from(WEIGHED);
@@ -239,9 +239,9 @@ pub(crate) async fn list_fixes(
         let one = &row.part.component;
         let key = (one.purl.package().to_string(), one.ecosystem.to_string());
         let said: Vec<Kept> = row
-            .bodies
+            .said
             .iter()
-            .filter_map(|body| serde_json::from_str(body).ok())
+            .filter_map(|said| serde_json::from_str(&said.body).ok())
             .collect();
         packages.entry(key).or_default().versions.push((row, said));
     }
@@ -335,7 +335,7 @@ pub(crate) async fn list_holders(
         .parse()
         .map_err(|error| bad_field("package", format_args!("{error}.")))?;
     let package = package.package();
-    let scope = query.scope.filter(|s| !s.is_empty());
+    let scope = given(query.scope);
     let tenant = state.store.tenant(&caller.tenant).await?;
     let parts = tenant.parts_of_package(&package).await?;
     let ids: Vec<i64> = parts.iter().map(|part| part.id).collect();

@@ -435,6 +435,16 @@ pub fn bad_field(field: &str, why: impl std::fmt::Display) -> Problem {
     Problem::bad_request("bad_parameter", format!("`{field}`: {why}"))
 }
 
+/// A parameter as it is; an empty one counts as absent.
+pub fn given(value: Option<String>) -> Option<String> {
+    value.filter(|value| !value.is_empty())
+}
+
+/// Words to look for, whatever their case.
+pub fn sought(value: Option<String>) -> String {
+    value.unwrap_or_default().trim().to_lowercase()
+}
+
 /// Parses an optional parameter; an empty one counts as absent.
 pub fn optional<T>(field: &str, value: Option<&str>) -> ApiResult<Option<T>>
 where

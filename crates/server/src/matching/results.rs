@@ -3,8 +3,8 @@
 use super::Kept;
 use bartizan_model::text::plain;
 use bartizan_model::{
-    AssetUid, Check, CheckResult, CheckUid, Component, Digest, Evidence, Found, IdError, Outcome,
-    Severity, Suppression,
+    AssetUid, Check, CheckResult, CheckUid, Component, Digest, Evidence, FindingKey, Found,
+    IdError, Outcome, Severity, Suppression, TenantId,
 };
 use bartizan_vuln::matching::Standing;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,12 +44,7 @@ pub fn check(kept: &Kept) -> Result<Check, IdError> {
         "" => matched.vulnerability.clone(),
         title => format!("{}: {title}", matched.vulnerability),
     };
-    let others: Vec<&str> = matched
-        .names
-        .iter()
-        .filter(|name| **name != matched.vulnerability)
-        .map(String::as_str)
-        .collect();
+    let others: Vec<&str> = matched.others().collect();
     let description = match others.as_slice() {
         [] => String::new(),
         others => format!("Also known as {}.", others.join(", ")),
@@ -81,12 +76,24 @@ pub fn locus(component: &Component) -> String {
     format!("{}~{}", cut.unwrap_or_default(), digest.unwrap_or_default())
 }
 
-fn weight(standing: &Standing) -> u8 {
+/// How much a standing weighs: affected before unknown before excused.
+pub(crate) fn weight(standing: &Standing) -> u8 {
     match standing {
         Standing::Affected => 2,
         Standing::Unknown { .. } => 1,
         Standing::Excused { .. } => 0,
     }
+}
+
+/// The finding that a vulnerability of a component makes on an asset.
+pub fn key(
+    tenant: &TenantId,
+    vulnerability: &str,
+    asset: &AssetUid,
+    component: &Component,
+) -> Result<FindingKey, IdError> {
+    let check = check_uid(vulnerability)?;
+    Ok(FindingKey::of(tenant, &check, asset, &locus(component)))
 }
 
 /// What one vulnerability comes to at one place of an asset. None of nothing.
@@ -261,9 +268,8 @@ pub fn covered(
     let outcome = if missing.is_empty() {
         Outcome::Pass
     } else {
-        let why = uncovered(missing).join("; ");
         Outcome::Unknown {
-            why: why.chars().take(1_000).collect(),
+            why: plain(&uncovered(missing).join("; "), LONG),
         }
     };
     let check = Check {

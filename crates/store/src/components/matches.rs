@@ -1,6 +1,6 @@
 //! What advisories say of components, kept by component, with the cursor of what was followed.
 
-use super::read::{ASKED, nobody, part_of};
+use super::read::{ASKED, PART, nobody, part_of};
 use super::{Part, short};
 use crate::bulk::Bulk;
 use crate::db::{args, holes};
@@ -118,9 +118,10 @@ impl TenantStore {
         let nobody = nobody()?;
         self.db()
             .all(
-                "SELECT p.id, p.purl, p.ecosystem, p.src, p.src_version, p.licences \
-                 FROM comp_parts p WHERE p.tenant = $1 AND p.matched IS NULL \
-                 ORDER BY p.id LIMIT $2",
+                &format!(
+                    "SELECT {PART} FROM comp_parts p WHERE p.tenant = $1 \
+                     AND p.matched IS NULL ORDER BY p.id LIMIT $2"
+                ),
                 args![self.t, most],
             )
             .await?

@@ -1,7 +1,7 @@
 //! What a question about one's own systems asks: how much is known, and which vulnerabilities match.
 
 use super::read::ASKED;
-use crate::db::{Val, args};
+use crate::db::{args, holes};
 use crate::{Result, TenantStore};
 use std::collections::BTreeMap;
 
@@ -65,16 +65,11 @@ impl TenantStore {
         let mut found = BTreeMap::new();
         for some in vulnerabilities.chunks(ASKED) {
             let mut args = args![self.t];
-            let mut places = Vec::with_capacity(some.len());
-            for name in some {
-                args.push(Val::from(name.as_str()));
-                places.push(format!("${}", args.len()));
-            }
+            let places = holes(&mut args, some.iter().map(String::as_str));
             let sql = format!(
                 "SELECT m.vulnerability, COUNT(*) FROM comp_matches m JOIN comp_links l \
                  ON l.tenant = m.tenant AND l.part = m.part \
-                 WHERE m.tenant = $1 AND m.vulnerability IN ({}) GROUP BY m.vulnerability",
-                places.join(", ")
+                 WHERE m.tenant = $1 AND m.vulnerability IN ({places}) GROUP BY m.vulnerability"
             );
             for row in &self.db().all(&sql, args).await? {
                 found.insert(row.text(0)?, row.count(1)?);

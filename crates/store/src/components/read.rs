@@ -2,7 +2,7 @@
 
 use super::browse::links;
 use super::write::cut;
-use super::{ComponentAsset, KeptAsset, Part};
+use super::{ComponentAsset, KeptAsset, MatchRow, Part};
 use crate::db::{Row, args, holes};
 use crate::{Page, PageRequest, Result, StoreError, TenantStore};
 use bartizan_model::{Asset, AssetUid, Component, Ecosystem, Found, Purl, SourcePackage};
@@ -44,8 +44,8 @@ pub struct FixRow {
     pub part: Part,
     /// How many assets have it.
     pub assets: u64,
-    /// What is said of it, one JSON a vulnerability.
-    pub bodies: Vec<String>,
+    /// What is said of it.
+    pub said: Vec<MatchRow>,
 }
 
 pub(super) fn part_of(row: &Row, at: usize, target: &AssetUid) -> Result<Part> {
@@ -289,14 +289,13 @@ impl TenantStore {
             fixes.push(FixRow {
                 part: part_of(row, 0, &nobody)?,
                 assets: row.count(6)?,
-                bodies: Vec::new(),
+                said: Vec::new(),
             });
         }
         let ids: Vec<i64> = fixes.iter().map(|f| f.part.id).collect();
         let mut said = self.matches_of(&ids, None).await?;
         for fix in &mut fixes {
-            let matches = said.remove(&fix.part.id).unwrap_or_default();
-            fix.bodies = matches.into_iter().map(|m| m.body).collect();
+            fix.said = said.remove(&fix.part.id).unwrap_or_default();
         }
         Ok(fixes)
     }

@@ -4,7 +4,7 @@ use super::change::{key_text, pack_key, status_of};
 use super::plan::{MATCHES, Plan};
 use super::{Facets, FindingDetail, FindingFilter, FindingPage, FindingRow, FindingSort};
 use super::{SearchNote, int_list};
-use crate::db::{Row, Tx, args};
+use crate::db::{Row, Tx, args, holes};
 use crate::scans::{RESULT, check_of, location_of, result_of};
 use crate::{Page, PageRequest, Result, TenantStore, Total};
 use bartizan_model::{
@@ -166,18 +166,9 @@ impl TenantStore {
         let mut states = HashMap::new();
         for some in keys.chunks(400) {
             let mut args = args![self.t];
-            let mut places = Vec::new();
-            for packed in some.iter().filter_map(pack_key) {
-                args.push(packed.into());
-                places.push(format!("${}", args.len()));
-            }
-            if places.is_empty() {
-                continue;
-            }
-            let sql = format!(
-                "SELECT key, status FROM findings WHERE tenant = $1 AND key IN ({})",
-                places.join(", ")
-            );
+            let places = holes(&mut args, some.iter().filter_map(pack_key));
+            let sql =
+                format!("SELECT key, status FROM findings WHERE tenant = $1 AND key IN ({places})");
             for row in &self.db().all(&sql, args).await? {
                 let key = FindingKey::new(key_text(&row.blob(0)?))?;
                 states.insert(key, status_of(row.int(1)?));

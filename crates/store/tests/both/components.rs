@@ -293,7 +293,7 @@ async fn matches_mark_their_holders(world: World) {
     assert_eq!(page.items[0].body, "{\"b\":1}");
     let burdens = t.component_burdens(5, None).await.unwrap();
     assert_eq!(
-        (burdens.len(), burdens[0].assets, burdens[0].bodies.len()),
+        (burdens.len(), burdens[0].assets, burdens[0].said.len()),
         (1, 2, 1)
     );
     let far = t.component_burdens(5, Some("host:none")).await.unwrap();

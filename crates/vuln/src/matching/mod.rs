@@ -71,6 +71,14 @@ pub struct Match {
     pub confidence: Confidence,
 }
 
+impl Match {
+    /// Its other names.
+    pub fn others(&self) -> impl Iterator<Item = &str> {
+        let names = self.names.iter().map(String::as_str);
+        names.filter(|name| *name != self.vulnerability)
+    }
+}
+
 /// A waiver of this tenant: a vulnerability, and the package it is accepted for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waiver {
