@@ -238,11 +238,7 @@ pub(crate) async fn list_fixes(
     for row in burdens {
         let one = &row.part.component;
         let key = (one.purl.package().to_string(), one.ecosystem.to_string());
-        let said: Vec<Kept> = row
-            .said
-            .iter()
-            .filter_map(|said| serde_json::from_str(&said.body).ok())
-            .collect();
+        let said = hits(&row.said);
         packages.entry(key).or_default().versions.push((row, said));
     }
     let mut rows = Vec::new();
@@ -370,4 +366,38 @@ pub(crate) async fn list_holders(
         items,
         next_cursor: found.next_cursor,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bartizan_model::{AssetUid, Component, Ecosystem};
+    use bartizan_store::components::Part;
+
+    #[test]
+    fn what_does_not_read_is_left() {
+        let said = MatchRow {
+            vulnerability: "CVE-2026-0001".into(),
+            body: "{broken".into(),
+        };
+        let component = Component {
+            purl: "pkg:npm/a@1".parse().unwrap(),
+            ecosystem: Ecosystem::parse("npm"),
+            source: None,
+            licences: vec![],
+            found: vec![],
+            target: AssetUid::new("host:a").unwrap(),
+        };
+        let kept = hits(std::slice::from_ref(&said));
+        let row = FixRow {
+            part: Part { id: 7, component },
+            assets: 1,
+            said: vec![said],
+        };
+        let package = Package {
+            versions: vec![(row, kept)],
+        };
+        let held = HashMap::from([(7, vec![1])]);
+        assert_eq!(package.count(&held), (1, 0, 1));
+    }
 }
