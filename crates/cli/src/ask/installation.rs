@@ -1,14 +1,12 @@
 //! An installation's data folder as a question sees it: its records, and what it runs.
 
 use crate::arguments::Place;
-use crate::serve::place_config;
-use crate::verify::now;
+use crate::serve::{exists, place_config};
 use anyhow::{Context, Result};
 use bartizan_ask::{Document, Index};
 use bartizan_server::own::StoreOwn;
 use bartizan_server::{ask, store_config};
 use bartizan_store::Store;
-use std::path::Path;
 use tokio::runtime::Runtime;
 
 /// An open installation, beside a server that may run on it.
@@ -20,19 +18,17 @@ pub struct Installation {
 impl Installation {
     /// Opens what is there; none where there is no database.
     pub fn find(place: &Place) -> Result<Option<Self>> {
-        let mut config = store_config(&place_config(place)?);
-        let file = config.database.strip_prefix("sqlite:").map(Path::new);
-        if file.is_some_and(|file| !file.is_file()) {
+        let config = store_config(&place_config(place)?);
+        if !exists(&config) {
             return Ok(None);
         }
-        // A server that runs on the same folder is not disturbed.
-        config.data_folder = None;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()?;
         let store = runtime
-            .block_on(Store::open(&config, now()))
+            // A server that runs on the same folder is not disturbed.
+            .block_on(Store::open_to_read(&config))
             .with_context(|| format!("cannot open the installation in {}", place.data.display()))?;
         Ok(Some(Self { store, runtime }))
     }
