@@ -15,7 +15,7 @@ export async function ask(h) {
     await page.getByText('Worded by qwen3-8b').waitFor();
     must(/q=are/.test(page.url()), 'the address does not carry the question');
     must((await page.locator('.sentence').count()) === 4, 'sentences');
-    must((await page.locator('.chip').allInnerTexts()).includes('found in what you run'), 'the filter is not shown');
+    must((await page.locator('.filters .tag').allInnerTexts()).includes('found in what you run'), 'the filter is not shown');
     await page.locator('.sentence').nth(1).getByRole('button').first().click();
     await page.locator('.records li.lit').getByText('CVE-2024-3094', { exact: true }).waitFor();
     await page.getByText('2 sentences were left out').click();
