@@ -64,9 +64,11 @@ kafka: ## The same, wherever the broker is there already; otherwise says why not
 	  scripts/need compiler postgres openssl; scripts/with-postgres scripts/with-kafka $(KAFKA_TESTS); \
 	else echo "SKIPPED: tests against a real Kafka: $$reason"; fi
 
-browser: ## The built binary in a real browser; run `make unit` or `make build` before
+browser: ui/dist/index.html ## The console in a real browser; run `make unit` or `make build` before
 	@scripts/need chromium node-modules
 	scripts/browser-test
+	@# What an empty installation cannot show: questions, advisories that hit, servers that fail.
+	cd ui && npm run --silent browser
 
 clean: ## Remove what was built, keep ./data
 	rm -rf target ui/dist ui/node_modules
